@@ -1,0 +1,2 @@
+//! The command `rheo`.
+fn main() {}
