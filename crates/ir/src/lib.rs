@@ -1,1 +1,7 @@
-//! Placeholder line replaced by the crate page.
+//! The kernel IR of Rheobase.
+pub mod builder;
+pub mod executor;
+pub mod kernel;
+pub mod ops;
+pub mod program;
+pub mod types;
