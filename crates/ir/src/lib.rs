@@ -1,7 +1,10 @@
 //! The kernel IR of Rheobase.
 pub mod builder;
 pub mod executor;
+pub mod expm;
+pub mod interp;
 pub mod kernel;
 pub mod ops;
 pub mod program;
+pub mod real;
 pub mod types;
