@@ -6,9 +6,10 @@
 
 use crate::executor::{Arg, CallError, Executor, check_args};
 use crate::expm::expm;
-use crate::kernel::{Def, Kernel, Param, Value};
+use crate::kernel::{Def, Kernel, Node, Param, Slot, Value};
 use crate::ops::{Edge, Element, Op};
 use crate::real::{self, Real};
+use crate::types::Rate;
 
 /// How spikes and detached values are evaluated.
 #[derive(Debug)]
@@ -209,13 +210,12 @@ impl Interpreter {
     ///
     /// The kernel holds an `integrate`.
     pub fn new(kernel: Kernel) -> Result<Interpreter, CallError> {
-        let integrate =
-            |node: &crate::kernel::Node| matches!(node.def, Def::Inst(Op::Integrate(_), _));
+        let integrate = |node: &Node| matches!(node.def, Def::Inst(Op::Integrate(_), _));
         if kernel.nodes.iter().any(integrate) {
             return Err(CallError::Op { name: "integrate" });
         }
         let signature = kernel.signature();
-        let position = |slot| {
+        let position = |slot: &Slot| {
             signature
                 .iter()
                 .position(|p| p.slot == *slot)
@@ -238,13 +238,10 @@ impl<R: Real> Executor<R> for Interpreter {
     fn call(&self, lanes: usize, args: &mut [Arg<'_, R>]) -> Result<(), CallError> {
         check_args(&self.signature, lanes, args)?;
         // A kernel without any lane argument still runs once.
-        let all_uniform = self
-            .signature
-            .iter()
-            .all(|p| p.rate == crate::types::Rate::Uniform);
+        let all_uniform = self.signature.iter().all(|p| p.rate == Rate::Uniform);
         for lane in 0..if all_uniform { 1 } else { lanes } {
             let at = |i: usize| {
-                if self.signature[i].rate == crate::types::Rate::Uniform {
+                if self.signature[i].rate == Rate::Uniform {
                     0
                 } else {
                     lane

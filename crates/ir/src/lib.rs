@@ -7,4 +7,6 @@ pub mod kernel;
 pub mod ops;
 pub mod program;
 pub mod real;
+pub mod text;
 pub mod types;
+pub mod verify;

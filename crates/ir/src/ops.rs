@@ -163,6 +163,19 @@ macro_rules! table {
                 }
             }
 
+            /// What follows the word in the text form, for ops that carry data.
+            pub fn data(self) -> Option<String> {
+                match self {
+                    Op::Const(literal) => Some(format!(" {:?}", literal.value())),
+                    Op::Truth(value) => Some(format!(" {value}")),
+                    Op::Phi(k) => Some(format!(".{k}")),
+                    Op::Expm(Element { n, row, col }) => Some(format!(".{n}.{row}.{col}")),
+                    Op::Integrate(method) => Some(format!(".{method}")),
+                    Op::Spike(_) | Op::Detach => None,
+                    $(Op::$name => None,)*
+                }
+            }
+
             /// The types of its operands.
             pub fn operands(self) -> Operands {
                 match self {
