@@ -1,1 +1,5 @@
-//! Placeholder line replaced by the crate page.
+//! The `.snn` language: text to raw tree, and every diagnostic about it.
+
+pub mod span;
+
+pub mod ast;
