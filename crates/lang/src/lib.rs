@@ -1,5 +1,6 @@
 //! The `.snn` language: text to raw tree, and every diagnostic about it.
 
+pub mod diag;
 pub mod span;
 
 pub mod ast;

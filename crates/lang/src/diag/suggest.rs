@@ -1,0 +1,76 @@
+//! Near names: what a misspelt name was probably meant to be.
+
+/// The candidate nearest to `name`, if one is near enough to be worth suggesting.
+///
+/// Distance is the optimal string alignment distance (insert, delete, replace, swap neighbours),
+/// without regard to case; at most a third of the name's length, and at least one. Of equally near
+/// candidates the first wins, so the order of the candidates decides and the result is stable.
+pub fn did_you_mean<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let name_folded = fold(name);
+    let limit = (name_folded.len() / 3).max(1);
+    let mut best: Option<(usize, &'a str)> = None;
+    for candidate in candidates {
+        if candidate == name {
+            continue;
+        }
+        let folded = fold(candidate);
+        // A one-letter name is one edit from every other: only its other case is a suggestion.
+        let limit = if folded.len().max(name_folded.len()) < 2 {
+            0
+        } else {
+            limit
+        };
+        if folded.len().abs_diff(name_folded.len()) > limit {
+            continue;
+        }
+        let distance = edit_distance(&name_folded, &folded);
+        if distance <= limit && best.is_none_or(|(least, _)| distance < least) {
+            best = Some((distance, candidate));
+        }
+    }
+    best.map(|(_, candidate)| candidate)
+}
+
+fn fold(text: &str) -> Vec<char> {
+    // Longer names are not compared beyond this: the table below is quadratic.
+    text.chars().take(64).flat_map(char::to_lowercase).collect()
+}
+
+/// Optimal string alignment distance.
+fn edit_distance(a: &[char], b: &[char]) -> usize {
+    let mut before_last: Vec<usize> = vec![0; b.len() + 1];
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i; b.len() + 1];
+        for j in 1..=b.len() {
+            let replace = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            row[j] = replace.min(last[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                row[j] = row[j].min(before_last[j - 2] + 1);
+            }
+        }
+        before_last = std::mem::replace(&mut last, row);
+    }
+    last[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggests_only_what_is_near() {
+        let names = ["tau_mem", "tau_syn", "v_th", "v", "E_L"];
+        assert_eq!(did_you_mean("tau_men", names), Some("tau_mem"));
+        assert_eq!(did_you_mean("tau_sny", names), Some("tau_syn"));
+        assert_eq!(did_you_mean("vth", names), Some("v_th"));
+        assert_eq!(did_you_mean("e_l", names), Some("E_L"));
+        assert_eq!(did_you_mean("V", names), Some("v"));
+        assert_eq!(did_you_mean("w", names), None);
+        assert_eq!(did_you_mean("threshold", names), None);
+        assert_eq!(did_you_mean("", names), None);
+    }
+}
