@@ -1,0 +1,75 @@
+//! What a data set is to the rest of the program: labelled samples by index, not yet encoded.
+//!
+//! A data set gives samples as they were recorded. Time steps, spikes and randomness come later, from the encoder, so
+//! that one data set serves every encoding and every duration.
+
+use crate::error::DataError;
+use crate::spike_train::SpikeTrain;
+
+/// One sample before encoding.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Raw {
+    /// A picture. The input channel of a pixel is its position in `pixels`.
+    Image {
+        /// Intensities in 0..=1, row-major: row, then column, then colour; `height · width · channels` of them.
+        pixels: Vec<f32>,
+        /// Rows.
+        height: u32,
+        /// Columns.
+        width: u32,
+        /// Colours per pixel (1 for grey).
+        channels: u32,
+    },
+    /// Events in continuous time, in any order.
+    Events {
+        /// Time of each event in seconds from the start of the sample.
+        time_s: Vec<f64>,
+        /// Channel of each event.
+        channel: Vec<u32>,
+        /// Number of channels; every channel is below it.
+        n_channels: u32,
+    },
+    /// Events that are in time steps already.
+    Spikes(SpikeTrain),
+}
+
+/// Labelled samples, numbered from 0.
+///
+/// `get` may be called from any thread and gives the same sample for the same index, always.
+pub trait Dataset: Send + Sync {
+    /// A name for messages: the built-in's name or the file's path.
+    fn name(&self) -> &str;
+
+    /// Number of samples.
+    fn len(&self) -> usize;
+
+    /// Number of classes; every label is below it.
+    fn n_classes(&self) -> u32;
+
+    /// Number of input channels of every sample (pixels × colours for a picture).
+    fn n_channels(&self) -> u32;
+
+    /// Class of sample `i`. Panics if `i` is not below `len()`, as indexing a slice does.
+    fn label(&self, i: usize) -> u32;
+
+    /// Sample `i`.
+    ///
+    /// Errors: `DataError::OutOfRange`, or `DataError::Sample` if this one sample is damaged.
+    fn get(&self, i: usize) -> Result<Raw, DataError>;
+
+    /// Group that sample `i` must stay with in a group hold-out (its speaker), if the data set knows groups.
+    fn group(&self, i: usize) -> Option<u32> {
+        let _ = i;
+        None
+    }
+
+    /// Whether there are no samples.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Class of every sample, in order: what the splits take.
+    fn labels(&self) -> Vec<u32> {
+        (0..self.len()).map(|i| self.label(i)).collect()
+    }
+}

@@ -1,0 +1,253 @@
+//! Uniform random spikes with random labels: input for benchmarks, where only the amount of work matters.
+//!
+//! Each sample is a function of the seed and its index alone and is made when it is asked for, so a set of any size
+//! takes no memory.
+
+use crate::dataset::{Dataset, Raw};
+use crate::error::DataError;
+use crate::rng::{Philox, derive_key, domain, philox4x32};
+use crate::spike_train::Builder;
+
+/// What [`random_spikes`] makes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RandomSpikesConfig {
+    /// Number of samples.
+    pub samples: usize,
+    /// Channels of each sample.
+    pub channels: u32,
+    /// Number of classes, at least 1.
+    pub classes: u32,
+    /// Time steps of each sample.
+    pub steps: usize,
+    /// Probability in 0..=1 that a channel has a spike in a step.
+    pub density: f64,
+    /// Seed of spikes and labels.
+    pub seed: u64,
+}
+
+/// Random spikes; see [`random_spikes`].
+#[derive(Debug, Clone, Copy)]
+pub struct RandomSpikes {
+    config: RandomSpikesConfig,
+}
+
+/// Samples in which each channel has a spike in each step with the same probability, independently, and a label drawn
+/// uniformly.
+///
+/// Errors: `DataError::Setting` for a density outside 0..=1, no classes, or more possible events than `u32::MAX` in a
+/// sample.
+pub fn random_spikes(config: RandomSpikesConfig) -> Result<RandomSpikes, DataError> {
+    let fail = |setting, reason, help: &str| {
+        Err(DataError::Setting {
+            setting,
+            reason,
+            help: help.to_owned(),
+        })
+    };
+    if !(0.0..=1.0).contains(&config.density) {
+        let reason = format!("{} is not a probability", config.density);
+        return fail("random_spikes.density", reason, "give a number from 0 to 1");
+    }
+    if config.classes == 0 {
+        return fail(
+            "random_spikes.classes",
+            "there are no classes".to_owned(),
+            "give at least 1",
+        );
+    }
+    let cells = (config.steps as u64).checked_mul(u64::from(config.channels));
+    if cells.is_none_or(|cells| cells >= u64::from(u32::MAX)) {
+        let reason = format!(
+            "{} steps of {} channels are too many",
+            config.steps, config.channels
+        );
+        return fail(
+            "random_spikes.steps",
+            reason,
+            "keep steps × channels below 2^32",
+        );
+    }
+    Ok(RandomSpikes { config })
+}
+
+impl Dataset for RandomSpikes {
+    fn name(&self) -> &str {
+        "random_spikes"
+    }
+
+    fn len(&self) -> usize {
+        self.config.samples
+    }
+
+    fn n_classes(&self) -> u32 {
+        self.config.classes
+    }
+
+    fn n_channels(&self) -> u32 {
+        self.config.channels
+    }
+
+    fn label(&self, i: usize) -> u32 {
+        assert!(
+            i < self.config.samples,
+            "sample {i} of {}",
+            self.config.samples
+        );
+        // The last counter word keeps the label's numbers apart from those of the spikes.
+        let mut stream = Philox::at(self.key(i), [0, 0, 0, 1]);
+        stream.below(u64::from(self.config.classes)) as u32
+    }
+
+    fn get(&self, i: usize) -> Result<Raw, DataError> {
+        DataError::check_index(self.name(), i, self.len())?;
+        let RandomSpikesConfig {
+            channels,
+            steps,
+            density,
+            ..
+        } = self.config;
+        let threshold = probability_to_u32_range(density);
+        let key = self.key(i);
+        let expected = density * steps as f64 * f64::from(channels);
+        let mut builder = Builder::with_capacity(steps, expected as usize, false);
+        for step in 0..steps as u64 {
+            for first in (0..channels).step_by(4) {
+                let words = philox4x32(key, [first / 4, step as u32, (step >> 32) as u32, 0]);
+                for (channel, word) in (first..channels).zip(words) {
+                    if u64::from(word) < threshold {
+                        builder.push(channel, 1.0);
+                    }
+                }
+            }
+            builder.end_step();
+        }
+        Ok(Raw::Spikes(builder.finish(channels)?))
+    }
+}
+
+impl RandomSpikes {
+    fn key(&self, i: usize) -> u64 {
+        derive_key(self.config.seed, domain::RANDOM_SPIKES, i as u64)
+    }
+}
+
+/// The number of 32-bit words, out of 2³², that mean "yes" for an event of probability `p`; 2³² for p = 1.
+pub(crate) fn probability_to_u32_range(p: f64) -> u64 {
+    (p * (1u64 << 32) as f64).round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spike_train::SpikeTrain;
+
+    fn config() -> RandomSpikesConfig {
+        RandomSpikesConfig {
+            samples: 400,
+            channels: 703,
+            classes: 20,
+            steps: 50,
+            density: 0.02,
+            seed: 3,
+        }
+    }
+
+    fn sample(config: RandomSpikesConfig, i: usize) -> SpikeTrain {
+        match random_spikes(config)
+            .expect("valid")
+            .get(i)
+            .expect("in range")
+        {
+            Raw::Spikes(train) => train,
+            other @ (Raw::Image { .. } | Raw::Events { .. }) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn density_and_labels_are_as_asked() {
+        let train = sample(config(), 0);
+        let density = train.n_events() as f64 / (50.0 * 703.0);
+        assert!((density - 0.02).abs() < 0.004, "{density}");
+        let labels = random_spikes(config()).expect("valid").labels();
+        let mut counts = [0; 20];
+        labels.iter().for_each(|&label| counts[label as usize] += 1);
+        assert!(counts.iter().all(|&count| count > 4), "{counts:?}");
+        assert_eq!(
+            sample(
+                RandomSpikesConfig {
+                    density: 0.0,
+                    ..config()
+                },
+                1
+            )
+            .n_events(),
+            0
+        );
+        assert_eq!(
+            sample(
+                RandomSpikesConfig {
+                    density: 1.0,
+                    ..config()
+                },
+                1
+            )
+            .n_events(),
+            50 * 703
+        );
+    }
+
+    #[test]
+    fn a_sample_is_a_function_of_seed_and_index() {
+        assert_eq!(sample(config(), 7), sample(config(), 7));
+        assert_ne!(sample(config(), 7), sample(config(), 8));
+        assert_ne!(
+            sample(config(), 7),
+            sample(
+                RandomSpikesConfig {
+                    seed: 4,
+                    ..config()
+                },
+                7
+            )
+        );
+        // A larger set begins with the same samples.
+        assert_eq!(
+            sample(config(), 7),
+            sample(
+                RandomSpikesConfig {
+                    samples: 9_000,
+                    ..config()
+                },
+                7
+            )
+        );
+    }
+
+    #[test]
+    fn meaningless_settings_are_refused() {
+        for density in [-0.1, 1.1, f64::NAN] {
+            assert!(
+                random_spikes(RandomSpikesConfig {
+                    density,
+                    ..config()
+                })
+                .is_err()
+            );
+        }
+        assert!(
+            random_spikes(RandomSpikesConfig {
+                classes: 0,
+                ..config()
+            })
+            .is_err()
+        );
+        assert!(
+            random_spikes(RandomSpikesConfig {
+                steps: usize::MAX,
+                ..config()
+            })
+            .is_err()
+        );
+        assert!(random_spikes(config()).expect("valid").get(400).is_err());
+    }
+}
