@@ -51,6 +51,11 @@ impl Builder {
     /// Appends a node as it is.
     pub fn push(&mut self, node: Node) -> Value {
         let value = Value(self.kernel.nodes.len() as u32);
+        if let Def::Inst(op, args) = &node.def
+            && args.is_empty()
+        {
+            self.constants.entry(*op).or_insert(value);
+        }
         self.kernel.nodes.push(node);
         value
     }

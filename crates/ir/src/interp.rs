@@ -54,6 +54,20 @@ pub fn evaluate<R: Real>(
     Ok(values)
 }
 
+/// One instruction on given operands.
+///
+/// # Errors
+///
+/// The op is `integrate`.
+pub fn evaluate_op<R: Real>(
+    op: Op,
+    operands: &[R],
+    spiking: &mut Spiking<'_>,
+) -> Result<R, CallError> {
+    let args: Vec<Value> = (0..operands.len()).map(|i| Value(i as u32)).collect();
+    apply(op, &args, operands, &mut Tape { spiking, read: 0 })
+}
+
 /// The recorded numbers of an evaluation and how far they have been read.
 struct Tape<'a, 'b> {
     spiking: &'a mut Spiking<'b>,

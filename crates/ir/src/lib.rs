@@ -1,12 +1,18 @@
 //! The kernel IR of Rheobase.
+pub mod autodiff;
 pub mod builder;
 pub mod executor;
 pub mod expm;
+pub mod integrate;
 pub mod interp;
 pub mod kernel;
 pub mod ops;
+pub mod passes;
+pub mod pipeline;
 pub mod program;
 pub mod real;
+mod rewrite;
+pub mod tape;
 pub mod text;
 pub mod types;
 pub mod verify;

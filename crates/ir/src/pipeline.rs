@@ -1,0 +1,121 @@
+//! From a neuron to the kernels that run it, as one function to read.
+//!
+//! ```text
+//! step ─integrate─▶ ─clean─▶ ─hoist─▶ step + prologue
+//!                              step ─differentiate─▶ joint ─optimise─▶ ─plan_tape─▶ forward + backward
+//!                          prologue ─differentiate─▶ its gradient
+//! ```
+
+use crate::autodiff::{active, differentiate};
+use crate::integrate::{Chosen, integrate};
+use crate::kernel::{Kernel, Role, Slot};
+use crate::passes::{clean, hoist, optimise};
+use crate::program::Neuron;
+use crate::tape::{Saved, plan_tape, primal};
+use crate::verify::{VerifyError, verify};
+
+/// Everything that is made of a neuron, one field per stage.
+#[derive(Clone, Debug)]
+pub struct Stages {
+    /// The step after integration, before hoisting: what gradient checks run.
+    pub step: Kernel,
+    /// Parameters → derived values and initial states, in double precision.
+    pub prologue: Kernel,
+    /// The step that reads derived values, still with its spikes.
+    pub hoisted: Kernel,
+    /// The hoisted step and its adjoints in one kernel, as derived.
+    pub gradient: Kernel,
+    /// The step without saving anything.
+    pub infer: Kernel,
+    /// The step that saves the tape.
+    pub forward: Kernel,
+    /// The backward of a step.
+    pub backward: Kernel,
+    /// What is saved.
+    pub saved: Vec<Saved>,
+    /// Adjoints of derived values and initial states → adjoints of parameters. Without outputs if no
+    /// parameter is asked for.
+    pub prologue_gradient: Kernel,
+    /// The integrator of each state.
+    pub integrators: Vec<Chosen>,
+}
+
+/// What gradients are for.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Which parameters, by name.
+    pub params: &'a dyn Fn(&str) -> bool,
+}
+
+impl Wanted<'_> {
+    /// Gradients of every parameter.
+    pub const ALL: Wanted<'static> = Wanted { params: &|_| true };
+    /// Gradients of inputs and states only: enough to train weights.
+    pub const NONE: Wanted<'static> = Wanted { params: &|_| false };
+}
+
+/// Runs the pipeline.
+///
+/// # Errors
+///
+/// A stage made a kernel that breaks a rule of the verifier: a mistake of the compiler.
+pub fn build(neuron: &Neuron, wanted: Wanted<'_>) -> Result<Stages, VerifyError> {
+    verify(&neuron.step)?;
+    verify(&neuron.init)?;
+    let mut step = neuron.step.clone();
+    let integrators = integrate(&mut step);
+    clean(&mut step);
+    verify(&step)?;
+
+    let mut hoisted = step.clone();
+    let mut prologue = hoist(&mut hoisted, &neuron.init);
+    clean(&mut prologue);
+    clean(&mut hoisted);
+    verify(&prologue)?;
+
+    let wanted_param = |slot: &Slot| slot.role == Role::Param && (wanted.params)(&slot.name);
+    let derived = wanted_derived(&prologue, &wanted_param);
+    let wrt = |slot: &Slot| match slot.role {
+        // Counters and other internal states carry no gradient.
+        Role::State => !slot.name.starts_with('_'),
+        Role::Port => true,
+        Role::Param => wanted_param(slot),
+        Role::Derived => derived.contains(slot),
+        Role::Init | Role::Spike | Role::Saved => false,
+    };
+    let gradient = differentiate(&hoisted, &wrt);
+    verify(&gradient)?;
+    let mut joint = gradient.clone();
+    optimise(&mut joint);
+    let plan = plan_tape(&joint, &neuron.name);
+    let infer = primal(&joint, &format!("{}.infer", neuron.name));
+
+    let mut prologue_gradient = differentiate(&prologue, &wanted_param);
+    prologue_gradient.outputs.retain(|o| o.slot.adjoint);
+    clean(&mut prologue_gradient);
+    for kernel in [&plan.forward, &plan.backward, &infer, &prologue_gradient] {
+        verify(kernel)?;
+    }
+    Ok(Stages {
+        step,
+        prologue,
+        hoisted,
+        gradient,
+        infer,
+        forward: plan.forward,
+        backward: plan.backward,
+        saved: plan.saved,
+        prologue_gradient,
+        integrators,
+    })
+}
+
+/// The derived values that depend on a wanted parameter.
+fn wanted_derived(prologue: &Kernel, wanted: &dyn Fn(&Slot) -> bool) -> Vec<Slot> {
+    let active = active(prologue, wanted);
+    let of_interest = prologue
+        .outputs
+        .iter()
+        .filter(|o| o.slot.role == Role::Derived && active[o.value.index()]);
+    of_interest.map(|o| o.slot.clone()).collect()
+}

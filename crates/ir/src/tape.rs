@@ -1,0 +1,327 @@
+//! Tape planning: which values the forward saves for the backward, and which the backward computes again.
+//!
+//! The kernel that computes outputs and adjoints of a step together is cut in two. What the adjoint part
+//! reads from the primal part must come from somewhere: it is saved, or recomputed from saved values and
+//! from what is constant in time, which costs no memory. The cheapest choice is a minimum cut between
+//! what changes from step to step (states and inputs at the beginning of the step) and what the adjoint
+//! part reads, where cutting a value costs its bytes (the same idea as in Enzyme and in PyTorch's
+//! min-cut rematerialisation). Of several cheapest cuts the one nearest to the readers is taken: it
+//! recomputes least.
+//!
+//! For a LIF neuron with an exponential synapse this finds one number per neuron and step, the margin.
+
+use std::collections::VecDeque;
+
+use crate::builder::Builder;
+use crate::kernel::{Def, Input, Kernel, Role, Slot, Value};
+use crate::passes::dce;
+use crate::types::{Rate, Type};
+
+/// One saved value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Saved {
+    /// Its slot, the same in both kernels.
+    pub slot: Slot,
+    /// A real takes 4 bytes per lane and step in `f32`, a boolean one.
+    pub ty: Type,
+    /// The adjoints that need it.
+    pub readers: Vec<Slot>,
+}
+
+/// A step cut into its two directions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Outputs and saved values.
+    pub forward: Kernel,
+    /// Saved values and adjoints of the outputs in, adjoints of the inputs out.
+    pub backward: Kernel,
+    /// What is saved, in the order of evaluation.
+    pub saved: Vec<Saved>,
+}
+
+impl Plan {
+    /// Bytes per lane and step in `f32`.
+    pub fn bytes(&self) -> usize {
+        self.saved.iter().map(|s| cost(s.ty)).sum()
+    }
+}
+
+fn cost(ty: Type) -> usize {
+    match ty {
+        Type::Real => 4,
+        Type::Bool => 1,
+    }
+}
+
+/// Cuts a joint kernel, as made by [`crate::autodiff::differentiate`], into forward and backward.
+pub fn plan_tape(joint: &Kernel, name: &str) -> Plan {
+    let adjoint = depends_on_adjoint(joint);
+    let varying = varying(joint);
+    let read = read_by_adjoint(joint, &adjoint);
+    let cut = Cut::new(joint, &adjoint, &varying, &read).minimum();
+    let mut saved = Vec::new();
+    let mut values = Vec::new();
+    for value in cut {
+        let slot = Slot::new(Role::Saved, saved_name(joint, value, &saved));
+        let readers = readers(joint, value, &adjoint);
+        saved.push(Saved {
+            slot,
+            ty: joint.ty(value),
+            readers,
+        });
+        values.push(value);
+    }
+    let forward = forward(joint, name, &saved, &values);
+    let backward = backward(joint, name, &saved, &values);
+    Plan {
+        forward,
+        backward,
+        saved,
+    }
+}
+
+/// The forward without saving anything, for inference: the same arithmetic as the saving one.
+pub fn primal(joint: &Kernel, name: &str) -> Kernel {
+    let mut kernel = joint.clone();
+    kernel.name = name.to_string();
+    kernel.outputs.retain(|o| !o.slot.adjoint);
+    dce(&mut kernel);
+    kernel
+}
+
+fn depends_on_adjoint(joint: &Kernel) -> Vec<bool> {
+    forward_flags(joint, |input| input.slot.adjoint)
+}
+
+fn varying(joint: &Kernel) -> Vec<bool> {
+    forward_flags(joint, |input| !input.slot.role.constant_in_time())
+}
+
+fn forward_flags(joint: &Kernel, source: impl Fn(&Input) -> bool) -> Vec<bool> {
+    let mut flags: Vec<bool> = Vec::with_capacity(joint.nodes.len());
+    for node in &joint.nodes {
+        flags.push(match &node.def {
+            Def::Input(input) => source(input),
+            Def::Inst(_, args) => args.iter().any(|a| flags[a.index()]),
+        });
+    }
+    flags
+}
+
+/// The primal values that an adjoint instruction or an adjoint output reads.
+fn read_by_adjoint(joint: &Kernel, adjoint: &[bool]) -> Vec<bool> {
+    let mut read = vec![false; joint.nodes.len()];
+    for (value, node) in joint.values() {
+        if let Def::Inst(_, args) = &node.def
+            && adjoint[value.index()]
+        {
+            args.iter()
+                .filter(|a| !adjoint[a.index()])
+                .for_each(|a| read[a.index()] = true);
+        }
+    }
+    for output in joint
+        .outputs
+        .iter()
+        .filter(|o| o.slot.adjoint && !adjoint[o.value.index()])
+    {
+        read[output.value.index()] = true;
+    }
+    read
+}
+
+/// The adjoint outputs that depend on a value.
+fn readers(joint: &Kernel, value: Value, adjoint: &[bool]) -> Vec<Slot> {
+    let mut reached = vec![false; joint.nodes.len()];
+    reached[value.index()] = true;
+    for (v, node) in joint.values() {
+        if let Def::Inst(_, args) = &node.def
+            && args.iter().any(|a| reached[a.index()])
+        {
+            reached[v.index()] = true;
+        }
+    }
+    let reads = |v: Value| reached[v.index()] && (adjoint[v.index()] || v == value);
+    joint
+        .outputs
+        .iter()
+        .filter(|o| o.slot.adjoint && reads(o.value))
+        .map(|o| o.slot.clone())
+        .collect()
+}
+
+fn saved_name(joint: &Kernel, value: Value, earlier: &[Saved]) -> String {
+    let node = joint.node(value);
+    let base = match (&node.def, &node.note) {
+        (Def::Input(input), _) => input.slot.name.clone(),
+        (Def::Inst(..), Some(note)) => note
+            .chars()
+            .filter(|c| c.is_alphanumeric() || *c == '_')
+            .collect(),
+        (Def::Inst(..), None) => format!("t{}", earlier.len()),
+    };
+    let mut name = base.clone();
+    let mut n = 1;
+    while earlier.iter().any(|s| s.slot.name == name) {
+        n += 1;
+        name = format!("{base}_{n}");
+    }
+    name
+}
+
+fn forward(joint: &Kernel, name: &str, saved: &[Saved], values: &[Value]) -> Kernel {
+    let mut kernel = joint.clone();
+    kernel.name = format!("{name}.forward");
+    kernel.outputs.retain(|o| !o.slot.adjoint);
+    for (saved, &value) in saved.iter().zip(values) {
+        kernel.outputs.push(crate::kernel::Output {
+            slot: saved.slot.clone(),
+            value,
+            rate: Rate::Lane,
+        });
+    }
+    dce(&mut kernel);
+    kernel
+}
+
+fn backward(joint: &Kernel, name: &str, saved: &[Saved], values: &[Value]) -> Kernel {
+    let mut b = Builder::new(format!("{name}.backward"));
+    let mut renamed: Vec<Value> = Vec::with_capacity(joint.nodes.len());
+    for (value, node) in joint.values() {
+        b.set_origin(node.origin);
+        let new = match (values.iter().position(|v| *v == value), &node.def) {
+            (Some(i), _) => b.input(saved[i].slot.clone(), node.ty, Rate::Lane),
+            (None, Def::Input(_)) => b.push(node.clone()),
+            (None, Def::Inst(op, args)) => {
+                let args: Vec<Value> = args.iter().map(|a: &Value| renamed[a.index()]).collect();
+                b.inst(*op, &args)
+            }
+        };
+        if let Some(note) = &node.note {
+            b.note(new, note);
+        }
+        renamed.push(new);
+    }
+    for output in joint.outputs.iter().filter(|o| o.slot.adjoint) {
+        b.output(
+            output.slot.clone(),
+            renamed[output.value.index()],
+            output.rate,
+        );
+    }
+    let mut kernel = b.finish();
+    dce(&mut kernel);
+    kernel
+}
+
+/// The flow network: two vertices per primal value that changes in time, joined by an edge that costs the
+/// value's bytes.
+struct Cut {
+    /// For each vertex its edges, as indices into `edges`.
+    out: Vec<Vec<usize>>,
+    /// Target and remaining capacity; edge `e ^ 1` is the reverse of `e`.
+    edges: Vec<(usize, usize)>,
+    values: Vec<Value>,
+}
+
+const SOURCE: usize = 0;
+const SINK: usize = 1;
+const UNBOUNDED: usize = usize::MAX / 4;
+
+impl Cut {
+    fn new(joint: &Kernel, adjoint: &[bool], varying: &[bool], read: &[bool]) -> Cut {
+        let mut vertex = vec![None; joint.nodes.len()];
+        let mut cut = Cut {
+            out: vec![Vec::new(), Vec::new()],
+            edges: Vec::new(),
+            values: Vec::new(),
+        };
+        for (value, node) in joint.values() {
+            if adjoint[value.index()] || !varying[value.index()] {
+                continue;
+            }
+            let (enter, leave) = (cut.out.len(), cut.out.len() + 1);
+            cut.out.extend([Vec::new(), Vec::new()]);
+            cut.values.push(value);
+            vertex[value.index()] = Some(leave);
+            cut.edge(enter, leave, cost(node.ty));
+            match &node.def {
+                Def::Input(_) => cut.edge(SOURCE, enter, UNBOUNDED),
+                Def::Inst(_, args) => {
+                    let parents: Vec<usize> =
+                        args.iter().filter_map(|a| vertex[a.index()]).collect();
+                    parents
+                        .into_iter()
+                        .for_each(|parent| cut.edge(parent, enter, UNBOUNDED));
+                }
+            }
+            if read[value.index()] {
+                cut.edge(leave, SINK, UNBOUNDED);
+            }
+        }
+        cut
+    }
+
+    fn edge(&mut self, from: usize, to: usize, capacity: usize) {
+        self.out[from].push(self.edges.len());
+        self.edges.push((to, capacity));
+        self.out[to].push(self.edges.len());
+        self.edges.push((from, 0));
+    }
+
+    /// Augments along shortest paths (Edmonds & Karp 1972), then reads the cut on the sink's side.
+    fn minimum(mut self) -> Vec<Value> {
+        while let Some(path) = self.path() {
+            let amount = path.iter().map(|&e| self.edges[e].1).min().unwrap_or(0);
+            for e in path {
+                self.edges[e].1 -= amount;
+                self.edges[e ^ 1].1 += amount;
+            }
+        }
+        let reaches_sink = self.reaches_sink();
+        let crossing = |i: usize| !reaches_sink[2 + 2 * i] && reaches_sink[3 + 2 * i];
+        (0..self.values.len())
+            .filter(|&i| crossing(i))
+            .map(|i| self.values[i])
+            .collect()
+    }
+
+    fn path(&self) -> Option<Vec<usize>> {
+        let mut by: Vec<Option<usize>> = vec![None; self.out.len()];
+        let mut queue = VecDeque::from([SOURCE]);
+        while let Some(vertex) = queue.pop_front() {
+            for &e in &self.out[vertex] {
+                let (to, capacity) = self.edges[e];
+                if capacity > 0 && to != SOURCE && by[to].is_none() {
+                    by[to] = Some(e);
+                    queue.push_back(to);
+                }
+            }
+        }
+        let mut path = Vec::new();
+        let mut vertex = SINK;
+        while vertex != SOURCE {
+            let e = by[vertex]?;
+            path.push(e);
+            vertex = self.edges[e ^ 1].0;
+        }
+        Some(path)
+    }
+
+    fn reaches_sink(&self) -> Vec<bool> {
+        let mut reaches = vec![false; self.out.len()];
+        reaches[SINK] = true;
+        let mut queue = VecDeque::from([SINK]);
+        while let Some(vertex) = queue.pop_front() {
+            for &e in &self.out[vertex] {
+                // The reverse of `e` leads here; it is open if it has capacity left.
+                let from = self.edges[e].0;
+                if self.edges[e ^ 1].1 > 0 && !reaches[from] {
+                    reaches[from] = true;
+                    queue.push_back(from);
+                }
+            }
+        }
+        reaches
+    }
+}
