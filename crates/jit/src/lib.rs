@@ -1,1 +1,135 @@
-//! Placeholder line replaced by the crate page.
+//! From a verified kernel to a native function, with Cranelift.
+//!
+//! One kernel becomes one function that advances any number of lanes by one step. Lanes run in
+//! groups that fill a 128-bit register (four `f32` or two `f64`), which is the widest that Cranelift
+//! has; the lanes that are left over run one by one through the same instructions, so that a lane's
+//! result does not depend on where it stands. What does not differ between lanes (constants, uniform
+//! arguments and everything computed from them) is computed once, before the loop.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`Target`] in `target.rs` | the instruction set and the switches of a compilation |
+//! | `abi.rs` | how a call hands its rows to the code, the two element types |
+//! | `lower.rs`, `lower/` | op by op to Cranelift IR, vector mathematics |
+//! | `libcalls.rs` | functions that compiled code calls |
+//! | `call.rs` | the only `unsafe` of the repository: taking the address of the code and calling it |
+//! | `dump.rs` | Cranelift IR with our op above its instructions |
+//!
+//! What must hold before: [`rheobase_ir::verify::verify`] accepts the kernel. What holds after: the
+//! result agrees with [`rheobase_ir::interp::Interpreter`], bit for bit for arithmetic, comparisons,
+//! logic, rounding and roots, and within the bounds of `lower/exp.rs`, `lower/log.rs` and
+//! `lower/sigmoid.rs` for the functions that are computed in `f32` vectors.
+
+mod abi;
+mod call;
+mod dump;
+mod libcalls;
+mod lower;
+mod target;
+
+use std::fmt;
+
+use cranelift_jit::{JITBuilder, JITModule};
+use cranelift_module::{Linkage, Module, ModuleError};
+use rheobase_ir::kernel::Kernel;
+
+pub use abi::{Lane, Precision};
+pub use call::Compiled;
+pub use target::Target;
+
+/// Why a kernel was not compiled. None of these is a mistake of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the line of a variant explains its fields")]
+pub enum JitError {
+    /// The machine is not one that code can be made for.
+    Host { message: String },
+    /// The kernel holds an op whose pass has not run (`integrate`).
+    Op {
+        kernel: String,
+        value: String,
+        name: &'static str,
+    },
+    /// Cranelift refused the code.
+    Code { kernel: String, message: String },
+}
+
+impl fmt::Display for JitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JitError::Host { message } => {
+                write!(f, "no machine code can be made on this machine: {message}")
+            }
+            JitError::Op {
+                kernel,
+                value,
+                name,
+            } => write!(
+                f,
+                "kernel {kernel}: {value}: op `{name}` cannot be compiled; its pass has not run"
+            ),
+            JitError::Code { kernel, message } => write!(f, "kernel {kernel}: {message}"),
+        }
+    }
+}
+
+impl std::error::Error for JitError {}
+
+/// Compiles a verified kernel for elements of type `R`.
+///
+/// The same kernel and target give the same code, byte for byte, up to addresses.
+///
+/// # Errors
+///
+/// The machine is unknown to Cranelift, the kernel holds an `integrate`, or (a mistake of ours)
+/// Cranelift refuses the code.
+pub fn compile<R: Lane>(kernel: &Kernel, target: &Target) -> Result<Compiled<R>, JitError> {
+    let mut module = open(target)?;
+    let lowered = lower::lower(kernel, &mut module, target.fused(), R::PRECISION)?;
+    let refused = |error: ModuleError| refusal(kernel, &error);
+    let signature = lowered.function.signature.clone();
+    let id = module
+        .declare_function("kernel", Linkage::Export, &signature)
+        .map_err(refused)?;
+    let mut context = module.make_context();
+    context.func = lowered.function;
+    module.define_function(id, &mut context).map_err(refused)?;
+    module.finalize_definitions().map_err(refused)?;
+    Ok(Compiled::new(kernel.signature(), module, id))
+}
+
+/// The Cranelift IR of a kernel, with the kernel's own line above the instructions it became.
+///
+/// # Errors
+///
+/// As [`compile`], except that Cranelift is not asked for machine code.
+pub fn clif(kernel: &Kernel, target: &Target, precision: Precision) -> Result<String, JitError> {
+    let mut module = open(target)?;
+    let lowered = lower::lower(kernel, &mut module, target.fused(), precision)?;
+    Ok(dump::dump(kernel, &lowered))
+}
+
+/// An empty module for one kernel.
+fn open(target: &Target) -> Result<JITModule, JitError> {
+    let mut builder = JITBuilder::with_isa(target.isa()?, Box::new(libcalls::cranelift_name));
+    builder.symbol_lookup_fn(Box::new(libcalls::address));
+    Ok(JITModule::new(builder))
+}
+
+/// Cranelift's complaint about a kernel.
+fn refusal(kernel: &Kernel, error: &ModuleError) -> JitError {
+    let message = match error {
+        ModuleError::Compilation(error) => format!("{error:?}"),
+        other @ (ModuleError::Undeclared(_)
+        | ModuleError::IncompatibleDeclaration(_)
+        | ModuleError::IncompatibleSignature(..)
+        | ModuleError::DuplicateDefinition(_)
+        | ModuleError::InvalidImportDefinition(_)
+        | ModuleError::Allocation { .. }
+        | ModuleError::Backend(_)
+        | ModuleError::Flag(_)) => other.to_string(),
+    };
+    JitError::Code {
+        kernel: kernel.name.clone(),
+        message,
+    }
+}

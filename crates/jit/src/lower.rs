@@ -1,0 +1,288 @@
+//! From a kernel to one Cranelift function: the loop over lanes and what is hoisted out of it.
+//!
+//! ```text
+//! setup:  load every pointer and uniform argument; compute and store all that is uniform; constants
+//!         if at least one full group  → group(0)  else → rest
+//! group(lane):  load rows, compute, store rows for 4 (f64: 2) lanes;  next < full → group(next)
+//! rest:   lanes left over → single(full)  else → done
+//! single(lane): the same for one lane, in the first element of the same registers
+//! done:   return
+//! ```
+//!
+//! There is one lowering of each op and it is for a whole register: a single lane runs it with the
+//! other elements of the register unused. So the bits of a lane's result do not depend on how lanes
+//! are grouped, and the op files know nothing of loops. A kernel whose arguments are all uniform is
+//! its setup only. Every block is open until the end, so that constants can be added to `setup` while
+//! the loop bodies are being written.
+//!
+//! In: a verified kernel. Out: a function as described in `abi.rs`. Nodes that no output needs are
+//! left out, among them whatever only feeds the surrogate of a spike.
+
+mod calls;
+mod constants;
+mod exp;
+mod live;
+mod log;
+mod memory;
+mod ops;
+mod sigmoid;
+
+use std::collections::BTreeMap;
+
+use cranelift_codegen::cursor::{Cursor, FuncCursor};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{
+    self, AbiParam, Block, FuncRef, Function, InstBuilder, StackSlot, Type, UserFuncName, types,
+};
+use cranelift_module::Module;
+use rheobase_ir::kernel::{Def, Kernel, Value};
+use rheobase_ir::types::Rate;
+
+use crate::JitError;
+use crate::abi::Precision;
+use crate::libcalls::Libcall;
+
+/// The types of a register full of lanes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// The precision of reals.
+    pub(crate) precision: Precision,
+    /// One real.
+    pub(crate) element: Type,
+    /// A register of reals.
+    pub(crate) reals: Type,
+    /// A register of integers as wide as the reals; a boolean is one of them, all ones or all zeros.
+    pub(crate) masks: Type,
+    /// The lanes in a register.
+    pub(crate) lanes: u8,
+}
+
+impl Shape {
+    fn new(precision: Precision) -> Shape {
+        match precision {
+            Precision::F32 => Shape {
+                precision,
+                element: types::F32,
+                reals: types::F32X4,
+                masks: types::I32X4,
+                lanes: 4,
+            },
+            Precision::F64 => Shape {
+                precision,
+                element: types::F64,
+                reals: types::F64X2,
+                masks: types::I64X2,
+                lanes: 2,
+            },
+        }
+    }
+}
+
+/// What writes one instruction at the current place.
+type Insert<'s, 'f> = ir::InsertBuilder<'s, &'s mut FuncCursor<'f>>;
+
+/// Which lanes the instructions being written are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    /// None in particular: the value is the same for all.
+    Uniform,
+    /// As many as a register holds, from this one on.
+    Full(ir::Value),
+    /// One, in the first element of the register.
+    Single(ir::Value),
+}
+
+/// A kernel's function, and which node each instruction is for.
+pub(crate) struct Lowered {
+    /// The function.
+    pub(crate) function: Function,
+    /// Pairs of the first instruction written for a node and the node, in the order of writing.
+    pub(crate) marks: Vec<(ir::Inst, Value)>,
+}
+
+/// The state of the lowering: where the next instruction goes, and what can be used again.
+pub(crate) struct Emitter<'a> {
+    pub(crate) kernel: &'a Kernel,
+    module: &'a mut dyn Module,
+    pub(crate) pos: FuncCursor<'a>,
+    pub(crate) shape: Shape,
+    /// The machine has a fused multiply-add.
+    pub(crate) fused: bool,
+    pub(crate) group: Group,
+    setup: Block,
+    /// The pointer of each argument, in the order of the signature.
+    rows: Vec<ir::Value>,
+    /// For each node, whether it is uniform.
+    rates: Vec<Rate>,
+    /// For each node, whether an output needs it, and the instruction that reads it last.
+    live: Vec<bool>,
+    last_use: Vec<Option<Value>>,
+    /// The value of each node for the current group; uniform ones stay.
+    values: Vec<Option<ir::Value>>,
+    constants: BTreeMap<u64, ir::Value>,
+    functions: BTreeMap<Libcall, FuncRef>,
+    /// Matrix exponentials of the current group by their operands.
+    exponentials: BTreeMap<Vec<Value>, StackSlot>,
+    marks: Vec<(ir::Inst, Value)>,
+}
+
+/// Lowers a verified kernel. `fused` tells whether the machine has a fused multiply-add.
+///
+/// # Errors
+///
+/// The kernel holds an `integrate`.
+pub(crate) fn lower(
+    kernel: &Kernel,
+    module: &mut dyn Module,
+    fused: bool,
+    precision: Precision,
+) -> Result<Lowered, JitError> {
+    let pointer = module.target_config().pointer_type();
+    let mut signature = module.make_signature();
+    signature.params = vec![AbiParam::new(pointer); 2];
+    let mut function = Function::with_name_signature(UserFuncName::user(0, 0), signature);
+
+    let blocks = [(); 5].map(|()| function.dfg.make_block());
+    blocks
+        .iter()
+        .for_each(|block| function.layout.append_block(*block));
+    let [setup, group, rest, single, done] = blocks;
+    let arguments = [(); 2].map(|()| function.dfg.append_block_param(setup, pointer));
+    let first = [group, single].map(|block| function.dfg.append_block_param(block, pointer));
+
+    let live = live::live(kernel);
+    let mut emitter = Emitter {
+        kernel,
+        module,
+        pos: FuncCursor::new(&mut function).at_bottom(setup),
+        shape: Shape::new(precision),
+        fused,
+        group: Group::Uniform,
+        setup,
+        rows: Vec::new(),
+        rates: kernel.rates(),
+        last_use: live::last_uses(kernel, &live),
+        live,
+        values: vec![None; kernel.nodes.len()],
+        constants: BTreeMap::new(),
+        functions: BTreeMap::new(),
+        exponentials: BTreeMap::new(),
+        marks: Vec::new(),
+    };
+    emitter.load_pointers(arguments[0]);
+    emitter.body(Rate::Uniform)?;
+    if kernel.outputs.iter().any(|o| o.rate == Rate::Lane) {
+        let lanes = i64::from(emitter.shape.lanes);
+        emitter.group(group, Group::Full(first[0]));
+        emitter.body(Rate::Lane)?;
+        emitter.group(single, Group::Single(first[1]));
+        emitter.body(Rate::Lane)?;
+
+        emitter.pos.goto_bottom(setup);
+        let total = arguments[1];
+        let full = emitter.pos.ins().band_imm_s(total, -lanes);
+        let zero = emitter.pos.ins().iconst(pointer, 0);
+        emitter
+            .pos
+            .ins()
+            .brif(full, group, &[zero.into()], rest, &[]);
+        emitter.pos.goto_bottom(group);
+        emitter.repeat(group, first[0], lanes, full, rest);
+        emitter.pos.goto_bottom(rest);
+        let left = emitter.pos.ins().icmp(IntCC::UnsignedLessThan, full, total);
+        emitter
+            .pos
+            .ins()
+            .brif(left, single, &[full.into()], done, &[]);
+        emitter.pos.goto_bottom(single);
+        emitter.repeat(single, first[1], 1, total, done);
+        emitter.pos.goto_bottom(done);
+        emitter.pos.ins().return_(&[]);
+    } else {
+        emitter.pos.goto_bottom(setup);
+        emitter.pos.ins().return_(&[]);
+    }
+    let marks = emitter.marks;
+    if kernel.outputs.iter().all(|o| o.rate == Rate::Uniform) {
+        for block in [group, rest, single, done] {
+            function.layout.remove_block(block);
+        }
+    }
+    Ok(Lowered { function, marks })
+}
+
+impl Emitter<'_> {
+    /// Starts writing the block of a group of lanes.
+    fn group(&mut self, block: Block, group: Group) {
+        self.pos.goto_bottom(block);
+        self.group = group;
+        self.exponentials.clear();
+    }
+
+    /// Ends a loop's block: back to its start with the next lane while there are more below `end`.
+    fn repeat(&mut self, block: Block, lane: ir::Value, step: i64, end: ir::Value, after: Block) {
+        let next = self.pos.ins().iadd_imm_s(lane, step);
+        let more = self.pos.ins().icmp(IntCC::UnsignedLessThan, next, end);
+        self.pos.ins().brif(more, block, &[next.into()], after, &[]);
+    }
+
+    /// Computes every live node of a rate and stores the outputs of that rate. Rows are read when a
+    /// node first needs them and written after every node is computed, so an argument that is
+    /// updated in place is read before it is written.
+    fn body(&mut self, rate: Rate) -> Result<(), JitError> {
+        let kernel = self.kernel;
+        if rate == Rate::Lane {
+            for (value, rate) in self.values.iter_mut().zip(&self.rates) {
+                if *rate == Rate::Lane {
+                    *value = None;
+                }
+            }
+        }
+        for (value, node) in kernel.values() {
+            if !self.live[value.index()] || self.rates[value.index()] != rate {
+                continue;
+            }
+            match &node.def {
+                Def::Inst(op, args) => {
+                    let result = self.inst(value, *op, args)?;
+                    self.mark(value, result);
+                    self.values[value.index()] = Some(result);
+                }
+                // A row is loaded where it is first used, what is uniform before the loop.
+                Def::Input(_) if rate == Rate::Uniform => {
+                    self.value(value);
+                }
+                Def::Input(_) => {}
+            }
+        }
+        let outputs: Vec<_> = kernel
+            .outputs
+            .iter()
+            .filter(|output| output.rate == rate)
+            .filter(|output| kernel.input(&output.slot) != Some(output.value))
+            .map(|output| (output, self.value(output.value)))
+            .collect();
+        for (output, value) in outputs {
+            self.store(output, value);
+        }
+        Ok(())
+    }
+
+    /// The value of a node for the current group; an input is loaded when it is first asked for.
+    pub(crate) fn value(&mut self, value: Value) -> ir::Value {
+        if let Some(known) = self.values[value.index()] {
+            return known;
+        }
+        let loaded = self.load(value);
+        self.mark(value, loaded);
+        self.values[value.index()] = Some(loaded);
+        loaded
+    }
+
+    /// Notes for the printed form that `result` is a node's value.
+    fn mark(&mut self, value: Value, result: ir::Value) {
+        if let Some(inst) = self.pos.func.dfg.value_def(result).inst() {
+            self.marks.push((inst, value));
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Rows and uniform arguments: loads and stores.
+//!
+//! Booleans are bytes in memory and all-ones or all-zeros lanes in registers. A byte other than 0
+//! counts as true when read; only 0 and 1 are written.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{self, Endianness, InstBuilder, MemFlagsData, types};
+use rheobase_ir::kernel::{Output, Value};
+use rheobase_ir::types::{Rate, Type};
+
+use super::{Emitter, Group};
+use crate::abi::Precision;
+
+/// Accesses that cannot fault; rows are aligned to their element, not to a register.
+fn row_access() -> MemFlagsData {
+    MemFlagsData::new().with_notrap()
+}
+
+/// A cast that reinterprets the bytes of a register in memory order.
+fn reinterpret() -> MemFlagsData {
+    MemFlagsData::new().with_endianness(Endianness::Little)
+}
+
+impl Emitter<'_> {
+    /// Loads the pointer of each argument from the array that the call passes.
+    pub(super) fn load_pointers(&mut self, array: ir::Value) {
+        let pointer = self.pos.func.dfg.value_type(array);
+        let access = MemFlagsData::trusted().with_readonly();
+        self.rows = (0..self.kernel.signature().len())
+            .map(|i| {
+                let offset = i as i32 * pointer.bytes() as i32;
+                self.pos.ins().load(pointer, access, array, offset)
+            })
+            .collect();
+    }
+
+    /// The value of an input for the current group. Inputs come first in the signature, in order.
+    pub(super) fn load(&mut self, value: Value) -> ir::Value {
+        let (i, ty, rate) = self
+            .kernel
+            .inputs()
+            .enumerate()
+            .find(|(_, (input, _))| *input == value)
+            .map(|(i, (_, input))| (i, input.ty, input.rate))
+            .expect("a verified kernel defines instructions before their use");
+        let row = self.rows[i];
+        match (ty, rate) {
+            (Type::Real, Rate::Uniform) => {
+                let shape = self.shape;
+                let scalar = self.pos.ins().load(shape.element, row_access(), row, 0);
+                self.pos.ins().splat(shape.reals, scalar)
+            }
+            (Type::Bool, Rate::Uniform) => {
+                let element = self.shape.masks.lane_type();
+                let byte = self.pos.ins().load(types::I8, row_access(), row, 0);
+                let mask = self.pos.ins().bmask(element, byte);
+                self.pos.ins().splat(self.shape.masks, mask)
+            }
+            (Type::Real, Rate::Lane) => self.load_reals(row),
+            (Type::Bool, Rate::Lane) => self.load_bools(row),
+        }
+    }
+
+    /// Writes an output of the current group.
+    pub(super) fn store(&mut self, output: &Output, value: ir::Value) {
+        let signature = self.kernel.signature();
+        let i = signature
+            .iter()
+            .position(|param| param.slot == output.slot)
+            .expect("every output is in the signature");
+        let row = self.rows[i];
+        match self.kernel.ty(output.value) {
+            Type::Real => self.store_reals(row, value),
+            Type::Bool => self.store_bools(row, value),
+        }
+    }
+
+    /// The address of the current group in a row of elements of `1 << shift` bytes.
+    fn address(&mut self, row: ir::Value, shift: i64) -> ir::Value {
+        let lane = match self.group {
+            Group::Uniform => return row,
+            Group::Full(lane) | Group::Single(lane) => lane,
+        };
+        let offset = if shift == 0 {
+            lane
+        } else {
+            self.pos.ins().ishl_imm_u(lane, shift)
+        };
+        self.pos.ins().iadd(row, offset)
+    }
+
+    fn real_shift(&self) -> i64 {
+        match self.shape.precision {
+            Precision::F32 => 2,
+            Precision::F64 => 3,
+        }
+    }
+
+    fn load_reals(&mut self, row: ir::Value) -> ir::Value {
+        let (shape, access) = (self.shape, row_access());
+        let address = self.address(row, self.real_shift());
+        match self.group {
+            Group::Full(_) => self.pos.ins().load(shape.reals, access, address, 0),
+            Group::Single(_) | Group::Uniform => {
+                let scalar = self.pos.ins().load(shape.element, access, address, 0);
+                self.pos.ins().scalar_to_vector(shape.reals, scalar)
+            }
+        }
+    }
+
+    fn store_reals(&mut self, row: ir::Value, value: ir::Value) {
+        let address = self.address(row, self.real_shift());
+        let stored = match self.group {
+            Group::Full(_) => value,
+            Group::Single(_) | Group::Uniform => self.pos.ins().extractlane(value, 0),
+        };
+        self.pos.ins().store(row_access(), stored, address, 0);
+    }
+
+    /// Bytes to masks: widened to the width of a lane, then compared with zero.
+    fn load_bools(&mut self, row: ir::Value) -> ir::Value {
+        let access = row_access();
+        let address = self.address(row, 0);
+        let bytes = match (self.group, self.shape.precision) {
+            (Group::Full(_), Precision::F32) => self.pos.ins().load(types::I32, access, address, 0),
+            (Group::Full(_), Precision::F64) => {
+                let pair = self.pos.ins().load(types::I16, access, address, 0);
+                self.pos.ins().uextend(types::I32, pair)
+            }
+            (Group::Single(_) | Group::Uniform, _) => {
+                let byte = self.pos.ins().load(types::I8, access, address, 0);
+                self.pos.ins().uextend(types::I32, byte)
+            }
+        };
+        let bytes = self.pos.ins().scalar_to_vector(types::I32X4, bytes);
+        let bytes = self.pos.ins().bitcast(types::I8X16, reinterpret(), bytes);
+        let halves = self.pos.ins().uwiden_low(bytes);
+        let words = self.pos.ins().uwiden_low(halves);
+        let zero = self.bits(0);
+        match self.shape.precision {
+            Precision::F32 => self.pos.ins().icmp(IntCC::SignedGreaterThan, words, zero),
+            Precision::F64 => {
+                let longs = self.pos.ins().uwiden_low(words);
+                let none = self.pos.ins().icmp(IntCC::Equal, longs, zero);
+                self.pos.ins().bnot(none)
+            }
+        }
+    }
+
+    /// Masks to bytes: narrowed to a byte for each lane, of which one bit is kept.
+    fn store_bools(&mut self, row: ir::Value, mask: ir::Value) {
+        let access = row_access();
+        let address = self.address(row, 0);
+        match (self.group, self.shape.precision) {
+            (Group::Full(_), Precision::F32) => {
+                let halves = self.pos.ins().snarrow(mask, mask);
+                let bytes = self.pos.ins().snarrow(halves, halves);
+                let words = self.pos.ins().bitcast(types::I32X4, reinterpret(), bytes);
+                let word = self.pos.ins().extractlane(words, 0);
+                let word = self.pos.ins().band_imm_s(word, 0x0101_0101);
+                self.pos.ins().store(access, word, address, 0);
+            }
+            (Group::Full(_), Precision::F64) => {
+                for lane in 0..2u8 {
+                    let byte = self.lane_byte(mask, lane);
+                    self.pos.ins().store(access, byte, address, i32::from(lane));
+                }
+            }
+            (Group::Single(_) | Group::Uniform, _) => {
+                let byte = self.lane_byte(mask, 0);
+                self.pos.ins().store(access, byte, address, 0);
+            }
+        }
+    }
+
+    /// The byte 0 or 1 of one lane of a mask.
+    fn lane_byte(&mut self, mask: ir::Value, lane: u8) -> ir::Value {
+        let element = self.pos.ins().extractlane(mask, lane);
+        let byte = self.pos.ins().ireduce(types::I8, element);
+        self.pos.ins().band_imm_s(byte, 1)
+    }
+}

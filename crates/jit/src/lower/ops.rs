@@ -1,0 +1,287 @@
+//! One op to its instructions: arithmetic, comparisons, logic, selection; what has its own file is
+//! sent there.
+//!
+//! The forms are those that x86-64 has one instruction for: `a < b ? a : b` is a comparison and a
+//! `bitselect` of the same operands (`minps`), a boolean becomes a real by masking 1.0, and the
+//! product of a multiply-add starts with the operand whose register dies.
+
+use cranelift_codegen::ir::condcodes::FloatCC;
+use cranelift_codegen::ir::{self, InstBuilder};
+use rheobase_ir::kernel::{Def, Value};
+use rheobase_ir::ops::{Edge, Op};
+use rheobase_ir::types::Rate;
+
+use super::{Emitter, Insert};
+use crate::JitError;
+use crate::abi::Precision;
+use crate::libcalls::Libcall;
+
+impl Emitter<'_> {
+    /// The value of an instruction for the current group.
+    ///
+    /// # Errors
+    ///
+    /// The op is `integrate`.
+    pub(super) fn inst(
+        &mut self,
+        value: Value,
+        op: Op,
+        args: &[Value],
+    ) -> Result<ir::Value, JitError> {
+        let single = self.shape.precision == Precision::F32;
+        Ok(match op {
+            Op::Const(literal) => self.real(literal.value()),
+            Op::Truth(truth) => self.bits(if truth { self.all_ones() } else { 0 }),
+            Op::Spike(Edge::AtOrAbove) => self.spike(FloatCC::GreaterThanOrEqual, args[0]),
+            Op::Spike(Edge::Above) => self.spike(FloatCC::GreaterThan, args[0]),
+            Op::Detach => self.value(args[0]),
+            Op::Integrate(_) => {
+                return Err(JitError::Op {
+                    kernel: self.kernel.name.clone(),
+                    value: value.to_string(),
+                    name: op.name(),
+                });
+            }
+            Op::Expm(element) => self.matrix_exponential(element, args),
+            Op::Neg => self.neg(args[0]),
+            Op::Add => self.binary(args, |ins, a, b| ins.fadd(a, b)),
+            Op::Sub => self.binary(args, |ins, a, b| ins.fsub(a, b)),
+            Op::Mul => self.binary(args, |ins, a, b| ins.fmul(a, b)),
+            Op::Div => self.binary(args, |ins, a, b| ins.fdiv(a, b)),
+            Op::Fma => self.fma(value, args),
+            Op::Min => {
+                let (a, b) = (self.value(args[0]), self.value(args[1]));
+                self.min(a, b)
+            }
+            Op::Max => {
+                let (a, b) = (self.value(args[0]), self.value(args[1]));
+                self.max(a, b)
+            }
+            Op::Abs => {
+                let a = self.value(args[0]);
+                self.abs(a)
+            }
+            Op::Sign => self.sign(args[0]),
+            Op::Floor => self.unary(args, |ins, a| ins.floor(a)),
+            Op::Round => self.unary(args, |ins, a| ins.nearest(a)),
+            Op::Sqrt => self.unary(args, |ins, a| ins.sqrt(a)),
+            Op::Exp | Op::Phi(0) if single => self.apply(args, Self::exp),
+            Op::Expm1 if single => self.apply(args, Self::expm1),
+            Op::Phi(1) if single => self.apply(args, Self::phi1),
+            Op::Log if single => self.apply(args, Self::log),
+            Op::Log1p if single => self.apply(args, Self::log1p),
+            Op::Tanh if single => self.apply(args, Self::tanh),
+            Op::Sigmoid if single => self.apply(args, Self::sigmoid),
+            Op::Softplus if single => self.apply(args, Self::softplus),
+            Op::Exp => self.per_lane(Libcall::Exp, args),
+            Op::Expm1 => self.per_lane(Libcall::Expm1, args),
+            Op::Log => self.per_lane(Libcall::Log, args),
+            Op::Log1p => self.per_lane(Libcall::Log1p, args),
+            Op::Tanh => self.per_lane(Libcall::Tanh, args),
+            Op::Sigmoid => self.per_lane(Libcall::Sigmoid, args),
+            Op::Softplus => self.per_lane(Libcall::Softplus, args),
+            Op::Pow => self.per_lane(Libcall::Pow, args),
+            Op::Sin => self.per_lane(Libcall::Sin, args),
+            Op::Cos => self.per_lane(Libcall::Cos, args),
+            Op::Erf => self.per_lane(Libcall::Erf, args),
+            Op::Phi(k) => self.phi_per_lane(k, args[0]),
+            Op::Lt => self.compare(FloatCC::LessThan, args),
+            Op::Le => self.compare(FloatCC::LessThanOrEqual, args),
+            Op::Eq => self.compare(FloatCC::Equal, args),
+            Op::Ne => self.compare(FloatCC::NotEqual, args),
+            Op::And => self.binary(args, |ins, a, b| ins.band(a, b)),
+            Op::Or => self.binary(args, |ins, a, b| ins.bor(a, b)),
+            Op::Not => self.unary(args, |ins, a| ins.bnot(a)),
+            Op::Select => self.select(args),
+            Op::ToReal => {
+                let one = self.real(1.0);
+                self.masked(args[0], one)
+            }
+        })
+    }
+
+    fn all_ones(&self) -> u64 {
+        match self.shape.precision {
+            Precision::F32 => u64::from(u32::MAX),
+            Precision::F64 => u64::MAX,
+        }
+    }
+
+    fn unary(
+        &mut self,
+        args: &[Value],
+        write: impl FnOnce(Insert<'_, '_>, ir::Value) -> ir::Value,
+    ) -> ir::Value {
+        let a = self.value(args[0]);
+        write(self.pos.ins(), a)
+    }
+
+    fn binary(
+        &mut self,
+        args: &[Value],
+        write: impl FnOnce(Insert<'_, '_>, ir::Value, ir::Value) -> ir::Value,
+    ) -> ir::Value {
+        let (a, b) = (self.value(args[0]), self.value(args[1]));
+        write(self.pos.ins(), a, b)
+    }
+
+    fn apply(
+        &mut self,
+        args: &[Value],
+        function: fn(&mut Self, ir::Value) -> ir::Value,
+    ) -> ir::Value {
+        let a = self.value(args[0]);
+        function(self, a)
+    }
+
+    fn spike(&mut self, condition: FloatCC, margin: Value) -> ir::Value {
+        let margin = self.value(margin);
+        let zero = self.real(0.0);
+        self.pos.ins().fcmp(condition, margin, zero)
+    }
+
+    fn compare(&mut self, condition: FloatCC, args: &[Value]) -> ir::Value {
+        self.binary(args, |ins, a, b| ins.fcmp(condition, a, b))
+    }
+
+    /// A negation. Left as such where a multiply-add can absorb it; else the sign bit is flipped with a
+    /// constant, which Cranelift would make anew each time.
+    fn neg(&mut self, a: Value) -> ir::Value {
+        let a = self.value(a);
+        let bits = self.as_bits(a);
+        let sign = self.sign_bits();
+        let flipped = self.pos.ins().bxor(bits, sign);
+        self.as_reals(flipped)
+    }
+
+    /// `a·b + c`, with the operand of the product that is needed no longer in front: its register
+    /// receives the result.
+    fn fma(&mut self, value: Value, args: &[Value]) -> ir::Value {
+        let (mut a, mut b) = (args[0], args[1]);
+        if !self.dies(a, value) && self.dies(b, value) {
+            (a, b) = (b, a);
+        }
+        let c = self.value(args[2]);
+        let negated = [a, b].map(|x| self.negated(x));
+        let operands = match negated {
+            [Some(x), None] => [x, b],
+            [None, Some(y)] => [a, y],
+            [Some(x), Some(y)] => [x, y],
+            [None, None] => [a, b],
+        }
+        .map(|x| self.value(x));
+        let [x, y] = operands;
+        if negated[0].is_some() != negated[1].is_some() {
+            let minus = self.pos.ins().fneg(x);
+            self.pos.ins().fma(minus, y, c)
+        } else {
+            self.pos.ins().fma(x, y, c)
+        }
+    }
+
+    /// `x` if the value is `neg x`.
+    fn negated(&self, value: Value) -> Option<Value> {
+        match &self.kernel.node(value).def {
+            Def::Inst(Op::Neg, args) => Some(args[0]),
+            Def::Inst(..) | Def::Input(_) => None,
+        }
+    }
+
+    /// Whether `user` is the last to read `value` in this group.
+    fn dies(&self, value: Value, user: Value) -> bool {
+        self.rates[value.index()] == Rate::Lane && self.last_use[value.index()] == Some(user)
+    }
+
+    /// `a < b ? a : b`.
+    pub(super) fn min(&mut self, a: ir::Value, b: ir::Value) -> ir::Value {
+        let less = self.pos.ins().fcmp(FloatCC::LessThan, a, b);
+        self.choose(less, a, b)
+    }
+
+    /// `a > b ? a : b`.
+    pub(super) fn max(&mut self, a: ir::Value, b: ir::Value) -> ir::Value {
+        let less = self.pos.ins().fcmp(FloatCC::LessThan, b, a);
+        self.choose(less, a, b)
+    }
+
+    pub(super) fn abs(&mut self, a: ir::Value) -> ir::Value {
+        let bits = self.as_bits(a);
+        let magnitude = self.magnitude_bits();
+        let bits = self.pos.ins().band(bits, magnitude);
+        self.as_reals(bits)
+    }
+
+    /// The magnitude of one and the sign of another.
+    pub(super) fn with_sign(&mut self, magnitude: ir::Value, sign: ir::Value) -> ir::Value {
+        let mask = self.sign_bits();
+        let sign = self.as_bits(sign);
+        let sign = self.pos.ins().band(sign, mask);
+        let magnitude = self.as_bits(magnitude);
+        let bits = self.pos.ins().bor(magnitude, sign);
+        self.as_reals(bits)
+    }
+
+    /// One with the sign of `a`; `a` itself where it is zero or NaN.
+    fn sign(&mut self, a: Value) -> ir::Value {
+        let a = self.value(a);
+        let (zero, one) = (self.real(0.0), self.real(1.0));
+        let magnitude = self.abs(a);
+        let signed = self.with_sign(one, a);
+        let nonzero = self.pos.ins().fcmp(FloatCC::LessThan, zero, magnitude);
+        self.choose(nonzero, signed, a)
+    }
+
+    /// `c ? a : b` for a mask.
+    pub(super) fn choose(&mut self, c: ir::Value, a: ir::Value, b: ir::Value) -> ir::Value {
+        let c = self.as_reals(c);
+        self.pos.ins().bitselect(c, a, b)
+    }
+
+    /// `x` where the boolean is true, else +0.
+    fn masked(&mut self, c: Value, x: ir::Value) -> ir::Value {
+        let c = self.value(c);
+        let bits = self.as_bits(x);
+        let bits = self.pos.ins().band(c, bits);
+        self.as_reals(bits)
+    }
+
+    /// `c ? a : b`. A zero arm is a mask. `c ? x − y : x` is `x − (c ? y : 0)`, exactly, because
+    /// subtracting +0 changes no number; it needs one instruction less and `y` dies earlier.
+    fn select(&mut self, args: &[Value]) -> ir::Value {
+        let (c, a, b) = (args[0], args[1], args[2]);
+        if self.is_zero(b) {
+            let a = self.value(a);
+            return self.masked(c, a);
+        }
+        if let Some(y) = self.subtrahend(a, b) {
+            let y = self.value(y);
+            let y = self.masked(c, y);
+            let x = self.value(b);
+            return self.pos.ins().fsub(x, y);
+        }
+        let [c, a, b] = [c, a, b].map(|x| self.value(x));
+        self.choose(c, a, b)
+    }
+
+    /// Whether a value is the constant +0.
+    fn is_zero(&self, value: Value) -> bool {
+        match &self.kernel.node(value).def {
+            Def::Inst(Op::Const(literal), _) => {
+                let x = literal.value();
+                match self.shape.precision {
+                    Precision::F32 => (x as f32).to_bits() == 0,
+                    Precision::F64 => x.to_bits() == 0,
+                }
+            }
+            Def::Inst(..) | Def::Input(_) => false,
+        }
+    }
+
+    /// `y` if `difference` is `x − y`.
+    fn subtrahend(&self, difference: Value, x: Value) -> Option<Value> {
+        match &self.kernel.node(difference).def {
+            Def::Inst(Op::Sub, args) if args[0] == x => Some(args[1]),
+            Def::Inst(..) | Def::Input(_) => None,
+        }
+    }
+}

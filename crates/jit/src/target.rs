@@ -1,0 +1,106 @@
+//! What code is made for: the instruction set of this machine, and the switches of a compilation.
+//!
+//! Features are tested when the program runs, never when it is built. [`Target::baseline`] leaves
+//! out everything beyond the architecture's minimum (on x86-64: SSE2), so that tests on a modern
+//! machine show that the code is correct on an old one.
+
+use std::sync::Arc;
+
+use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
+use cranelift_codegen::settings::{self, Configurable};
+
+use crate::JitError;
+
+/// An instruction set and the switches of a compilation.
+#[derive(Clone)]
+pub struct Target {
+    isa: Result<Arc<dyn TargetIsa>, String>,
+}
+
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.isa {
+            Ok(isa) => f.debug_tuple("Target").field(&isa.to_string()).finish(),
+            Err(message) => f.debug_tuple("Target").field(message).finish(),
+        }
+    }
+}
+
+impl Target {
+    /// This machine with all its features. Cranelift's verifier runs in debug builds.
+    pub fn host() -> Target {
+        Target::new(true, cfg!(debug_assertions))
+    }
+
+    /// This machine without any feature beyond the minimum of its architecture.
+    pub fn baseline() -> Target {
+        Target::new(false, cfg!(debug_assertions))
+    }
+
+    /// The same features, with Cranelift's own verifier on or off. It adds half to the compile time
+    /// and finds mistakes of this crate only.
+    #[must_use]
+    pub fn with_verifier(&self, verifier: bool) -> Target {
+        let native = match &self.isa {
+            Ok(isa) => isa
+                .isa_flags()
+                .iter()
+                .any(|flag| flag.as_bool() == Some(true)),
+            Err(_) => true,
+        };
+        Target::new(native, verifier)
+    }
+
+    fn new(native_features: bool, verifier: bool) -> Target {
+        Target {
+            isa: isa(native_features, verifier),
+        }
+    }
+
+    /// The instruction set.
+    ///
+    /// # Errors
+    ///
+    /// Cranelift does not know the machine.
+    pub(crate) fn isa(&self) -> Result<OwnedTargetIsa, JitError> {
+        self.isa
+            .clone()
+            .map_err(|message| JitError::Host { message })
+    }
+
+    /// Whether a fused multiply-add is one instruction. Every other architecture that Cranelift knows
+    /// has one; x86-64 needs the feature.
+    pub(crate) fn fused(&self) -> bool {
+        let Ok(isa) = &self.isa else { return false };
+        match isa.triple().architecture.to_string().as_str() {
+            "x86_64" => isa
+                .isa_flags()
+                .iter()
+                .any(|flag| flag.name == "has_fma" && flag.as_bool() == Some(true)),
+            _ => true,
+        }
+    }
+}
+
+fn isa(native_features: bool, verifier: bool) -> Result<Arc<dyn TargetIsa>, String> {
+    let mut flags = settings::builder();
+    let switches = [
+        ("opt_level", OPT_LEVEL),
+        ("enable_verifier", if verifier { "true" } else { "false" }),
+        ("is_pic", "false"),
+        ("use_colocated_libcalls", "false"),
+        // Frames are a few hundred bytes; they never skip a guard page.
+        ("enable_probestack", "false"),
+        ("unwind_info", "false"),
+    ];
+    for (name, value) in switches {
+        flags.set(name, value).map_err(|error| error.to_string())?;
+    }
+    cranelift_native::builder_with_options(native_features)?
+        .finish(settings::Flags::new(flags))
+        .map_err(|error| error.to_string())
+}
+
+/// Constants and uniform values are hoisted and dead nodes dropped before Cranelift sees the kernel,
+/// and its e-graph would reorder what is left, so its optimiser stays off.
+const OPT_LEVEL: &str = "none";

@@ -1,0 +1,117 @@
+//! Rows for calling a kernel by its signature, and comparing what two executors made of them.
+
+use rheobase_ir::executor::{Arg, Executor};
+use rheobase_ir::kernel::{Access, Kernel};
+use rheobase_ir::types::{Rate, Type};
+use rheobase_jit::Lane;
+
+/// The elements of one argument.
+#[derive(Clone, Debug)]
+pub(crate) enum Row<R> {
+    Real(Vec<R>),
+    Bool(Vec<u8>),
+}
+
+/// One row for each entry of a signature, and whether it is written.
+#[derive(Clone, Debug)]
+pub(crate) struct Rows<R> {
+    pub(crate) rows: Vec<(Row<R>, Access)>,
+}
+
+impl<R: Lane> Rows<R> {
+    /// Rows filled by argument and lane; rows that are only written start with a value that shows.
+    /// Each row is longer than the lanes, and starts off the alignment of a register.
+    pub(crate) fn new(
+        kernel: &Kernel,
+        lanes: usize,
+        value: impl Fn(usize, usize) -> f64,
+    ) -> Rows<R> {
+        let rows = kernel
+            .signature()
+            .iter()
+            .enumerate()
+            .map(|(i, param)| {
+                let n = match param.rate {
+                    Rate::Uniform => 1,
+                    Rate::Lane => lanes + 3,
+                };
+                let at = |lane| match param.access {
+                    Access::Write => 77.0,
+                    Access::Read | Access::Update => value(i, lane),
+                };
+                let row = match param.ty {
+                    Type::Real => Row::Real((0..n).map(|j| R::from_f64(at(j))).collect()),
+                    Type::Bool => Row::Bool((0..n).map(|j| u8::from(at(j) > 0.0)).collect()),
+                };
+                (row, param.access)
+            })
+            .collect();
+        Rows { rows }
+    }
+
+    /// Panics where `found` is further than `ulps` units in the last place away, plus half a unit for
+    /// the rounding of the expected value where `ulps` is not 0.
+    pub(crate) fn assert_close(&self, found: &Rows<R>, ulps: f64, context: &dyn Fn() -> String) {
+        for (i, ((expected, _), (found, _))) in self.rows.iter().zip(&found.rows).enumerate() {
+            match (expected, found) {
+                (Row::Real(expected), Row::Real(found)) => {
+                    for (lane, (&e, &f)) in expected.iter().zip(found).enumerate() {
+                        assert!(
+                            close(e, f, ulps),
+                            "argument {i} lane {lane}: expected {e:?}, found {f:?}\n{}",
+                            context()
+                        );
+                    }
+                }
+                (Row::Bool(expected), Row::Bool(found)) => {
+                    assert_eq!(expected, found, "argument {i}\n{}", context());
+                }
+                (Row::Real(_), Row::Bool(_)) | (Row::Bool(_), Row::Real(_)) => unreachable!(),
+            }
+        }
+    }
+}
+
+fn close<R: Lane>(expected: R, found: R, ulps: f64) -> bool {
+    let (e, f) = (expected.to_f64(), found.to_f64());
+    if e.is_nan() || f.is_nan() {
+        return e.is_nan() && f.is_nan();
+    }
+    if e == f {
+        return e.is_sign_negative() == f.is_sign_negative() || e != 0.0;
+    }
+    (e - f).abs() <= ulps.ceil() * unit::<R>(e)
+}
+
+/// The unit in the last place at a number.
+pub(crate) fn unit<R: Lane>(x: f64) -> f64 {
+    let (digits, least) = if R::NAME == "f32" {
+        (23, -149)
+    } else {
+        (52, -1074)
+    };
+    let exponent = if x == 0.0 {
+        least
+    } else {
+        x.abs().log2().floor() as i32 - digits
+    };
+    2f64.powi(exponent.max(least))
+}
+
+/// Runs an executor on rows and gives back what it left in them.
+pub(crate) fn run<R: Lane>(executor: &dyn Executor<R>, lanes: usize, mut rows: Rows<R>) -> Rows<R> {
+    let mut args: Vec<Arg<'_, R>> = rows
+        .rows
+        .iter_mut()
+        .map(|(row, access)| match (row, *access) {
+            (Row::Real(row), Access::Read) => Arg::Real(row),
+            (Row::Real(row), Access::Write | Access::Update) => Arg::RealMut(row),
+            (Row::Bool(row), Access::Read) => Arg::Bool(row),
+            (Row::Bool(row), Access::Write | Access::Update) => Arg::BoolMut(row),
+        })
+        .collect();
+    executor
+        .call(lanes, &mut args)
+        .expect("the rows are made from the signature");
+    rows
+}
