@@ -144,8 +144,7 @@ impl Encoder {
     ///
     /// Errors: `DataError::Setting`.
     pub fn check(&self, step_s: f64) -> Result<(), DataError> {
-        let positive = |x: f64| x.is_finite() && x > 0.0;
-        if !positive(step_s) {
+        if !is_positive(step_s) {
             return fail(
                 "step",
                 format!("{step_s} s is not a time step"),
@@ -157,62 +156,19 @@ impl Encoder {
                 tau_ms,
                 threshold,
                 mode,
-            } => {
-                if !positive(tau_ms) {
-                    return fail(
-                        "latency.tau",
-                        format!("{tau_ms} ms is not a time"),
-                        "give a positive time",
-                    );
-                }
-                let above = match mode {
-                    LatencyMode::Linear => threshold >= 0.0,
-                    LatencyMode::Log => threshold > 0.0,
-                };
-                if !above || threshold >= 1.0 {
-                    let reason =
-                        format!("{threshold} is not between 0 and 1, the range of the intensities");
-                    return fail(
-                        "latency.threshold",
-                        reason,
-                        "give a number such as 0.1 (log mode needs more than 0)",
-                    );
-                }
+            } => check_latency(tau_ms, threshold, mode),
+            Encoder::Rate { max_rate_hz } => check_rate(max_rate_hz, step_s),
+            Encoder::Constant { gain } if !(gain as f32).is_finite() => fail(
+                "constant.gain",
+                format!("{gain} is not a usable number"),
+                "give a finite number",
+            ),
+            Encoder::BinSpikes { clip: Some(0) } => {
+                let help = "give 1 or more, or leave it out";
+                fail("bin_spikes.clip", "0 leaves no spike".to_owned(), help)
             }
-            Encoder::Rate { max_rate_hz } => {
-                if !max_rate_hz.is_finite() || max_rate_hz < 0.0 {
-                    let reason = format!("{max_rate_hz} Hz is not a rate");
-                    return fail("rate.max_rate", reason, "give 0 Hz or more");
-                }
-                let p = max_rate_hz * step_s;
-                if p > 1.0 + 1e-9 {
-                    let reason =
-                        format!("{max_rate_hz} Hz asks for {p} spikes in a step of {step_s} s");
-                    let help =
-                        format!("give at most {} Hz, or make the step shorter", 1.0 / step_s);
-                    return fail("rate.max_rate", reason, &help);
-                }
-            }
-            Encoder::Constant { gain } => {
-                if !(gain as f32).is_finite() {
-                    return fail(
-                        "constant.gain",
-                        format!("{gain} is not a usable number"),
-                        "give a finite number",
-                    );
-                }
-            }
-            Encoder::BinSpikes { clip } => {
-                if clip == Some(0) {
-                    return fail(
-                        "bin_spikes.clip",
-                        "0 leaves no spike".to_owned(),
-                        "give 1 or more, or leave it out",
-                    );
-                }
-            }
+            Encoder::Constant { .. } | Encoder::BinSpikes { .. } => Ok(()),
         }
-        Ok(())
     }
 
     /// The name that programs and messages use.
@@ -296,6 +252,45 @@ fn fail<T>(setting: &'static str, reason: String, help: &str) -> Result<T, DataE
         reason,
         help: help.to_owned(),
     })
+}
+
+fn is_positive(x: f64) -> bool {
+    x.is_finite() && x > 0.0
+}
+
+fn check_latency(tau_ms: f64, threshold: f64, mode: LatencyMode) -> Result<(), DataError> {
+    if !is_positive(tau_ms) {
+        return fail(
+            "latency.tau",
+            format!("{tau_ms} ms is not a time"),
+            "give a positive time",
+        );
+    }
+    let is_above = match mode {
+        LatencyMode::Linear => threshold >= 0.0,
+        LatencyMode::Log => threshold > 0.0,
+    };
+    if !is_above || threshold >= 1.0 {
+        let reason = format!("{threshold} is not between 0 and 1, the range of the intensities");
+        let help = "give a number such as 0.1 (log mode needs more than 0)";
+        return fail("latency.threshold", reason, help);
+    }
+    Ok(())
+}
+
+fn check_rate(max_rate_hz: f64, step_s: f64) -> Result<(), DataError> {
+    if !max_rate_hz.is_finite() || max_rate_hz < 0.0 {
+        let reason = format!("{max_rate_hz} Hz is not a rate");
+        return fail("rate.max_rate", reason, "give 0 Hz or more");
+    }
+    let p = max_rate_hz * step_s;
+    // A rate of exactly one spike per step must not fail by rounding.
+    if p > 1.0 + 1e-9 {
+        let reason = format!("{max_rate_hz} Hz asks for {p} spikes in a step of {step_s} s");
+        let help = format!("give at most {} Hz, or make the step shorter", 1.0 / step_s);
+        return fail("rate.max_rate", reason, &help);
+    }
+    Ok(())
 }
 
 fn bad_sample(key: EncodeKey, reason: String, help: &str) -> DataError {

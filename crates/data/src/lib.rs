@@ -25,15 +25,21 @@
 //! ```
 
 mod batches;
+mod class_folders;
 mod dataset;
 mod digits;
+mod element;
 mod encoder;
 mod error;
 mod half_float;
+mod idx;
+mod nmnist;
 mod npy;
 pub mod npz;
+mod npz_events;
 mod random_spikes;
 pub mod rng;
+mod shd;
 mod spike_train;
 mod split;
 
@@ -42,6 +48,10 @@ pub use dataset::{Dataset, Raw};
 pub use digits::{Digits, digits};
 pub use encoder::{EncodeKey, Encoded, Encoder, LatencyMode};
 pub use error::DataError;
+pub use idx::{IdxImages, idx_images};
+pub use nmnist::{Nmnist, nmnist};
+pub use npz_events::{NpzEvents, NpzEventsConfig, npz_events};
 pub use random_spikes::{RandomSpikes, RandomSpikesConfig, random_spikes};
+pub use shd::{Shd, shd};
 pub use spike_train::{Sample, SpikeTrain};
 pub use split::{group_holdout, k_fold, stratified_holdout};

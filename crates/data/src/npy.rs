@@ -6,7 +6,7 @@
 //!
 //! Errors are plain reasons; `npz` and the readers add the file.
 
-use crate::half_float::half_to_f32;
+use crate::element::Element;
 use ndarray::{ArrayD, IxDyn, ShapeBuilder};
 use std::io::{self, Read, Write};
 
@@ -31,69 +31,10 @@ pub enum Precision {
     F64,
 }
 
-/// How the bytes of one element are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Bool,
-    Signed,
-    Unsigned,
-    Float,
-}
-
-/// A numeric element type: kind, bytes, byte order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Element {
-    kind: Kind,
-    size: usize,
-    big_endian: bool,
-}
-
 impl Header {
     /// The element type, if it is a number or a bool (no string, object, complex, time or structure).
     pub(crate) fn element(&self) -> Option<Element> {
-        let (big_endian, rest) = match self.descr.split_at_checked(1)? {
-            (">", rest) => (true, rest),
-            ("<" | "|" | "=", rest) => (false, rest),
-            _ => (false, self.descr.as_str()),
-        };
-        let (kind, size) = rest.split_at_checked(1)?;
-        let size = size.parse().ok()?;
-        let kind = match (kind, size) {
-            ("b", 1) => Kind::Bool,
-            ("i", 1 | 2 | 4 | 8) => Kind::Signed,
-            ("u", 1 | 2 | 4 | 8) => Kind::Unsigned,
-            ("f", 2 | 4 | 8) => Kind::Float,
-            _ => return None,
-        };
-        Some(Element {
-            kind,
-            size,
-            big_endian,
-        })
-    }
-}
-
-impl Element {
-    /// The element in `bytes` (as many as its size). 64-bit integers beyond 2⁵³ are rounded.
-    fn value(self, bytes: &[u8]) -> f64 {
-        // Most significant byte first, whatever the order in the file.
-        let join = |word: u64, byte: &u8| word << 8 | u64::from(*byte);
-        let word = if self.big_endian {
-            bytes.iter().fold(0, join)
-        } else {
-            bytes.iter().rev().fold(0, join)
-        };
-        match self.kind {
-            Kind::Bool => f64::from(u8::from(word != 0)),
-            Kind::Unsigned => word as f64,
-            Kind::Signed => {
-                let unused = 64 - 8 * self.size as u32;
-                ((word << unused) as i64 >> unused) as f64
-            }
-            Kind::Float if self.size == 2 => f64::from(half_to_f32(word as u16)),
-            Kind::Float if self.size == 4 => f64::from(f32::from_bits(word as u32)),
-            Kind::Float => f64::from_bits(word),
-        }
+        Element::from_descr(&self.descr)
     }
 }
 
@@ -141,7 +82,7 @@ pub(crate) fn read_elements(
         .iter()
         .try_fold(1usize, |count, &side| count.checked_mul(side));
     let expected = count
-        .and_then(|count| count.checked_mul(element.size))
+        .and_then(|count| count.checked_mul(element.size()))
         .ok_or_else(too_large)?;
     let mut bytes = Vec::new();
     // One byte more than expected shows that there is more.
@@ -158,10 +99,7 @@ pub(crate) fn read_elements(
             "it goes on after the {expected} bytes of its shape"
         ));
     }
-    let values: Vec<f64> = bytes
-        .chunks_exact(element.size)
-        .map(|bytes| element.value(bytes))
-        .collect();
+    let values: Vec<f64> = element.values(&bytes).collect();
     let shape = IxDyn(&header.shape).set_f(header.fortran_order);
     let array = ArrayD::from_shape_vec(shape, values).map_err(|_| too_large())?;
     Ok(array.as_standard_layout().into_owned())
