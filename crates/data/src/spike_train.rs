@@ -29,7 +29,8 @@ pub struct Sample {
 }
 
 impl SpikeTrain {
-    /// A spike train from its parts: `offsets` [steps + 1], `indices` [events], `values` [events] or `None` for all 1.
+    /// A spike train from its parts: `offsets` (steps + 1 of them), `indices` (one per event), `values` (one per event, or
+    /// `None` for all 1).
     ///
     /// Errors: `DataError::SpikeTrain` naming the first broken rule.
     pub fn new(
