@@ -1,6 +1,8 @@
 //! The `.snn` language: text to raw tree, and every diagnostic about it.
 
 pub mod diag;
+pub mod lex;
+pub mod parse;
 pub mod span;
 
 pub mod ast;
