@@ -15,8 +15,9 @@ use crate::types::{Rate, Type};
 
 /// The kernel that computes the outputs of `kernel` and then the adjoints of the inputs chosen by `wrt`.
 ///
-/// The nodes of `kernel` come first, with the same values. For each output an input `adjoint …` is the derivative of the loss with respect
-/// to it. For each chosen input there is an output `adjoint …`: for states and ports the derivative
+/// The nodes of `kernel` come first, with the same values. For each output an input `adjoint …` is the
+/// derivative of the loss with respect to it; there is none for an output that depends on no chosen input,
+/// nor for a state that is not chosen, since nothing flows back through it. For each chosen input there is an output `adjoint …`: for states and ports the derivative
 /// itself (a state's replaces the one at the end of the step by the one at its beginning); for what is
 /// constant in time (parameters, derived values) the sum so far plus this step's part, in place. All
 /// adjoints are lane rows, also those of uniform values; whoever calls sums over the lanes.
@@ -30,7 +31,8 @@ pub fn differentiate(kernel: &Kernel, wrt: &dyn Fn(&Slot) -> bool) -> Kernel {
     let active = active(kernel, wrt);
     let mut adjoints: Vec<Option<Value>> = vec![None; kernel.nodes.len()];
     for output in &kernel.outputs {
-        if output.slot.role == Role::Saved || !active[output.value.index()] {
+        let cut = kernel.input(&output.slot).is_some() && !wrt(&output.slot);
+        if output.slot.role == Role::Saved || cut || !active[output.value.index()] {
             continue;
         }
         let seed = b.input(output.slot.adjoint(), Type::Real, Rate::Lane);
