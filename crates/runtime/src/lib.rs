@@ -1,1 +1,44 @@
-//! Placeholder line replaced by the crate page.
+//! Networks through time: the forward and the backward of a batch of samples.
+//!
+//! A [`Simulator`] is made from an [`ir::program::Network`](rheobase_ir::program::Network): the kernels of
+//! every layer are built and compiled (or handed to the interpreter), and memory is laid out. A batch is
+//! cut into groups of samples that are small enough for their tape to stay in cache. A group runs
+//! forward over all steps and then backward; the gradients of the groups are added in an order that does
+//! not depend on the number of threads, so results are the same bits for any number.
+//!
+//! What is observed and where gradients start is the caller's: a [`Probe`] sees every step, and seeds
+//! adjoints in the backward. Losses live in the train crate, recordings in [`record`].
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `parameters.rs` | names, shapes and values of everything that can be trained |
+//! | `backend.rs` | interpreter or machine code |
+//! | `layer.rs` | the kernels of a layer and the rows they work on |
+//! | `events.rs` | spikes as lists of indices |
+//! | `connection/` | what connects layers: dense weights, driven by events |
+//! | `simulator.rs`, `group.rs` | a network; one group of samples forward and backward in time |
+//! | `parallel.rs` | the only file that knows threads |
+//! | `diagnose.rs` | where the first number that is not finite appears |
+
+mod backend;
+mod connection;
+mod diagnose;
+mod error;
+mod events;
+mod group;
+mod layer;
+mod parallel;
+mod parameters;
+mod probe;
+pub mod record;
+mod simulator;
+
+pub use backend::{Backend, Float};
+pub use diagnose::NonFinite;
+pub use error::RuntimeError;
+pub use events::Events;
+pub use group::{Batch, InitialState, Injection};
+pub use layer::SlotId;
+pub use parameters::{Owner, ParameterSpec, Parameters};
+pub use probe::{Adjoints, Probe, Silent, StepView};
+pub use simulator::{Gradients, Outcome, Simulator};

@@ -1,0 +1,38 @@
+//! Which executor runs the kernels, and the precisions that both of them have.
+
+use rheobase_ir::executor::Executor;
+use rheobase_ir::interp::Interpreter;
+use rheobase_ir::kernel::Kernel;
+use rheobase_ir::real::Real;
+use rheobase_jit::{Lane, Target};
+
+use crate::error::RuntimeError;
+
+/// Interpreter or machine code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// Native code for this machine.
+    Jit,
+    /// The reference interpreter: slow, and the meaning that native code must have.
+    Interpreter,
+}
+
+/// A precision in which networks run: `f32` or `f64`.
+pub trait Float: Real + Lane {}
+
+impl Float for f32 {}
+impl Float for f64 {}
+
+impl Backend {
+    /// An executor for a verified kernel.
+    ///
+    /// # Errors
+    ///
+    /// The kernel cannot be compiled.
+    pub fn executor<R: Float>(self, kernel: &Kernel) -> Result<Box<dyn Executor<R>>, RuntimeError> {
+        Ok(match self {
+            Backend::Jit => Box::new(rheobase_jit::compile::<R>(kernel, &Target::host())?),
+            Backend::Interpreter => Box::new(Interpreter::new(kernel.clone())?),
+        })
+    }
+}

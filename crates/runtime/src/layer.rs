@@ -1,0 +1,471 @@
+//! The kernels of a layer and the rows they work on.
+//!
+//! Every slot of the kernels gets one row. Where a row lives follows from its role: what is constant in
+//! time is shared by all groups; saved values have a row for every step; all else has one row that is
+//! overwritten at each step. Lanes are numbered sample by sample, `n` neurons each.
+
+use std::collections::BTreeMap;
+
+use rheobase_ir::executor::{Arg, Executor};
+use rheobase_ir::kernel::{Access, Kernel, Param, Role, Slot};
+use rheobase_ir::pipeline::{Stages, Wanted, build};
+use rheobase_ir::program::{Layer, Sharing};
+use rheobase_ir::types::{Rate, Type};
+use smallvec::SmallVec;
+
+use crate::backend::{Backend, Float};
+use crate::error::RuntimeError;
+
+/// The index of a row of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SlotId(pub(crate) usize);
+
+/// How many arguments of a call fit without allocation.
+const INLINE_ARGS: usize = 24;
+
+/// Where a row lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Shared by all groups; one number or one for each lane of a full group.
+    Constant(Rate),
+    /// One row for the current step.
+    Step,
+    /// A row for each step.
+    Tape,
+}
+
+#[derive(Clone, Debug)]
+struct RowInfo {
+    slot: Slot,
+    ty: Type,
+    place: Place,
+}
+
+/// A kernel that can be called, and the row of each of its arguments.
+struct Code<R> {
+    executor: Box<dyn Executor<R>>,
+    rows: Vec<SlotId>,
+}
+
+/// A row of one group.
+#[derive(Clone, Debug)]
+pub(crate) enum Row<R> {
+    /// Numbers.
+    Real(Vec<R>),
+    /// Bytes 0 and 1.
+    Bool(Vec<u8>),
+}
+
+impl<R: Float> Row<R> {
+    fn empty() -> Row<R> {
+        Row::Real(Vec::new())
+    }
+}
+
+/// A layer, ready to run.
+pub(crate) struct LayerCode<R> {
+    /// The number of neurons.
+    pub(crate) n: usize,
+    /// The kernels as text-form IR, for messages.
+    pub(crate) stages: Stages,
+    rows: Vec<RowInfo>,
+    index: BTreeMap<Slot, SlotId>,
+    infer: Code<R>,
+    forward: Code<R>,
+    backward: Code<R>,
+    prologue: Box<dyn Executor<f64>>,
+    prologue_gradient: Box<dyn Executor<f64>>,
+    /// The rows of what is constant in time, by row index; others are empty.
+    constants: Vec<Vec<R>>,
+    /// The initial value of each state: its row and one number, or one per neuron.
+    initial: Vec<(SlotId, Vec<R>)>,
+    /// The parameters in double precision, one number or one per neuron each, by name.
+    params: Vec<(String, Vec<f64>)>,
+    /// The rows that collect the adjoint of something constant in time.
+    collected: Vec<(SlotId, Slot)>,
+    /// Adjoints of states that the step only writes: nothing comes back from them to the step before.
+    forgotten: Vec<SlotId>,
+    /// How the values of each parameter are shared, in order.
+    sharing: Vec<(Sharing, usize)>,
+}
+
+/// Which direction a group runs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pass {
+    /// Without a tape.
+    Infer,
+    /// Forward, saving the tape.
+    Forward,
+    /// Backward.
+    Backward,
+}
+
+impl<R: Float> LayerCode<R> {
+    /// Builds and compiles the kernels of a layer.
+    pub(crate) fn new(
+        layer: &Layer,
+        backend: Backend,
+        wanted: Wanted<'_>,
+    ) -> Result<LayerCode<R>, RuntimeError> {
+        let stages = build(&layer.neuron, wanted)?;
+        let mut rows = Vec::new();
+        let mut index = BTreeMap::new();
+        let kernels = [&stages.infer, &stages.forward, &stages.backward];
+        for kernel in kernels {
+            for param in kernel.signature() {
+                add_row(&mut rows, &mut index, &param.slot, param.ty, param.rate);
+            }
+        }
+        // States and spikes exist for probes even if a kernel does not touch them.
+        for state in &layer.neuron.states {
+            add_row(
+                &mut rows,
+                &mut index,
+                &Slot::new(Role::State, &state.name),
+                Type::Real,
+                Rate::Lane,
+            );
+        }
+        let code = |kernel: &Kernel| -> Result<Code<R>, RuntimeError> {
+            let rows = kernel.signature().iter().map(|p| index[&p.slot]).collect();
+            Ok(Code {
+                executor: backend.executor(kernel)?,
+                rows,
+            })
+        };
+        let (infer, forward, backward) = (
+            code(&stages.infer)?,
+            code(&stages.forward)?,
+            code(&stages.backward)?,
+        );
+        let constants = vec![Vec::new(); rows.len()];
+        let of_constants = |row: &RowInfo| row.slot.adjoint && row.slot.role.constant_in_time();
+        let collected = (0..rows.len()).filter(|&i| of_constants(&rows[i]));
+        let collected = collected
+            .map(|i| (SlotId(i), rows[i].slot.clone()))
+            .collect();
+        let only_read =
+            |p: &&Param| p.slot.adjoint && p.slot.role == Role::State && p.access == Access::Read;
+        let signature = stages.backward.signature();
+        let forgotten = signature
+            .iter()
+            .filter(only_read)
+            .map(|p| index[&p.slot])
+            .collect();
+        let per_channel = layer.size() / layer.shape.first().copied().unwrap_or(1).max(1);
+        Ok(LayerCode {
+            n: layer.size(),
+            prologue: backend.executor(&stages.prologue)?,
+            prologue_gradient: backend.executor(&stages.prologue_gradient)?,
+            stages,
+            rows,
+            index,
+            infer,
+            forward,
+            backward,
+            constants,
+            initial: Vec::new(),
+            params: Vec::new(),
+            collected,
+            forgotten,
+            sharing: layer
+                .neuron
+                .params
+                .iter()
+                .map(|p| (p.sharing, per_channel))
+                .collect(),
+        })
+    }
+
+    /// The row of a slot, if a kernel has it.
+    pub(crate) fn row(&self, slot: &Slot) -> Option<SlotId> {
+        self.index.get(slot).copied()
+    }
+
+    /// The rows that collect adjoints of constants, in order.
+    pub(crate) fn collected(&self) -> &[(SlotId, Slot)] {
+        &self.collected
+    }
+
+    /// The number of bytes of tape per lane and step.
+    pub(crate) fn tape_bytes(&self) -> usize {
+        let bytes = |ty| match ty {
+            Type::Real => size_of::<R>(),
+            Type::Bool => 1,
+        };
+        self.stages.saved.iter().map(|s| bytes(s.ty)).sum()
+    }
+
+    /// Sets the parameters (in order of declaration, one number, one per channel or one per neuron) and
+    /// runs the prologue. `group` is the number of samples of a full group.
+    pub(crate) fn set_parameters(
+        &mut self,
+        values: &[(&str, &[R])],
+        group: usize,
+    ) -> Result<(), RuntimeError> {
+        self.params.clear();
+        for ((name, values), &(sharing, per_channel)) in values.iter().zip(&self.sharing) {
+            let wide: Vec<f64> = match sharing {
+                Sharing::Shared | Sharing::PerNeuron => values.iter().map(|v| v.to_f64()).collect(),
+                Sharing::PerChannel => values
+                    .iter()
+                    .flat_map(|v| std::iter::repeat_n(v.to_f64(), per_channel))
+                    .collect(),
+            };
+            self.params.push((name.to_string(), wide));
+        }
+        let outputs = self.run_prologue()?;
+        for (name, wide) in &self.params {
+            if let Some(SlotId(row)) = self.row(&Slot::new(Role::Param, name.as_str())) {
+                self.constants[row] = tile(wide, group);
+            }
+        }
+        self.initial.clear();
+        for (slot, wide) in &outputs {
+            match slot.role {
+                Role::Init => {
+                    let row = self
+                        .row(&Slot::new(Role::State, slot.name.as_str()))
+                        .expect("every state has a row");
+                    self.initial
+                        .push((row, wide.iter().map(|&x| R::from_f64(x)).collect()));
+                }
+                Role::Param
+                | Role::Derived
+                | Role::Port
+                | Role::State
+                | Role::Spike
+                | Role::Saved => {
+                    if let Some(SlotId(row)) = self.row(slot) {
+                        self.constants[row] = tile(wide, group);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn run_prologue(&self) -> Result<Vec<(Slot, Vec<f64>)>, RuntimeError> {
+        let mut outputs: Vec<(Slot, Vec<f64>)> = Vec::new();
+        for param in self.prologue.signature() {
+            if param.access == Access::Write {
+                let size = if param.rate == Rate::Uniform {
+                    1
+                } else {
+                    self.n
+                };
+                outputs.push((param.slot.clone(), vec![0.0; size]));
+            }
+        }
+        let mut written = outputs.iter_mut();
+        let mut args: Vec<Arg<'_, f64>> = Vec::new();
+        for param in self.prologue.signature() {
+            args.push(match param.access {
+                Access::Write => Arg::RealMut(&mut written.next().expect("one per output").1),
+                Access::Read | Access::Update => Arg::Real(self.param(&param.slot.name)),
+            });
+        }
+        self.prologue.call(self.n, &mut args)?;
+        Ok(outputs)
+    }
+
+    fn param(&self, name: &str) -> &[f64] {
+        self.params
+            .iter()
+            .find(|(n, _)| n == name)
+            .map_or(&[], |(_, values)| values)
+    }
+
+    /// From the adjoints of what is constant in time, one row of `n` for each of [`Self::collected`], and
+    /// of the initial states, to the gradient of every parameter: one number each, one per channel, or
+    /// one per neuron.
+    pub(crate) fn parameter_gradients(
+        &self,
+        collected: &[Vec<f64>],
+        initial: &[(Slot, Vec<f64>)],
+    ) -> Result<Vec<Vec<f64>>, RuntimeError> {
+        let of_step = |slot: &Slot| {
+            self.collected
+                .iter()
+                .position(|(_, s)| s == slot)
+                .map(|i| collected[i].clone())
+        };
+        let of_init = |slot: &Slot| {
+            initial
+                .iter()
+                .find(|(s, _)| s == slot)
+                .map(|(_, row)| row.clone())
+        };
+        let signature = self.prologue_gradient.signature();
+        let mut rows: Vec<Vec<f64>> = Vec::new();
+        for param in signature {
+            let given = if param.slot.adjoint {
+                of_step(&param.slot).or_else(|| of_init(&param.slot))
+            } else {
+                None
+            };
+            rows.push(given.unwrap_or_else(|| vec![0.0; self.n]));
+        }
+        let mut args: Vec<Arg<'_, f64>> = Vec::new();
+        for (param, row) in signature.iter().zip(&mut rows) {
+            args.push(match param.access {
+                Access::Read if !param.slot.adjoint => Arg::Real(self.param(&param.slot.name)),
+                Access::Read => Arg::Real(row),
+                Access::Write | Access::Update => Arg::RealMut(row),
+            });
+        }
+        self.prologue_gradient.call(self.n, &mut args)?;
+        let mut gradients = Vec::new();
+        for ((name, _), &(sharing, per_channel)) in self.params.iter().zip(&self.sharing) {
+            let slot = Slot::new(Role::Param, name.as_str()).adjoint();
+            let row = signature
+                .iter()
+                .position(|p| p.slot == slot)
+                .map(|i| rows[i].clone());
+            let row = row
+                .or_else(|| of_step(&slot))
+                .unwrap_or_else(|| vec![0.0; self.n]);
+            gradients.push(match sharing {
+                Sharing::Shared => vec![row.iter().sum()],
+                Sharing::PerNeuron => row,
+                Sharing::PerChannel => row.chunks(per_channel).map(|c| c.iter().sum()).collect(),
+            });
+        }
+        Ok(gradients)
+    }
+
+    /// The rows of a group, with room for `samples` and, if there is a tape, for `steps`.
+    pub(crate) fn resize(&self, rows: &mut Vec<Row<R>>, samples: usize, tape_steps: usize) {
+        rows.resize_with(self.rows.len(), Row::empty);
+        let lanes = samples * self.n;
+        for (row, info) in rows.iter_mut().zip(&self.rows) {
+            let size = match info.place {
+                Place::Constant(_) => 0,
+                Place::Step => lanes,
+                Place::Tape => lanes * tape_steps,
+            };
+            match (info.ty, &mut *row) {
+                (Type::Real, Row::Real(values)) => values.resize(size, R::ZERO),
+                (Type::Bool, Row::Bool(values)) => values.resize(size, 0),
+                (Type::Real, _) => *row = Row::Real(vec![R::ZERO; size]),
+                (Type::Bool, _) => *row = Row::Bool(vec![0; size]),
+            }
+        }
+    }
+
+    /// Puts every state at its initial value.
+    pub(crate) fn start(&self, rows: &mut [Row<R>]) {
+        for (SlotId(row), initial) in &self.initial {
+            if let Row::Real(values) = &mut rows[*row] {
+                match initial[..] {
+                    [value] => values.fill(value),
+                    _ => values
+                        .chunks_exact_mut(self.n)
+                        .for_each(|sample| sample.copy_from_slice(initial)),
+                }
+            }
+        }
+    }
+
+    /// Sets all adjoint rows to zero.
+    pub(crate) fn clear_adjoints(&self, rows: &mut [Row<R>]) {
+        for (row, info) in rows.iter_mut().zip(&self.rows) {
+            if let (true, Row::Real(values)) = (info.slot.adjoint, row) {
+                values.fill(R::ZERO);
+            }
+        }
+    }
+
+    /// Runs a kernel for one step on the rows of a group of `lanes`.
+    pub(crate) fn call(
+        &self,
+        pass: Pass,
+        rows: &mut [Row<R>],
+        t: usize,
+        lanes: usize,
+    ) -> Result<(), RuntimeError> {
+        let code = match pass {
+            Pass::Infer => &self.infer,
+            Pass::Forward => &self.forward,
+            Pass::Backward => &self.backward,
+        };
+        // The rows are taken out for the call, which costs a few moves and needs no unsafe code.
+        let mut taken: SmallVec<[Row<R>; INLINE_ARGS]> = code
+            .rows
+            .iter()
+            .map(|&SlotId(row)| std::mem::replace(&mut rows[row], Row::empty()))
+            .collect();
+        let mut args: SmallVec<[Arg<'_, R>; INLINE_ARGS]> = SmallVec::new();
+        for ((param, &SlotId(row)), taken) in code
+            .executor
+            .signature()
+            .iter()
+            .zip(&code.rows)
+            .zip(&mut taken)
+        {
+            let range = match self.rows[row].place {
+                Place::Constant(_) => {
+                    args.push(Arg::Real(&self.constants[row]));
+                    continue;
+                }
+                Place::Step => 0..lanes,
+                Place::Tape => t * lanes..(t + 1) * lanes,
+            };
+            let writes = param.access != Access::Read;
+            args.push(match (taken, writes) {
+                (Row::Real(values), true) => Arg::RealMut(&mut values[range]),
+                (Row::Real(values), false) => Arg::Real(&values[range]),
+                (Row::Bool(values), true) => Arg::BoolMut(&mut values[range]),
+                (Row::Bool(values), false) => Arg::Bool(&values[range]),
+            });
+        }
+        let result = code.executor.call(lanes, &mut args);
+        drop(args);
+        for (&SlotId(row), taken) in code.rows.iter().zip(taken) {
+            rows[row] = taken;
+        }
+        if pass == Pass::Backward {
+            for &SlotId(row) in &self.forgotten {
+                if let Row::Real(values) = &mut rows[row] {
+                    values.fill(R::ZERO);
+                }
+            }
+        }
+        Ok(result?)
+    }
+}
+
+fn add_row(
+    rows: &mut Vec<RowInfo>,
+    index: &mut BTreeMap<Slot, SlotId>,
+    slot: &Slot,
+    ty: Type,
+    rate: Rate,
+) {
+    if index.contains_key(slot) {
+        return;
+    }
+    let place = match slot.role {
+        Role::Param | Role::Derived | Role::Init if !slot.adjoint => Place::Constant(rate),
+        Role::Saved => Place::Tape,
+        Role::Param | Role::Derived | Role::Init | Role::Port | Role::State | Role::Spike => {
+            Place::Step
+        }
+    };
+    index.insert(slot.clone(), SlotId(rows.len()));
+    rows.push(RowInfo {
+        slot: slot.clone(),
+        ty,
+        place,
+    });
+}
+
+/// One number stays one; a row of neurons is repeated for every sample of a group.
+fn tile<R: Float>(wide: &[f64], group: usize) -> Vec<R> {
+    let row: Vec<R> = wide.iter().map(|&x| R::from_f64(x)).collect();
+    if row.len() == 1 {
+        row
+    } else {
+        row.repeat(group)
+    }
+}

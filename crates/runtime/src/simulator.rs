@@ -1,0 +1,468 @@
+//! A network, ready to run: compiled layers, parameters, and the routes between them.
+
+use pulp::Arch;
+use rheobase_ir::kernel::{Role, Slot};
+use rheobase_ir::pipeline::{Stages, Wanted};
+use rheobase_ir::program::{Network, Source, Synapses};
+
+use crate::backend::{Backend, Float};
+use crate::error::RuntimeError;
+use crate::group::{Batch, GradientSum, GroupState};
+use crate::layer::{LayerCode, Pass, SlotId};
+use crate::parallel;
+use crate::parameters::{Owner, ParameterSpec, Parameters, source_size, specs};
+use crate::probe::Probe;
+
+/// Which parameters of neurons get gradients. Weights and biases of trained connections always do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gradients {
+    /// Those that are trained.
+    Trained,
+    /// All of them; also frozen weights.
+    All,
+}
+
+/// Samples that run together. Small enough for the tape to stay in cache, large enough for the matrix
+/// products of the backward; it decides the order of sums, so it is the same for any number of threads.
+const GROUP: usize = 16;
+
+/// The most sums of gradients that are kept apart until they are added. Groups are dealt to them in turn,
+/// so this bounds the memory, and the number of threads that can work at once.
+const MOST_SUMS: usize = 8;
+
+/// A connection as the time loop needs it.
+pub(crate) struct ConnectionCode {
+    pub(crate) from: Source,
+    pub(crate) port: usize,
+    pub(crate) delay: usize,
+    /// Positions among the parameters.
+    pub(crate) weight: usize,
+    pub(crate) bias: Option<usize>,
+    pub(crate) trained: bool,
+}
+
+/// A network, ready to run.
+pub struct Simulator<R> {
+    pub(crate) network: Network,
+    pub(crate) layers: Vec<LayerCode<R>>,
+    pub(crate) parameters: Parameters<R>,
+    /// For each layer the connections that end there, in order of declaration.
+    pub(crate) incoming: Vec<Vec<ConnectionCode>>,
+    /// For each layer the rows of its ports, their adjoints, its first spike output and its adjoint.
+    pub(crate) ports: Vec<Vec<Option<SlotId>>>,
+    pub(crate) port_adjoints: Vec<Vec<Option<SlotId>>>,
+    pub(crate) spikes: Vec<Option<SlotId>>,
+    pub(crate) spike_adjoints: Vec<Option<SlotId>>,
+    /// For each layer how many steps of spike adjoints are kept: its longest outgoing delay plus one.
+    pub(crate) ring_depth: Vec<usize>,
+    pub(crate) arch: Arch,
+    pool: parallel::Pool<GroupState<R>>,
+}
+
+/// What a batch gave: one probe for each group in order, and the gradient if a backward ran.
+pub struct Outcome<R, P> {
+    /// The probes.
+    pub probes: Vec<P>,
+    /// The gradient of every parameter in the inside layout; empty for parameters without gradient.
+    pub gradients: Vec<Vec<R>>,
+    /// Spikes per layer, summed over the batch.
+    pub spikes: Vec<u64>,
+}
+
+impl<R: Float> Simulator<R> {
+    /// Compiles a network. Parameters are zero until [`Simulator::set_parameters`].
+    ///
+    /// # Errors
+    ///
+    /// A mistake of the compiler, or a machine that code cannot be made for.
+    pub fn new(
+        network: &Network,
+        backend: Backend,
+        gradients: Gradients,
+    ) -> Result<Simulator<R>, RuntimeError> {
+        let mut layers = Vec::new();
+        for layer in &network.layers {
+            let trained = |name: &str| {
+                let parameter = layer.neuron.params.iter().find(|p| p.name == name);
+                gradients == Gradients::All || parameter.is_some_and(|p| p.learn.is_some())
+            };
+            layers.push(LayerCode::new(layer, backend, Wanted { params: &trained })?);
+        }
+        let specs = specs(network);
+        let incoming = (0..layers.len())
+            .map(|l| incoming(network, l, &specs, gradients))
+            .collect();
+        let slots = |l: usize, adjoint: bool| {
+            let ports = network.layers[l].neuron.ports.iter();
+            ports
+                .map(|p| layer_slot(&layers[l], Role::Port, &p.name, adjoint))
+                .collect::<Vec<_>>()
+        };
+        let spike = |l: usize, adjoint: bool| {
+            let name = network.layers[l].neuron.spikes.first()?;
+            layer_slot(&layers[l], Role::Spike, name, adjoint)
+        };
+        let all = 0..layers.len();
+        let depth = |l: usize| {
+            let from_here = network
+                .connections
+                .iter()
+                .filter(|c| c.from == Source::Layer(l));
+            from_here
+                .map(|c| c.delay as usize + 1)
+                .max()
+                .filter(|d| *d > 1)
+                .unwrap_or(0)
+        };
+        Ok(Simulator {
+            incoming,
+            ports: all.clone().map(|l| slots(l, false)).collect(),
+            port_adjoints: all.clone().map(|l| slots(l, true)).collect(),
+            spikes: all.clone().map(|l| spike(l, false)).collect(),
+            spike_adjoints: all.clone().map(|l| spike(l, true)).collect(),
+            ring_depth: all.map(depth).collect(),
+            network: network.clone(),
+            layers,
+            parameters: Parameters::zeros(specs),
+            arch: Arch::new(),
+            pool: parallel::Pool::default(),
+        })
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The kernels of a layer.
+    pub fn stages(&self, layer: usize) -> &Stages {
+        &self.layers[layer].stages
+    }
+
+    /// The parameters.
+    pub fn parameters(&self) -> &Parameters<R> {
+        &self.parameters
+    }
+
+    /// Bytes of tape for one sample of `steps` steps.
+    pub fn tape_bytes(&self, steps: usize) -> usize {
+        self.layers
+            .iter()
+            .map(|l| l.tape_bytes() * l.n * steps)
+            .sum()
+    }
+
+    /// Sets all parameters and runs the prologues.
+    ///
+    /// # Errors
+    ///
+    /// A mistake of the compiler.
+    pub fn set_parameters(&mut self, parameters: Parameters<R>) -> Result<(), RuntimeError> {
+        self.parameters = parameters;
+        self.run_prologues()
+    }
+
+    /// Changes parameters in place and runs the prologues.
+    ///
+    /// # Errors
+    ///
+    /// A mistake of the compiler.
+    pub fn update_parameters(
+        &mut self,
+        change: impl FnOnce(&mut Parameters<R>),
+    ) -> Result<(), RuntimeError> {
+        change(&mut self.parameters);
+        self.run_prologues()
+    }
+
+    fn run_prologues(&mut self) -> Result<(), RuntimeError> {
+        for (l, code) in self.layers.iter_mut().enumerate() {
+            let mut values: Vec<(&str, &[R])> = Vec::new();
+            for (spec, value) in self.parameters.specs.iter().zip(&self.parameters.values) {
+                if let Owner::Neuron(layer, p) = spec.owner
+                    && layer == l
+                {
+                    values.push((&self.network.layers[l].neuron.params[p].name, value));
+                }
+            }
+            code.set_parameters(&values, GROUP)?;
+        }
+        Ok(())
+    }
+
+    /// The row of a state of a layer.
+    pub fn state_slot(&self, layer: usize, state: &str) -> Option<SlotId> {
+        layer_slot(&self.layers[layer], Role::State, state, false)
+    }
+
+    /// The row of a spike output of a layer.
+    pub fn spike_slot(&self, layer: usize, spike: &str) -> Option<SlotId> {
+        layer_slot(&self.layers[layer], Role::Spike, spike, false)
+    }
+
+    /// The row of a port of a layer.
+    pub fn port_slot(&self, layer: usize, port: &str) -> Option<SlotId> {
+        layer_slot(&self.layers[layer], Role::Port, port, false)
+    }
+
+    /// The row of the adjoint of a state, spike or port; `None` if no gradient depends on it.
+    pub fn adjoint_slot(&self, layer: usize, role: Role, name: &str) -> Option<SlotId> {
+        layer_slot(&self.layers[layer], role, name, true)
+    }
+
+    /// Runs a batch forward without gradients; a probe is made for each group of samples from the range of
+    /// its samples.
+    ///
+    /// # Errors
+    ///
+    /// The batch does not fit the network.
+    pub fn infer<P: Probe<R>>(
+        &self,
+        batch: &Batch<'_, R>,
+        threads: usize,
+        probe: impl Fn(std::ops::Range<usize>) -> P + Sync,
+    ) -> Result<Outcome<R, P>, RuntimeError> {
+        self.run(batch, threads, probe, Pass::Infer)
+    }
+
+    /// Runs a batch forward and backward.
+    ///
+    /// # Errors
+    ///
+    /// The batch does not fit the network.
+    pub fn differentiate<P: Probe<R>>(
+        &self,
+        batch: &Batch<'_, R>,
+        threads: usize,
+        probe: impl Fn(std::ops::Range<usize>) -> P + Sync,
+    ) -> Result<Outcome<R, P>, RuntimeError> {
+        self.run(batch, threads, probe, Pass::Forward)
+    }
+
+    fn run<P: Probe<R>>(
+        &self,
+        batch: &Batch<'_, R>,
+        threads: usize,
+        probe: impl Fn(std::ops::Range<usize>) -> P + Sync,
+        pass: Pass,
+    ) -> Result<Outcome<R, P>, RuntimeError> {
+        self.check(batch)?;
+        let groups: Vec<_> = (0..batch.samples)
+            .step_by(GROUP)
+            .map(|g| g..(g + GROUP).min(batch.samples))
+            .collect();
+        let sums = groups.len().clamp(1, MOST_SUMS);
+        let work = |s: usize| {
+            let mut state = self.pool.take().unwrap_or_else(|| GroupState::new(self));
+            let mut sum = self.empty_sum(pass);
+            let mut probes = Vec::new();
+            for range in groups.iter().skip(s).step_by(sums) {
+                let mut probe = probe(range.clone());
+                state.run(self, batch, range.clone(), &mut probe, &mut sum, pass)?;
+                probes.push(probe);
+            }
+            self.pool.give(state);
+            Ok((probes, sum))
+        };
+        let results = parallel::map(sums, threads, work)?;
+        let (mut dealt, mut total) = (Vec::new(), None);
+        for (probes, sum) in results {
+            dealt.push(probes.into_iter());
+            match &mut total {
+                None => total = Some(sum),
+                Some(total) => total.add(&sum),
+            }
+        }
+        let mut probes = Vec::with_capacity(groups.len());
+        for g in 0..groups.len() {
+            probes.extend(dealt[g % sums].next());
+        }
+        let total = total.unwrap_or_else(|| self.empty_sum(pass));
+        let spikes = total.spikes.clone();
+        let gradients = if pass == Pass::Forward {
+            self.gradients(total)?
+        } else {
+            Vec::new()
+        };
+        Ok(Outcome {
+            probes,
+            gradients,
+            spikes,
+        })
+    }
+
+    fn check(&self, batch: &Batch<'_, R>) -> Result<(), RuntimeError> {
+        for (population, samples) in self.network.inputs.iter().zip(&batch.inputs) {
+            let channels: usize = population.shape.iter().product();
+            for (b, events) in samples.iter().enumerate() {
+                if let Some(channel) = events.indices.iter().find(|c| **c as usize >= channels) {
+                    let name = &population.name;
+                    return Err(RuntimeError::Input(format!(
+                        "sample {b} has an event on channel {channel}, but `{name}` has {channels} channels"
+                    )));
+                }
+            }
+        }
+        for injection in &batch.injections {
+            let expected = [batch.steps, batch.samples, self.layers[injection.layer].n];
+            if injection.values.shape() != expected {
+                let found = injection.values.shape();
+                return Err(RuntimeError::Input(format!(
+                    "an input has shape {found:?}, expected {expected:?}"
+                )));
+            }
+        }
+        for initial in &batch.initial {
+            let expected = [batch.samples, self.layers[initial.layer].n];
+            if initial.values.shape() != expected {
+                let (name, found) = (&initial.state, initial.values.shape());
+                return Err(RuntimeError::Input(format!(
+                    "`init.{name}` has shape {found:?}, expected {expected:?}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn empty_sum(&self, pass: Pass) -> GradientSum<R> {
+        let mut connections = vec![Vec::new(); self.parameters.specs.len()];
+        if pass == Pass::Forward {
+            for connection in self.incoming.iter().flatten().filter(|c| c.trained) {
+                for index in std::iter::once(connection.weight).chain(connection.bias) {
+                    connections[index] = vec![R::ZERO; self.parameters.values[index].len()];
+                }
+            }
+        }
+        let collected = self
+            .layers
+            .iter()
+            .map(|l| vec![vec![0.0; l.n]; l.collected().len()])
+            .collect();
+        let initial = self
+            .layers
+            .iter()
+            .zip(&self.network.layers)
+            .map(|(code, layer)| {
+                let slots = layer
+                    .neuron
+                    .states
+                    .iter()
+                    .map(|s| Slot::new(Role::Init, s.name.as_str()).adjoint());
+                slots.map(|slot| (slot, vec![0.0; code.n])).collect()
+            });
+        GradientSum {
+            connections,
+            collected,
+            initial: initial.collect(),
+            spikes: vec![0; self.layers.len()],
+        }
+    }
+
+    /// Sums to gradients: what was collected goes through the prologues.
+    fn gradients(&self, total: GradientSum<R>) -> Result<Vec<Vec<R>>, RuntimeError> {
+        let mut gradients = total.connections;
+        for connection in self.network.connections.iter().zip(0..) {
+            self.remove_self_connections(connection, &mut gradients);
+        }
+        for (l, code) in self.layers.iter().enumerate() {
+            let of_layer = code.parameter_gradients(&total.collected[l], &total.initial[l])?;
+            for (p, gradient) in of_layer.into_iter().enumerate() {
+                let owner = Owner::Neuron(l, p);
+                if let Some(index) = self.parameters.specs.iter().position(|s| s.owner == owner) {
+                    gradients[index] = gradient.into_iter().map(R::from_f64).collect();
+                }
+            }
+        }
+        Ok(gradients)
+    }
+
+    fn remove_self_connections(
+        &self,
+        (connection, c): (&rheobase_ir::program::Connection, usize),
+        gradients: &mut [Vec<R>],
+    ) {
+        let Synapses::Dense {
+            self_connections, ..
+        } = &connection.synapses;
+        if *self_connections {
+            return;
+        }
+        let n = self.network.layers[connection.to].size();
+        if let Some(index) = self
+            .parameters
+            .specs
+            .iter()
+            .position(|s| s.owner == Owner::Weight(c))
+        {
+            gradients[index]
+                .iter_mut()
+                .step_by(n + 1)
+                .for_each(|g| *g = R::ZERO);
+        }
+    }
+}
+
+impl<R: Float> GradientSum<R> {
+    fn add(&mut self, other: &GradientSum<R>) {
+        for (sum, part) in self.connections.iter_mut().zip(&other.connections) {
+            sum.iter_mut().zip(part).for_each(|(s, &p)| *s = s.add(p));
+        }
+        for (sum, part) in self
+            .collected
+            .iter_mut()
+            .flatten()
+            .zip(other.collected.iter().flatten())
+        {
+            sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
+        }
+        for ((_, sum), (_, part)) in self
+            .initial
+            .iter_mut()
+            .flatten()
+            .zip(other.initial.iter().flatten())
+        {
+            sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
+        }
+        self.spikes
+            .iter_mut()
+            .zip(&other.spikes)
+            .for_each(|(s, p)| *s += p);
+    }
+}
+
+fn layer_slot<R: Float>(
+    layer: &LayerCode<R>,
+    role: Role,
+    name: &str,
+    adjoint: bool,
+) -> Option<SlotId> {
+    let slot = Slot::new(role, name);
+    layer.row(&if adjoint { slot.adjoint() } else { slot })
+}
+
+fn incoming(
+    network: &Network,
+    l: usize,
+    specs: &[ParameterSpec],
+    gradients: Gradients,
+) -> Vec<ConnectionCode> {
+    let mut incoming = Vec::new();
+    for (c, connection) in network
+        .connections
+        .iter()
+        .enumerate()
+        .filter(|(_, c)| c.to == l)
+    {
+        let position = |owner: Owner| specs.iter().position(|s| s.owner == owner);
+        debug_assert!(source_size(network, connection.from) > 0);
+        incoming.push(ConnectionCode {
+            from: connection.from,
+            port: connection.port,
+            delay: connection.delay as usize,
+            weight: position(Owner::Weight(c)).expect("every connection has weights"),
+            bias: position(Owner::Bias(c)),
+            trained: gradients == Gradients::All || !connection.frozen,
+        });
+    }
+    incoming
+}
