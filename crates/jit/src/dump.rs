@@ -12,16 +12,20 @@ use cranelift_codegen::write::{FuncWriter, PlainWriter, decorate_function};
 use rheobase_ir::kernel::Kernel;
 use rheobase_ir::text;
 
-use crate::lower::Lowered;
+use crate::lower::{Line, Lowered};
 
 /// The text of a lowered kernel.
 pub(crate) fn dump(kernel: &Kernel, lowered: &Lowered) -> String {
     let printed = text::print(kernel);
-    // The first line is the kernel's name, then one line for each node.
+    // The first line is the kernel's name, then one line for each node, then one for each output.
     let lines: Vec<&str> = printed.lines().skip(1).map(str::trim).collect();
     let mut comments: BTreeMap<Inst, &str> = BTreeMap::new();
-    for (inst, value) in &lowered.marks {
-        comments.entry(*inst).or_insert(lines[value.index()]);
+    for (inst, line) in &lowered.marks {
+        let number = match line {
+            Line::Node(value) => value.index(),
+            Line::Output(i) => kernel.nodes.len() + i,
+        };
+        comments.entry(*inst).or_insert(lines[number]);
     }
     let mut text = format!("; kernel {}\n", kernel.name);
     let mut writer = Annotated { comments };

@@ -92,12 +92,21 @@ pub(crate) enum Group {
     Single(ir::Value),
 }
 
-/// A kernel's function, and which node each instruction is for.
+/// A line of the kernel's text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Line {
+    /// The line of a node.
+    Node(Value),
+    /// The line of an output, by index.
+    Output(usize),
+}
+
+/// A kernel's function, and which line of the kernel each instruction is for.
 pub(crate) struct Lowered {
     /// The function.
     pub(crate) function: Function,
-    /// Pairs of the first instruction written for a node and the node, in the order of writing.
-    pub(crate) marks: Vec<(ir::Inst, Value)>,
+    /// The first instruction written for a line, in the order of writing.
+    pub(crate) marks: Vec<(ir::Inst, Line)>,
 }
 
 /// The state of the lowering: where the next instruction goes, and what can be used again.
@@ -119,11 +128,15 @@ pub(crate) struct Emitter<'a> {
     last_use: Vec<Option<Value>>,
     /// The value of each node for the current group; uniform ones stay.
     values: Vec<Option<ir::Value>>,
-    constants: BTreeMap<u64, ir::Value>,
+    /// Constants by their bits, as masks and as reals.
+    patterns: BTreeMap<u64, ir::Value>,
+    reals: BTreeMap<u64, ir::Value>,
     functions: BTreeMap<Libcall, FuncRef>,
+    /// The distance in bytes of the current group from the start of a row of reals.
+    offset: Option<ir::Value>,
     /// Matrix exponentials of the current group by their operands.
     exponentials: BTreeMap<Vec<Value>, StackSlot>,
-    marks: Vec<(ir::Inst, Value)>,
+    marks: Vec<(ir::Inst, Line)>,
 }
 
 /// Lowers a verified kernel. `fused` tells whether the machine has a fused multiply-add.
@@ -164,7 +177,9 @@ pub(crate) fn lower(
         last_use: live::last_uses(kernel, &live),
         live,
         values: vec![None; kernel.nodes.len()],
-        constants: BTreeMap::new(),
+        patterns: BTreeMap::new(),
+        reals: BTreeMap::new(),
+        offset: None,
         functions: BTreeMap::new(),
         exponentials: BTreeMap::new(),
         marks: Vec::new(),
@@ -217,6 +232,7 @@ impl Emitter<'_> {
         self.pos.goto_bottom(block);
         self.group = group;
         self.exponentials.clear();
+        self.offset = None;
     }
 
     /// Ends a loop's block: back to its start with the next lane while there are more below `end`.
@@ -244,8 +260,12 @@ impl Emitter<'_> {
             }
             match &node.def {
                 Def::Inst(op, args) => {
+                    for &operand in live::operands(*op, args) {
+                        self.value(operand);
+                    }
+                    let before = self.last_inst();
                     let result = self.inst(value, *op, args)?;
-                    self.mark(value, result);
+                    self.mark(before, Line::Node(value));
                     self.values[value.index()] = Some(result);
                 }
                 // A row is loaded where it is first used, what is uniform before the loop.
@@ -258,12 +278,15 @@ impl Emitter<'_> {
         let outputs: Vec<_> = kernel
             .outputs
             .iter()
-            .filter(|output| output.rate == rate)
-            .filter(|output| kernel.input(&output.slot) != Some(output.value))
-            .map(|output| (output, self.value(output.value)))
+            .enumerate()
+            .filter(|(_, output)| output.rate == rate)
+            .filter(|(_, output)| kernel.input(&output.slot) != Some(output.value))
+            .map(|(i, output)| (i, output, self.value(output.value)))
             .collect();
-        for (output, value) in outputs {
+        for (i, output, value) in outputs {
+            let before = self.last_inst();
             self.store(output, value);
+            self.mark(before, Line::Output(i));
         }
         Ok(())
     }
@@ -273,16 +296,31 @@ impl Emitter<'_> {
         if let Some(known) = self.values[value.index()] {
             return known;
         }
+        let before = self.last_inst();
         let loaded = self.load(value);
-        self.mark(value, loaded);
+        self.mark(before, Line::Node(value));
         self.values[value.index()] = Some(loaded);
         loaded
     }
 
-    /// Notes for the printed form that `result` is a node's value.
-    fn mark(&mut self, value: Value, result: ir::Value) {
-        if let Some(inst) = self.pos.func.dfg.value_def(result).inst() {
-            self.marks.push((inst, value));
+    /// The last instruction written in the current block.
+    fn last_inst(&self) -> Option<ir::Inst> {
+        let block = self.pos.current_block()?;
+        self.pos.func.layout.last_inst(block)
+    }
+
+    /// Notes that what was written since `before` is for a line of the kernel.
+    fn mark(&mut self, before: Option<ir::Inst>, line: Line) {
+        let layout = &self.pos.func.layout;
+        let first = match before {
+            Some(inst) => layout.next_inst(inst),
+            None => self
+                .pos
+                .current_block()
+                .and_then(|block| layout.first_inst(block)),
+        };
+        if let Some(first) = first {
+            self.marks.push((first, line));
         }
     }
 }

@@ -4,7 +4,7 @@
 //! Constants of the whole kernel are shared by their bits.
 
 use cranelift_codegen::cursor::Cursor;
-use cranelift_codegen::ir::{self, ConstantData, InstBuilder, types};
+use cranelift_codegen::ir::{self, ConstantData, InstBuilder};
 
 use super::Emitter;
 use crate::abi::Precision;
@@ -16,13 +16,18 @@ impl Emitter<'_> {
             Precision::F32 => u64::from((value as f32).to_bits()),
             Precision::F64 => value.to_bits(),
         };
-        let mask = self.bits(bits);
-        self.as_reals(mask)
+        if let Some(&known) = self.reals.get(&bits) {
+            return known;
+        }
+        let pattern = self.bits(bits);
+        let value = self.in_setup(|emitter| emitter.as_reals(pattern));
+        self.reals.insert(bits, value);
+        value
     }
 
     /// A bit pattern in every lane.
     pub(super) fn bits(&mut self, bits: u64) -> ir::Value {
-        if let Some(&known) = self.constants.get(&bits) {
+        if let Some(&known) = self.patterns.get(&bits) {
             return known;
         }
         let bytes: Vec<u8> = match self.shape.precision {
@@ -35,7 +40,7 @@ impl Emitter<'_> {
             let constant = emitter.pos.func.dfg.constants.insert(data);
             emitter.pos.ins().vconst(ty, constant)
         });
-        self.constants.insert(bits, value);
+        self.patterns.insert(bits, value);
         value
     }
 
@@ -75,7 +80,6 @@ impl Emitter<'_> {
     /// Reals of these bits.
     pub(super) fn as_reals(&mut self, bits: ir::Value) -> ir::Value {
         let ty = self.shape.reals;
-        debug_assert_ne!(self.pos.func.dfg.value_type(bits), types::I8X16);
         self.pos.ins().bitcast(ty, ir::MemFlagsData::new(), bits)
     }
 }

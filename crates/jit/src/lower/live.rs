@@ -46,7 +46,7 @@ pub(super) fn last_uses(kernel: &Kernel, live: &[bool]) -> Vec<Option<Value>> {
 }
 
 /// The operands that an op's machine code reads.
-fn operands(op: Op, args: &[Value]) -> &[Value] {
+pub(super) fn operands(op: Op, args: &[Value]) -> &[Value] {
     if matches!(op, Op::Spike(_)) {
         &args[..1]
     } else {

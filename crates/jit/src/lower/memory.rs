@@ -75,30 +75,37 @@ impl Emitter<'_> {
         }
     }
 
-    /// The address of the current group in a row of elements of `1 << shift` bytes.
-    fn address(&mut self, row: ir::Value, shift: i64) -> ir::Value {
+    /// The address of the current group in a row of bytes.
+    fn byte_address(&mut self, row: ir::Value) -> ir::Value {
+        match self.group {
+            Group::Uniform => row,
+            Group::Full(lane) | Group::Single(lane) => self.pos.ins().iadd(row, lane),
+        }
+    }
+
+    /// The address of the current group in a row of reals.
+    fn real_address(&mut self, row: ir::Value) -> ir::Value {
         let lane = match self.group {
             Group::Uniform => return row,
             Group::Full(lane) | Group::Single(lane) => lane,
         };
-        let offset = if shift == 0 {
-            lane
-        } else {
-            self.pos.ins().ishl_imm_u(lane, shift)
+        let offset = match self.offset {
+            Some(offset) => offset,
+            None => {
+                let shift = match self.shape.precision {
+                    Precision::F32 => 2,
+                    Precision::F64 => 3,
+                };
+                self.pos.ins().ishl_imm_u(lane, shift)
+            }
         };
+        self.offset = Some(offset);
         self.pos.ins().iadd(row, offset)
-    }
-
-    fn real_shift(&self) -> i64 {
-        match self.shape.precision {
-            Precision::F32 => 2,
-            Precision::F64 => 3,
-        }
     }
 
     fn load_reals(&mut self, row: ir::Value) -> ir::Value {
         let (shape, access) = (self.shape, row_access());
-        let address = self.address(row, self.real_shift());
+        let address = self.real_address(row);
         match self.group {
             Group::Full(_) => self.pos.ins().load(shape.reals, access, address, 0),
             Group::Single(_) | Group::Uniform => {
@@ -109,7 +116,7 @@ impl Emitter<'_> {
     }
 
     fn store_reals(&mut self, row: ir::Value, value: ir::Value) {
-        let address = self.address(row, self.real_shift());
+        let address = self.real_address(row);
         let stored = match self.group {
             Group::Full(_) => value,
             Group::Single(_) | Group::Uniform => self.pos.ins().extractlane(value, 0),
@@ -120,7 +127,7 @@ impl Emitter<'_> {
     /// Bytes to masks: widened to the width of a lane, then compared with zero.
     fn load_bools(&mut self, row: ir::Value) -> ir::Value {
         let access = row_access();
-        let address = self.address(row, 0);
+        let address = self.byte_address(row);
         let bytes = match (self.group, self.shape.precision) {
             (Group::Full(_), Precision::F32) => self.pos.ins().load(types::I32, access, address, 0),
             (Group::Full(_), Precision::F64) => {
@@ -150,7 +157,7 @@ impl Emitter<'_> {
     /// Masks to bytes: narrowed to a byte for each lane, of which one bit is kept.
     fn store_bools(&mut self, row: ir::Value, mask: ir::Value) {
         let access = row_access();
-        let address = self.address(row, 0);
+        let address = self.byte_address(row);
         match (self.group, self.shape.precision) {
             (Group::Full(_), Precision::F32) => {
                 let halves = self.pos.ins().snarrow(mask, mask);
