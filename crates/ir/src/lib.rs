@@ -1,8 +1,12 @@
 //! The kernel IR of Rheobase.
 pub mod autodiff;
 pub mod builder;
+#[doc(hidden)]
+pub mod cases;
 pub mod executor;
 pub mod expm;
+#[doc(hidden)]
+pub mod generate;
 pub mod gradcheck;
 pub mod integrate;
 pub mod interp;
