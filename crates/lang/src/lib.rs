@@ -6,3 +6,8 @@ pub mod parse;
 pub mod span;
 
 pub mod ast;
+
+pub mod check;
+pub mod lower;
+pub mod model;
+pub mod units;

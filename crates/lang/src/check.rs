@@ -1,0 +1,88 @@
+//! Tree to checked model: resolves names, infers units, and reports everything that has no meaning
+//! or probably not the intended one.
+//!
+//! All findings of a program are reported in one run. A part that was reported becomes
+//! [`model::ExprKind::Error`] or [`model::Ty::Unknown`], and nothing that depends on it is reported
+//! again. Where a piece of text could not be read at all (`broken`), names that are missing for
+//! that reason are not reported either.
+//!
+//! Each file below is one concern:
+//!
+//! - `items` collects the items of all files and orders constants and functions;
+//! - `scope` and `resolve` turn names into indices;
+//! - `units` infers dimensions;
+//! - `neuron`, `surrogate`, `network`, `train` build the model of an item;
+//! - `flow`, `dynamics`, `stability` look at finished neurons: what reaches what, integrators,
+//!   values that cannot work.
+
+mod items;
+mod neuron;
+mod neuron_units;
+mod params;
+mod resolve;
+mod scope;
+mod surrogate;
+mod units;
+
+pub(crate) use params::param_numbers;
+
+use crate::ast;
+use crate::diag::{self, Code, Diagnostic};
+use crate::model::Model;
+use crate::span::Span;
+use items::Items;
+
+/// What a check gives.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The model; complete only when there are no errors.
+    pub model: Model,
+    /// The findings in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Checked {
+    /// Whether the model can be lowered.
+    pub fn is_ok(&self) -> bool {
+        !diag::has_errors(&self.diagnostics)
+    }
+}
+
+/// Checks a program: the file that was asked for and everything that it imports, in any order.
+///
+/// The items of all files are visible in each of them.
+pub fn check(files: &[ast::File]) -> Checked {
+    let mut check = Check {
+        items: items::collect(files),
+        model: Model::default(),
+        diagnostics: Vec::new(),
+    };
+    check.diagnostics.append(&mut check.items.diagnostics);
+    check.constants_and_functions();
+    check.surrogates();
+    check.neurons();
+    diag::sort(&mut check.diagnostics);
+    Checked {
+        model: check.model,
+        diagnostics: check.diagnostics,
+    }
+}
+
+/// The state of a check.
+struct Check<'a> {
+    items: Items<'a>,
+    model: Model,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Check<'_> {
+    /// Adds a finding.
+    fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// A new finding with a place and a sentence, to be completed and reported.
+    fn finding(code: Code, span: Span, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(code, span, message)
+    }
+}

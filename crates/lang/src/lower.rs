@@ -1,0 +1,76 @@
+//! Checked model to what the rest of the compiler and the runtime work on: neurons as kernels, the
+//! network graph, the training plan.
+//!
+//! Here a program gets its numbers: the length of a step is fixed, literals become base units,
+//! parameters and weights get their starting values, delays and refractory times become whole
+//! steps. Units are erased. What a kernel computes in a step is described in `neuron`.
+//!
+//! Constructs of the language that the runtime cannot run yet are refused here with E0211, and
+//! only here: a check accepts them.
+//!
+//! The model must come from a check without errors; anything else is refused, not a panic.
+
+mod expr;
+mod neuron;
+mod start;
+
+use crate::diag::{Code, Diagnostic};
+use crate::model::Model;
+use crate::span::Span;
+use rheobase_ir::program;
+
+/// Findings of a lowering; never empty in an `Err`.
+pub type Findings = Vec<Diagnostic>;
+
+/// A parameter of a neuron with another value than in the file, in base units (ms, mV, pA, …).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Override {
+    /// The parameter's name.
+    pub name: String,
+    /// Its value everywhere.
+    pub value: f64,
+}
+
+/// A neuron for a given length of the time step, unconnected, with its parameters as in the file
+/// except for the overrides.
+///
+/// # Errors
+///
+/// There is no such neuron or parameter, or it uses something that cannot be run yet (E0211).
+pub fn lower_neuron(
+    model: &Model,
+    name: &str,
+    step_ms: f64,
+    overrides: &[Override],
+) -> Result<program::Neuron, Findings> {
+    let Some(found) = model.neuron(name) else {
+        let names = model.neurons.iter().map(|n| n.name.text.as_str());
+        return Err(vec![missing("neuron", name, names)]);
+    };
+    let mut params = found.params.clone();
+    start::apply(&mut params, found, overrides)?;
+    neuron::lower(model, found, &params, step_ms)
+}
+
+fn missing<'a>(kind: &str, name: &str, names: impl Iterator<Item = &'a str> + Clone) -> Diagnostic {
+    let message = format!("there is no {kind} `{name}`");
+    let finding = Diagnostic::new(Code::E0201, Span::default(), message);
+    let all: Vec<&str> = names.clone().collect();
+    match crate::diag::did_you_mean(name, names) {
+        Some(near) => finding.help(format!("did you mean `{near}`?")),
+        None if all.is_empty() => finding,
+        None => finding.help(format!("there are: {}", all.join(", "))),
+    }
+}
+
+/// The construct at this place cannot be run yet.
+fn unsupported(span: Span, what: impl AsRef<str>) -> Diagnostic {
+    let message = format!("{} cannot be run by this version", what.as_ref());
+    Diagnostic::new(Code::E0211, span, message).label("checked, but not supported yet")
+}
+
+/// A model with errors was given to a lowering.
+fn unchecked(span: Span) -> Diagnostic {
+    let message = "this part has errors and cannot be run";
+    Diagnostic::new(Code::E0211, span, message)
+}

@@ -1,0 +1,464 @@
+//! A neuron as two kernels: one that gives the initial states, and one that makes a step.
+//!
+//! A step runs the phases in the neuron's order, by default receive, integrate, spike, reset. In a
+//! phase every right-hand side reads the values from before the phase; `let`s are evaluated with
+//! these values. What a phase does:
+//!
+//! - **receive**: the `on receive` blocks, with the sum of the arrivals of this step as the port's
+//!   value. Several assignments to one state compose in the order of the text.
+//! - **integrate**: `v' = f` becomes `integrate v, f, h` with the step h in ms, `next v = e` becomes e.
+//! - **spike**: the margin is `(above − below)/scale`; the spike is true where it reaches 0, and not
+//!   while the neuron is refractory.
+//! - **reset**: `state := select(gate, assigned, state)`, the gate being the spike, detached in a
+//!   `detached` block. Blocks compose in the order of the text.
+//!
+//! A refractory period of n steps is a hidden state `_refractory`, the number of steps that are
+//! left: a spike in step k sets it to n − 1 at the end of the step, every other step counts it down,
+//! and the neuron is ready where it is 0; so the next spike is possible in step k + n. A held state
+//! keeps its value in receive and integrate unless ready; a dropped port reads as 0. Neither is
+//! differentiated through: when a neuron is ready is a constant for the backward.
+//!
+//! Parameters are inputs, one value for all lanes if shared; their own formulas were evaluated
+//! before, so a parameter that is computed from another does not follow it in training.
+
+use super::expr::{Frame, Lowered, Writer};
+use super::{Findings, start, unchecked, unsupported};
+use crate::ast::{AssignOp, GateGradient, Phase, ScopeKind};
+use crate::check::param_numbers;
+use crate::diag::Diagnostic;
+use crate::model::{
+    Assign, DynamicsKind, Method, Model, Neuron, Param, Ref, Spike, Start, Trigger, eval,
+};
+use rheobase_ir::kernel::{Kernel, Role, Slot, Value};
+use rheobase_ir::ops::{self, Edge, Op};
+use rheobase_ir::program::{self, Variable};
+use rheobase_ir::types::{Rate, Type};
+
+/// The hidden state that counts refractory steps.
+const COUNTER: &str = "_refractory";
+
+/// Lowers a neuron with the given parameters (its own, or those of a layer).
+pub(super) fn lower(
+    model: &Model,
+    neuron: &Neuron,
+    params: &[Param],
+    step_ms: f64,
+) -> Result<program::Neuron, Findings> {
+    let lowered_params = start::parameters(model, params, step_ms)?;
+    let one = |finding: Box<Diagnostic>| vec![*finding];
+    let period = refractory_steps(model, neuron, params, step_ms).map_err(one)?;
+    let init = init(model, neuron, params, step_ms, period).map_err(one)?;
+    let step = Step::new(model, neuron, params, step_ms, period);
+    let step = step.run().map_err(one)?;
+    let variable = |name: &str, shown| Variable {
+        name: name.to_string(),
+        unit: start::unit(shown, step_ms),
+    };
+    let mut states: Vec<Variable> = neuron
+        .states
+        .iter()
+        .map(|s| variable(&s.name.text, &s.shown))
+        .collect();
+    if period > 1 {
+        states.push(Variable {
+            name: COUNTER.to_string(),
+            unit: program::Unit::one(),
+        });
+    }
+    Ok(program::Neuron {
+        name: neuron.name.text.clone(),
+        params: lowered_params,
+        states,
+        ports: neuron
+            .ports
+            .iter()
+            .map(|p| variable(&p.name.text, &p.shown))
+            .collect(),
+        spikes: neuron.spikes.iter().map(spike_name).collect(),
+        init,
+        step,
+    })
+}
+
+/// The name of a spike output; `spike` for one without a name.
+fn spike_name(spike: &Spike) -> String {
+    let name = spike.name.as_ref();
+    name.map_or_else(|| "spike".to_string(), |n| n.text.clone())
+}
+
+/// Steps from a spike to the next possible one; 0 and 1 mean that there is no refractoriness.
+fn refractory_steps(
+    model: &Model,
+    neuron: &Neuron,
+    params: &[Param],
+    step_ms: f64,
+) -> Result<u32, Box<Diagnostic>> {
+    let Some(refractory) = &neuron.refractory else {
+        return Ok(0);
+    };
+    if neuron.spikes.is_empty() {
+        return Ok(0);
+    }
+    let numbers = param_numbers(model, params, Some(step_ms));
+    let lookup = |name: Ref| numbers.get(name.as_param()?).copied().flatten();
+    let env = eval::Env::new(model, Some(step_ms), &lookup);
+    start::steps(&env, &refractory.duration, step_ms)
+}
+
+/// Writes the parameters as inputs.
+fn param_inputs(writer: &mut Writer<'_>, params: &[Param]) -> Vec<Value> {
+    let input = |param: &Param| {
+        writer.origin(param.span);
+        let rate = match param.sharing {
+            ScopeKind::Shared => Rate::Uniform,
+            ScopeKind::Neuron | ScopeKind::Channel | ScopeKind::Synapse => Rate::Lane,
+        };
+        let slot = Slot::new(Role::Param, &param.name.text);
+        writer.builder.input(slot, Type::Real, rate)
+    };
+    params.iter().map(input).collect()
+}
+
+/// Parameters to the initial value of each state.
+fn init(
+    model: &Model,
+    neuron: &Neuron,
+    params: &[Param],
+    step_ms: f64,
+    period: u32,
+) -> Result<Kernel, Box<Diagnostic>> {
+    let mut writer = Writer::new(model, step_ms, format!("{}.init", neuron.name.text));
+    let values = param_inputs(&mut writer, params);
+    let mut frame = Frame::new(values, &[]);
+    let mut outputs: Vec<(&str, Value)> = Vec::new();
+    for state in &neuron.states {
+        let value = match &state.start {
+            Start::Value(expr) => writer.expr(&mut frame, expr)?,
+            Start::Random(draw) => {
+                return Err(Box::new(unsupported(draw.span, "a random initial state")));
+            }
+        };
+        outputs.push((&state.name.text, value));
+    }
+    if period > 1 {
+        outputs.push((COUNTER, writer.builder.real(0.0)));
+    }
+    let rates = writer.builder.kernel().rates();
+    for (name, value) in outputs {
+        let slot = Slot::new(Role::Init, name);
+        writer.builder.output(slot, value, rates[value.index()]);
+    }
+    Ok(writer.builder.finish())
+}
+
+/// A step under construction.
+struct Step<'m> {
+    neuron: &'m Neuron,
+    writer: Writer<'m>,
+    /// Names and current values; its states are those of the end of the last phase.
+    frame: Frame<'m>,
+    period: u32,
+    counter: Option<Value>,
+    ready: Option<Value>,
+    /// Detached spikes, one node each.
+    detached: Vec<Option<Value>>,
+}
+
+impl<'m> Step<'m> {
+    fn new(
+        model: &'m Model,
+        neuron: &'m Neuron,
+        params: &[Param],
+        step_ms: f64,
+        period: u32,
+    ) -> Step<'m> {
+        let mut writer = Writer::new(model, step_ms, format!("{}.step", neuron.name.text));
+        let values = param_inputs(&mut writer, params);
+        let mut frame = Frame::new(values, &neuron.lets);
+        for port in &neuron.ports {
+            writer.origin(port.name.span);
+            let value = writer.builder.lane(Role::Port, &port.name.text, Type::Real);
+            frame.ports.push(value);
+        }
+        for state in &neuron.states {
+            writer.origin(state.span);
+            let value = writer.builder.lane(Role::State, &state.name.text, Type::Real);
+            frame.states.push(value);
+        }
+        frame.spikes = vec![None; neuron.spikes.len()];
+        Step {
+            neuron,
+            writer,
+            frame,
+            period,
+            counter: None,
+            ready: None,
+            detached: vec![None; neuron.spikes.len()],
+        }
+    }
+
+    fn run(mut self) -> Result<Kernel, Box<Diagnostic>> {
+        self.refractoriness();
+        for phase in &self.neuron.order {
+            match phase {
+                Phase::Receive => self.receive()?,
+                Phase::Integrate => self.integrate()?,
+                Phase::Spike => self.spike()?,
+                Phase::Reset => self.reset()?,
+            }
+        }
+        let outputs: Vec<(Slot, Value)> = self
+            .neuron
+            .states
+            .iter()
+            .zip(&self.frame.states)
+            .map(|(state, &value)| (Slot::new(Role::State, &state.name.text), value))
+            .collect();
+        let counter = self.count_down();
+        for (slot, value) in outputs.into_iter().chain(counter) {
+            self.writer.builder.output(slot, value, Rate::Lane);
+        }
+        for (spike, value) in self.neuron.spikes.iter().zip(&self.frame.spikes) {
+            let value = value.ok_or_else(|| Box::new(unchecked(spike.span)))?;
+            let slot = Slot::new(Role::Spike, spike_name(spike));
+            self.writer.builder.output(slot, value, Rate::Lane);
+        }
+        Ok(self.writer.builder.finish())
+    }
+
+    /// The counter, whether the neuron is ready, and the ports that are silent while it is not.
+    fn refractoriness(&mut self) {
+        let Some(refractory) = &self.neuron.refractory else {
+            return;
+        };
+        if self.period <= 1 {
+            return;
+        }
+        self.writer.origin(refractory.span);
+        let builder = &mut self.writer.builder;
+        let counter = builder.lane(Role::State, COUNTER, Type::Real);
+        let zero = builder.real(0.0);
+        let ready = builder.inst(Op::Le, &[counter, zero]);
+        builder.note(ready, "ready");
+        for &port in &refractory.drops {
+            self.frame.ports[port] = builder.select(ready, self.frame.ports[port], zero);
+        }
+        self.counter = Some(counter);
+        self.ready = Some(ready);
+    }
+
+    /// The counter at the end of the step.
+    fn count_down(&mut self) -> Option<(Slot, Value)> {
+        let counter = self.counter?;
+        let span = self.neuron.refractory.as_ref()?.span;
+        let spiked = self.any_spike()?;
+        self.writer.origin(span);
+        let builder = &mut self.writer.builder;
+        // Time does not depend on parameters in a differentiable way.
+        let spiked = builder.inst(Op::Detach, &[spiked]);
+        let one = builder.real(1.0);
+        let zero = builder.real(0.0);
+        let less = builder.sub(counter, one);
+        let less = builder.inst(Op::Max, &[less, zero]);
+        let full = builder.real(f64::from(self.period - 1));
+        let next = builder.select(spiked, full, less);
+        Some((Slot::new(Role::State, COUNTER), next))
+    }
+
+    /// Keeps the values of held states from before the phase where the neuron is not ready.
+    fn advance(&mut self, mut states: Vec<Value>) {
+        if let (Some(ready), Some(refractory)) = (self.ready, &self.neuron.refractory) {
+            self.writer.origin(refractory.span);
+            for &state in &refractory.holds {
+                let (old, new) = (self.frame.states[state], states[state]);
+                if old != new {
+                    states[state] = self.writer.builder.select(ready, new, old);
+                }
+            }
+        }
+        self.frame = self.frame.at(&states);
+    }
+
+    fn receive(&mut self) -> Result<(), Box<Diagnostic>> {
+        let mut states = self.frame.states.clone();
+        let neuron = self.neuron;
+        for assign in neuron.receives.iter().flat_map(|r| &r.body) {
+            states[assign.state] = self.assigned(assign, states[assign.state])?;
+        }
+        self.advance(states);
+        Ok(())
+    }
+
+    /// The value after an assignment to a state that has the value `current`.
+    fn assigned(&mut self, assign: &Assign, current: Value) -> Lowered {
+        let value = self.writer.expr(&mut self.frame, &assign.value)?;
+        self.writer.origin(assign.span);
+        let builder = &mut self.writer.builder;
+        Ok(match assign.op {
+            AssignOp::Set => value,
+            AssignOp::Add => builder.add(current, value),
+            AssignOp::Sub => builder.sub(current, value),
+            AssignOp::Mul => builder.mul(current, value),
+            AssignOp::Div => builder.div(current, value),
+        })
+    }
+
+    fn integrate(&mut self) -> Result<(), Box<Diagnostic>> {
+        let mut states = self.frame.states.clone();
+        let neuron = self.neuron;
+        for (i, state) in neuron.states.iter().enumerate() {
+            let Some(dynamics) = &state.dynamics else {
+                continue;
+            };
+            let rhs = self.writer.expr(&mut self.frame, &dynamics.rhs)?;
+            states[i] = match dynamics.kind {
+                DynamicsKind::Next => rhs,
+                DynamicsKind::Ode(integrator) => {
+                    self.writer.origin(dynamics.span);
+                    let h = self.writer.builder.real(self.writer.step_ms);
+                    let method = method(integrator.method);
+                    let old = self.frame.states[i];
+                    self.writer.builder.integrate(method, old, rhs, h)
+                }
+            };
+            self.writer.builder.note(states[i], &state.name.text);
+        }
+        self.advance(states);
+        Ok(())
+    }
+
+    fn spike(&mut self) -> Result<(), Box<Diagnostic>> {
+        let neuron = self.neuron;
+        for (i, spike) in neuron.spikes.iter().enumerate() {
+            let mut value = self.raw_spike(spike)?;
+            self.writer.origin(spike.span);
+            if let Some(ready) = self.ready {
+                value = self.writer.builder.inst(Op::And, &[value, ready]);
+            }
+            self.writer.builder.note(value, &spike_name(spike));
+            self.frame.spikes[i] = Some(value);
+        }
+        // Lets that read a spike get its value from here on.
+        let states = self.frame.states.clone();
+        self.frame = self.frame.at(&states);
+        Ok(())
+    }
+
+    fn raw_spike(&mut self, spike: &Spike) -> Lowered {
+        if let Some(payload) = &spike.payload {
+            return Err(Box::new(unsupported(payload.span, "a spike with a payload")));
+        }
+        let (above, below, strict, span) = match &spike.trigger {
+            Trigger::Crossing {
+                above,
+                below,
+                strict,
+                span,
+            } => (above, below, *strict, *span),
+            Trigger::Count(count) => {
+                return Err(Box::new(unsupported(count.span, "several spikes in a step")));
+            }
+            Trigger::Invalid(span) => return Err(Box::new(unchecked(*span))),
+        };
+        let above = self.writer.expr(&mut self.frame, above)?;
+        let below = self.writer.expr(&mut self.frame, below)?;
+        self.writer.origin(span);
+        let mut margin = self.writer.builder.sub(above, below);
+        if let Some(scale) = &spike.scale {
+            let scale = self.writer.expr(&mut self.frame, scale)?;
+            self.writer.origin(span);
+            margin = self.writer.builder.div(margin, scale);
+        }
+        self.writer.builder.note(margin, "u");
+        let (derivative, primitive) = self.surrogate(spike, margin)?;
+        self.writer.origin(spike.span);
+        let edge = if strict { Edge::Above } else { Edge::AtOrAbove };
+        Ok(self.writer.builder.spike(edge, margin, derivative, primitive))
+    }
+
+    /// The surrogate's derivative and primitive at a margin; without a surrogate nothing passes.
+    fn surrogate(
+        &mut self,
+        spike: &Spike,
+        margin: Value,
+    ) -> Result<(Value, Option<Value>), Box<Diagnostic>> {
+        let Some(call) = &spike.surrogate else {
+            return Ok((self.writer.builder.real(0.0), None));
+        };
+        let index = call.surrogate.ok_or_else(|| Box::new(unchecked(call.span)))?;
+        let surrogate = &self.writer.model.surrogates[index];
+        let mut formals = vec![margin];
+        for arg in &call.args {
+            formals.push(self.writer.expr(&mut self.frame, arg)?);
+        }
+        let mut frame = Frame::new(Vec::new(), &surrogate.lets);
+        frame.formals = formals;
+        let derivative = self.writer.expr(&mut frame, &surrogate.derivative)?;
+        self.writer.builder.note(derivative, &surrogate.name.text);
+        let primitive = match &surrogate.primitive {
+            Some(primitive) => Some(self.writer.expr(&mut frame, primitive)?),
+            None => None,
+        };
+        Ok((derivative, primitive))
+    }
+
+    fn reset(&mut self) -> Result<(), Box<Diagnostic>> {
+        let mut states = self.frame.states.clone();
+        let neuron = self.neuron;
+        for block in &neuron.resets {
+            let spike = match block.spike {
+                Some(i) => self.frame.spikes.get(i).copied().flatten(),
+                None => self.any_spike(),
+            };
+            let spike = spike.ok_or_else(|| Box::new(unchecked(block.span)))?;
+            let gate = match block.gradient {
+                Some(GateGradient::Detached) => self.detached(block.spike, spike),
+                Some(GateGradient::Attached) | None => spike,
+            };
+            for assign in &block.body {
+                let current = states[assign.state];
+                let assigned = self.assigned(assign, current)?;
+                states[assign.state] = self.writer.builder.select(gate, assigned, current);
+            }
+        }
+        self.frame = self.frame.at(&states);
+        Ok(())
+    }
+
+    /// True where any condition spiked.
+    fn any_spike(&mut self) -> Option<Value> {
+        let spikes: Option<Vec<Value>> = self.frame.spikes.iter().copied().collect();
+        let spikes = spikes?;
+        let (&first, rest) = spikes.split_first()?;
+        let builder = &mut self.writer.builder;
+        Some(rest.iter().fold(first, |any, &s| builder.inst(Op::Or, &[any, s])))
+    }
+
+    /// A spike as a constant for the backward; one node for each named spike.
+    fn detached(&mut self, index: Option<usize>, spike: Value) -> Value {
+        let index = if self.neuron.spikes.len() == 1 {
+            Some(0)
+        } else {
+            index
+        };
+        if let Some(value) = index.and_then(|i| self.detached[i]) {
+            return value;
+        }
+        let value = self.writer.builder.inst(Op::Detach, &[spike]);
+        if let Some(i) = index {
+            self.detached[i] = Some(value);
+        }
+        value
+    }
+}
+
+fn method(method: Method) -> ops::Method {
+    match method {
+        Method::Auto => ops::Method::Auto,
+        Method::Exact => ops::Method::Exact,
+        Method::ExpEuler => ops::Method::ExpEuler,
+        Method::Euler(n) => ops::Method::Euler(n),
+        Method::Heun => ops::Method::Heun,
+        Method::Rk4(n) => ops::Method::Rk4(n),
+    }
+}
