@@ -90,6 +90,13 @@ impl Printer {
         self.text("}\n");
     }
 
+    /// ` { a  b }` on the line.
+    fn braces<T>(&mut self, items: &[T], each: impl FnMut(&mut Self, &T)) {
+        self.text(" { ");
+        self.list(items, "  ", each);
+        self.text(if items.is_empty() { "}" } else { " }" });
+    }
+
     fn formals(&mut self, formals: &[Formal]) {
         self.text("(");
         self.list(formals, ", ", |p, formal| {
@@ -230,16 +237,13 @@ impl Printer {
     }
 
     fn assigns(&mut self, body: &[Assign]) {
-        self.text(" { ");
-        for assign in body {
-            self.text(&assign.target.text);
-            self.text(" ");
-            self.text(assign.op.symbol());
-            self.text(" ");
-            self.expr(&assign.value);
-            self.text("  ");
-        }
-        self.text("}");
+        self.braces(body, |p, assign| {
+            p.text(&assign.target.text);
+            p.text(" ");
+            p.text(assign.op.symbol());
+            p.text(" ");
+            p.expr(&assign.value);
+        });
     }
 
     fn spike(&mut self, spike: &Spike) {
@@ -291,14 +295,12 @@ impl Printer {
     }
 
     fn integrate(&mut self, stmt: &Integrate) {
-        self.text("integrate { ");
-        for rule in &stmt.rules {
-            self.names(&rule.states);
-            self.text(" : ");
-            self.call(&rule.method.callee, &rule.method.args);
-            self.text("  ");
-        }
-        self.text("}");
+        self.text("integrate");
+        self.braces(&stmt.rules, |p, rule| {
+            p.names(&rule.states);
+            p.text(" : ");
+            p.call(&rule.method.callee, &rule.method.args);
+        });
     }
 
     fn network(&mut self, item: &Network) {
@@ -349,12 +351,7 @@ impl Printer {
             self.expr(repeat);
         }
         if !layer.overrides.is_empty() {
-            self.text(" { ");
-            for param in &layer.overrides {
-                self.param(param);
-                self.text("  ");
-            }
-            self.text("}");
+            self.braces(&layer.overrides, |p, param| p.param(param));
         }
     }
 

@@ -26,18 +26,23 @@ impl Expected {
 
     /// Whether a rule with this phrase was tried.
     pub(super) fn wants(&self, phrase: &str) -> bool {
-        self.rules
-            .iter()
-            .any(|&rule| self::phrase(rule).is_some_and(|found| found == phrase))
+        let mut found = self.rules.iter().filter_map(|&rule| self::phrase(rule));
+        found.any(|found| found.split('|').any(|one| one == phrase))
     }
 
     /// `a name`, `)`, … without operators unless there is nothing else, without the end.
     pub(super) fn phrases(&self) -> Vec<String> {
         let mut phrases: Vec<String> = Vec::new();
         for phrase in self.rules.iter().filter_map(|&rule| phrase(rule)) {
-            if !phrases.contains(&phrase) {
-                phrases.push(phrase);
+            for one in phrase.split('|') {
+                if !phrases.iter().any(|known| known == one) {
+                    phrases.push(one.to_owned());
+                }
             }
+        }
+        // What could be said before `=` is less urgent than the value that is missing.
+        if phrases.iter().any(|phrase| phrase == EQUALS) {
+            phrases.retain(|phrase| !BEFORE_EQUALS.contains(&phrase.as_str()));
         }
         let telling = |phrase: &String| phrase != OPERATOR && phrase != UNIT;
         if phrases.iter().any(telling) {
@@ -63,12 +68,17 @@ impl Expected {
 
 pub(super) const EXPRESSION: &str = "an expression";
 pub(super) const NAME: &str = "a name";
+const EQUALS: &str = "`=`";
+const BEFORE_EQUALS: [&str; 6] = ["`per`", "`shared`", "`:`", "`'`", "`.`", "`: unit`"];
 const OPERATOR: &str = "an operator";
 const UNIT: &str = "a unit";
 
-/// A rule in words; `None` for the end of a piece, which the caller words itself.
+/// A rule in words, several phrases with `|` between; `None` for the end of a piece, which the caller words itself.
 fn phrase(rule: Rule) -> Option<String> {
     let rule_name = format!("{rule:?}");
+    if matches!(rule, Rule::k_and | Rule::k_or) {
+        return Some(OPERATOR.into());
+    }
     if let Some(word) = rule_name.strip_prefix("k_") {
         return Some(format!("`{word}`"));
     }
@@ -84,11 +94,11 @@ fn phrase(rule: Rule) -> Option<String> {
             Some(NAME.into())
         }
         "compare_op" | "sum_op" | "product_op" => Some(OPERATOR.into()),
-        "assign_op" => Some("`=`, `+=`, `-=`, `*=` or `/=`".into()),
+        "assign_op" => Some("`=`|`+=`|`-=`|`*=`|`/=`".into()),
         "phase" => Some("a phase: `receive`, `integrate`, `spike` or `reset`".into()),
-        "scope_word" => Some("`neuron`, `channel` or `synapse`".into()),
-        "gradient_word" => Some("`detached` or `attached`".into()),
-        "scope" => Some("`per` or `shared`".into()),
+        "scope_word" => Some("`neuron`|`channel`|`synapse`".into()),
+        "gradient_word" => Some("`detached`|`attached`".into()),
+        "scope" => Some("`per`|`shared`".into()),
         "string" => Some("a string".into()),
         "formals" => Some("parameters in parentheses".into()),
         "args" => Some("arguments in parentheses".into()),
@@ -96,7 +106,7 @@ fn phrase(rule: Rule) -> Option<String> {
         "block" | "branch" | "overrides" => Some("`{`".into()),
         "call" | "method" => Some("a call such as `f(x)`".into()),
         "assign" => Some("an assignment".into()),
-        "annotation" => Some("`:` and a unit".into()),
+        "annotation" => Some("`: unit`".into()),
         "integrate_rule" => Some("a rule such as `v : exact`".into()),
         "when_trigger" => Some("`when`".into()),
         "count_trigger" => Some("`count`".into()),
@@ -122,8 +132,8 @@ fn clause(name: &str) -> Option<String> {
         "holds_clause" => "holds",
         "drops_clause" => "drops",
         "own_derivative" => "derivative",
-        "spike_clause" => return Some("`scale`, `payload` or `surrogate`".into()),
-        "connect_clause" => return Some("`delay` or `frozen`".into()),
+        "spike_clause" => return Some("`scale`|`payload`|`surrogate`".into()),
+        "connect_clause" => return Some("`delay`|`frozen`".into()),
         _ => return None,
     };
     Some(format!("`{keyword}`"))

@@ -180,20 +180,21 @@ impl Builder<'_> {
         Ok(part)
     }
 
-    /// `a ^ b ^ c`, grouped from the right.
+    /// `a ^ b ^ c`, grouped from the right; a sign in an exponent applies to all that follows it:
+    /// `2^-3^2` is `2^(-(3^2))`.
     fn power(&self, pair: Pair<Rule>) -> Built<Part> {
         let mut inner = pair.into_inner();
         let base = self.atom(inner.next().expect("a power has a base"))?;
-        let mut operands = vec![(Span::default(), base)];
+        let mut operands = vec![(Span::default(), Vec::new(), base)];
         while let (Some(caret), Some(exponent)) = (inner.next(), inner.next()) {
             let mut signs: Vec<_> = exponent.into_inner().collect();
             let atom = signs.pop().expect("an exponent has a number");
-            let atom = self.atom(atom)?;
-            operands.push((self.span(&caret), self.signs(&signs, atom)?));
+            operands.push((self.span(&caret), signs, self.atom(atom)?));
         }
-        let (mut caret, mut power) = operands.pop().expect("the base is there");
-        while let Some((next_caret, base)) = operands.pop() {
-            power = binary(BinaryOp::Pow, caret, base, power)?;
+        let (mut caret, signs, last) = operands.pop().expect("the base is there");
+        let mut power = self.signs(&signs, last)?;
+        while let Some((next_caret, signs, base)) = operands.pop() {
+            power = self.signs(&signs, binary(BinaryOp::Pow, caret, base, power)?)?;
             caret = next_caret;
         }
         Ok(power)

@@ -46,6 +46,8 @@ pub(super) fn report(mistake: &Mistake) -> Diagnostic {
         .or_else(|| mistake.wrong_sign())
         .or_else(|| mistake.number_after_number())
         .or_else(|| mistake.missing_else())
+        .or_else(|| mistake.missing_when())
+        .or_else(|| mistake.unknown_escape())
         .or_else(|| mistake.missing_operator())
         .unwrap_or_else(|| mistake.plain())
 }
@@ -100,7 +102,7 @@ impl Mistake<'_> {
     /// A keyword where a name should be.
     fn reserved_word(&self) -> Option<Diagnostic> {
         let word = self.text(self.at);
-        if self.at_end() || !is_reserved(word) {
+        if self.at_end() || self.at == self.piece.start || !is_reserved(word) {
             return None;
         }
         let name = self.expected.wants(NAME) && !self.expected.end();
@@ -110,6 +112,11 @@ impl Mistake<'_> {
         }
         let message = format!("`{word}` is a keyword and cannot be a name");
         let report = Diagnostic::new(Code::E0106, self.place(), message);
+        let operand = |i: usize| self.tokens.kind(i) == Some(TokenKind::Sign);
+        let in_formula = operand(self.at - 1) || operand(self.at + 1);
+        if !name && !in_formula {
+            return None;
+        }
         Some(if name {
             report.help(format!("choose another name, such as `{word}_`"))
         } else {
@@ -206,7 +213,7 @@ impl Mistake<'_> {
         let place = self.place();
         let found = self.text(self.at);
         let wants = |sign: &str| self.expected.wants(sign);
-        let assigns = wants("`=`") || wants("`=`, `+=`, `-=`, `*=` or `/=`");
+        let assigns = wants("`=`");
         match found {
             "==" if assigns => Some(
                 slip(place, "`==` compares two values").help_edit("write `=`", place, "="),
@@ -233,6 +240,18 @@ impl Mistake<'_> {
             "<" | "<=" | ">" | ">=" | "==" | "!=" if self.compared() => Some(
                 slip(place, "comparisons do not chain").help("write `a < b and b < c`"),
             ),
+            "+=" | "-=" | "*=" | "/=" if assigns && self.at == self.piece.start + 1 => Some(
+                slip(place, "an assignment stands in a block")
+                    .help("write it in `on receive x { ... }` or `on spike detached { ... }`"),
+            ),
+            _ if self.before() == Some(":")
+                && self.expected.wants("a unit")
+                && self.tokens.kind(self.at) == Some(TokenKind::Number) =>
+            {
+                let colon = self.span(self.at - 1..self.at);
+                let report = slip(colon, "behind `:` stands a unit, a value follows `=`");
+                Some(report.help_edit("write `=`", colon, " ="))
+            }
             "," if self.expected.end() => {
                 Some(slip(place, "nothing separates statements but space")
                     .help_edit("remove the comma", place, ""))
@@ -285,6 +304,32 @@ impl Mistake<'_> {
         )
     }
 
+    /// `spike v >= 1`
+    fn missing_when(&self) -> Option<Diagnostic> {
+        let first = self.text(self.piece.start);
+        if first != "spike" || !self.expected.wants("`when`") || self.at_end() {
+            return None;
+        }
+        let keyword = self.span(self.piece.start..self.piece.start + 1);
+        Some(
+            slip(self.place(), "expected `when` and a condition").help_edit(
+                "add `when`",
+                keyword.after(),
+                " when",
+            ),
+        )
+    }
+
+    fn unknown_escape(&self) -> Option<Diagnostic> {
+        if self.tokens.kind(self.at) != Some(TokenKind::Str) || !self.expected.wants("`\"`") {
+            return None;
+        }
+        Some(
+            slip(self.place(), "a string with an unknown escape")
+                .note("in a string `\\` stands before `\"`, `\\`, `n` or `t`; write `/` in a path"),
+        )
+    }
+
     /// `a b`
     fn missing_operator(&self) -> Option<Diagnostic> {
         if self.at_end() || self.at == self.piece.start || !self.expected.wants("an operator") {
@@ -297,7 +342,8 @@ impl Mistake<'_> {
             ) && !is_reserved(self.text(i))
         };
         let ends = operand(self.at - 1) || matches!(self.text(self.at - 1), ")" | "]");
-        if !ends || !operand(self.at) || self.tokens.first_on_line(self.at) {
+        let begins = operand(self.at) || self.text(self.at) == "(";
+        if !ends || !begins || self.tokens.first_on_line(self.at) || self.near().is_some() {
             return None;
         }
         let (before, found) = (self.text(self.at - 1), self.text(self.at));
@@ -310,8 +356,31 @@ impl Mistake<'_> {
         )
     }
 
+    /// The expected keyword that the word at the mistake was probably meant to be.
+    fn near(&self) -> Option<String> {
+        if self.at_end() || self.tokens.kind(self.at) != Some(TokenKind::Word) {
+            return None;
+        }
+        let phrases = self.expected.phrases();
+        let words = phrases
+            .iter()
+            .filter_map(|phrase| phrase.strip_prefix('`')?.strip_suffix('`'));
+        did_you_mean(self.text(self.at), words).map(str::to_owned)
+    }
+
     /// What was expected, and what stood there.
     fn plain(&self) -> Diagnostic {
+        let report = self.sentence();
+        match self.near() {
+            Some(near) => {
+                let help = format!("did you mean `{near}`?");
+                report.help_edit(help, self.place(), near)
+            }
+            None => report,
+        }
+    }
+
+    fn sentence(&self) -> Diagnostic {
         let place = self.place();
         let list = self.expected.list();
         let next = match self.kind {

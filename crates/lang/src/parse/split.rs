@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use super::is_reserved;
 use crate::lex::{Token, TokenKind, lex};
 
 /// The tokens of a text without spaces and comments.
@@ -137,14 +138,25 @@ fn body_item(tokens: &Tokens, start: usize) -> (Piece, usize) {
         match tokens.text(i) {
             "{" => depth += 1,
             "}" => depth -= 1,
-            _ if i > open && begins_item(tokens, i) => return body(start, open, i, false),
+            _ if i > open && begins_item(tokens, i) => return unclosed(tokens, start, open, i),
             _ => {}
         }
         if depth == 0 {
             return body(start, open, i, true);
         }
     }
-    body(start, open, tokens.list.len(), false)
+    unclosed(tokens, start, open, tokens.list.len())
+}
+
+/// A body whose braces do not match. If its last token is `}` at the left margin, then that closes
+/// the item, and the brace that is missing belongs to a statement.
+fn unclosed(tokens: &Tokens, start: usize, open: usize, end: usize) -> (Piece, usize) {
+    let last = tokens.list[end - 1].start;
+    let margin = last == 0 || tokens.source[..last].ends_with('\n');
+    if tokens.text(end - 1) == "}" && margin {
+        return body(start, open, end - 1, true);
+    }
+    body(start, open, end, false)
 }
 
 fn body(start: usize, open: usize, close: usize, closed: bool) -> (Piece, usize) {
@@ -163,7 +175,8 @@ fn line_item_end(tokens: &Tokens, start: usize) -> usize {
             "{" => depth += 1,
             "}" if depth == 0 => return i,
             "}" => depth -= 1,
-            word if depth == 0 && is_item_word(word) => return i,
+            // Directly behind the keyword it is a name that may not be one.
+            word if depth == 0 && i > start + 1 && is_item_word(word) => return i,
             _ if begins_item(tokens, i) => return i,
             _ => {}
         }
@@ -342,15 +355,44 @@ impl Cutter<'_, '_> {
             let equation = self.kind == Body::Neuron && first && next == "'";
             return equation;
         }
+        if first && self.finished(i) && self.foreign(i) {
+            return true;
+        }
         if self.kind == Body::Network {
             return word == "output"
                 && self.finished(i)
                 && tokens.kind(i + 1) == Some(TokenKind::Word);
         }
-        let assigns = matches!(next, "=" | "+=" | "-=" | "*=" | "/=");
-        let binds = self.kind == Body::Neuron && matches!(next, "'" | "per" | ":" | "shared");
+        let headless_block =
+            tokens.text(start) == "on" && (start..i).all(|j| tokens.text(j) != "{");
+        let assigns = matches!(next, "=" | "+=" | "-=" | "*=" | "/=") && !headless_block;
+        let binds = match self.kind {
+            Body::Neuron => matches!(next, "'" | "per" | ":" | "shared"),
+            Body::Train => first && next == ":",
+            Body::Surrogate | Body::Network => false,
+        };
         let lone = i == start + 1 && tokens.kind(start) == Some(TokenKind::Word);
         (assigns || binds) && word != "shared" && !lone && self.finished(i)
+    }
+
+    /// Whether the word at `i` is followed by another word or a number as in a misspelt statement:
+    /// in an expression an operator stands between them, and a clause begins with its keyword.
+    fn foreign(&self, i: usize) -> bool {
+        const CLAUSES: [&str; 7] = [
+            "scale",
+            "payload",
+            "count",
+            "then",
+            "repeat",
+            "shared",
+            "derivative",
+        ];
+        let operand = |i: usize| {
+            let kind = self.tokens.kind(i);
+            let word = self.tokens.text(i);
+            matches!(kind, Some(TokenKind::Word | TokenKind::Number)) && !is_reserved(word)
+        };
+        operand(i) && operand(i + 1) && !CLAUSES.contains(&self.tokens.text(i))
     }
 
     /// Whether the keyword at `i` is a part of the statement that began at `start`.
