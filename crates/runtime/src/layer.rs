@@ -17,7 +17,7 @@ use crate::backend::{Backend, Float};
 use crate::error::RuntimeError;
 
 /// The index of a row of a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SlotId(pub(crate) usize);
 
 /// How many arguments of a call fit without allocation.

@@ -1,1 +1,35 @@
-//! Placeholder line replaced by the crate page.
+//! From a program and its data to trained weights.
+//!
+//! [`Trainer`] holds a compiled network, its data and the optimiser; [`train`] is the loop over epochs
+//! with checkpoints and the run folder. Everything random is a function of the plan's seed, and sums are
+//! taken in a fixed order, so a run gives the same bits for any number of threads and after any resume.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `samples.rs` | a data set cut into training, validation and test samples, encoded |
+//! | `init.rs` | the values that parameters start from |
+//! | `loss.rs` | the loss of a batch, and where its gradient enters the backward |
+//! | `optimizer.rs`, `constraint.rs`, `schedule.rs` | from gradients to new parameters |
+//! | `trainer.rs` | a step, an epoch, an evaluation |
+//! | `run.rs` | the loop over epochs, the run folder, resuming |
+//! | `weights.rs`, `checkpoint.rs`, `atomic.rs` | files, replaced whole or not at all |
+
+mod atomic;
+mod checkpoint;
+mod constraint;
+mod error;
+mod init;
+mod loss;
+mod optimizer;
+mod run;
+mod samples;
+mod schedule;
+mod trainer;
+pub mod weights;
+
+pub use atomic::{check_writable, replace};
+pub use error::TrainError;
+pub use init::initial_parameters;
+pub use run::{Config, EpochReport, Observer, Summary, train};
+pub use samples::{Samples, Subset, load};
+pub use trainer::{Evaluation, StepReport, Timing, Trainer};

@@ -1,0 +1,49 @@
+//! Files that are replaced whole or not at all.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use crate::error::TrainError;
+
+fn failed(path: &Path, action: &'static str, error: &std::io::Error) -> TrainError {
+    TrainError::File {
+        path: path.to_path_buf(),
+        action,
+        reason: error.to_string(),
+    }
+}
+
+/// Replaces a file: a temporary file beside it is written, flushed to the disk and renamed. Whatever
+/// happens in between, the path holds the old content or the new one.
+///
+/// # Errors
+///
+/// The folder is missing, not writable or full; the old file is untouched.
+pub fn replace(path: &Path, content: &[u8]) -> Result<(), TrainError> {
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::Builder::new()
+            .prefix(".rheo-")
+            .tempfile_in(folder)?;
+        file.write_all(content)?;
+        file.as_file().sync_all()?;
+        let file = file.persist(path).map_err(|error| error.error)?;
+        drop(file);
+        Ok(())
+    };
+    write().map_err(|error| failed(path, "write", &error))
+}
+
+/// Makes a folder if there is none and checks that files can be written in it, before hours of work depend on it.
+///
+/// # Errors
+///
+/// It cannot be made or written to.
+pub fn check_writable(folder: &Path) -> Result<(), TrainError> {
+    std::fs::create_dir_all(folder).map_err(|error| failed(folder, "make the folder", &error))?;
+    tempfile::tempfile_in(folder).map_err(|error| failed(folder, "write to", &error))?;
+    Ok(())
+}

@@ -1,0 +1,297 @@
+//! The data of a training plan: loaded, split, checked against the network, and encoded.
+//!
+//! Encodings without randomness are kept from epoch to epoch as long as they fit into a budget; random ones are
+//! made anew for every epoch from seed, epoch and sample.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use rheobase_data::{
+    Dataset, EncodeKey, Encoder, LatencyMode, RandomSpikesConfig, SpikeTrain, digits, idx_images,
+    nmnist, random_spikes, shd, stratified_holdout,
+};
+use rheobase_ir::program::{Dataset as Source, Encoding, Network, Split, Training};
+
+use crate::error::TrainError;
+
+/// Encoded samples are kept while all of them together take less than this.
+const KEPT_BYTES: usize = 512 << 20;
+
+/// Which samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subset {
+    /// Those that are trained on.
+    Train,
+    /// Those that choose the best weights.
+    Valid,
+    /// Those of the final accuracy.
+    Test,
+}
+
+/// Samples of one data set, by their indices in it.
+struct Part {
+    dataset: Arc<dyn Dataset>,
+    indices: Vec<usize>,
+    kept: Vec<OnceLock<SpikeTrain>>,
+    keep: bool,
+}
+
+/// Indices into a data set.
+type Chosen = (Arc<dyn Dataset>, Vec<usize>);
+
+/// The samples of a plan.
+pub struct Samples {
+    train: Part,
+    valid: Option<Part>,
+    test: Option<Part>,
+    encoder: Encoder,
+    steps: usize,
+    step_s: f64,
+    seed: u64,
+}
+
+/// Opens the data of a plan. Relative paths start at `base`.
+///
+/// # Errors
+///
+/// A file is missing or damaged, or the data does not fit the network.
+pub fn load(network: &Network, plan: &Training, base: &Path) -> Result<Samples, TrainError> {
+    let dataset = open(&plan.data, plan.steps, base)?;
+    fits(network, plan, dataset.as_ref())?;
+    let mut train: Vec<usize> = (0..dataset.len()).collect();
+    let mut held_out = |split: &Option<Split>| -> Result<Option<Chosen>, TrainError> {
+        Ok(match split {
+            None => None,
+            Some(Split::Dataset(source)) => {
+                let other = open(source, plan.steps, base)?;
+                fits(network, plan, other.as_ref())?;
+                let all = (0..other.len()).collect();
+                Some((other, all))
+            }
+            Some(Split::Holdout { fraction, seed }) => {
+                let labels: Vec<u32> = train.iter().map(|&i| dataset.label(i)).collect();
+                let (rest, held) = stratified_holdout(&labels, *fraction, *seed);
+                let held = held.into_iter().map(|i| train[i]).collect();
+                train = rest.into_iter().map(|i| train[i]).collect();
+                Some((dataset.clone(), held))
+            }
+        })
+    };
+    // Test samples are taken out first, so that choosing another validation split leaves them alone.
+    let test = held_out(&plan.test)?;
+    let valid = held_out(&plan.valid)?;
+    let encoder = encoder(&plan.encoding);
+    let keep = !matches!(encoder, Encoder::Rate { .. });
+    let part = |(dataset, indices)| Part::new(dataset, indices, keep);
+    let samples = Samples {
+        train: Part::new(dataset.clone(), train, keep),
+        valid: valid.map(part),
+        test: test.map(part),
+        encoder,
+        steps: plan.steps,
+        step_s: network.step_ms * 1e-3,
+        seed: plan.seed,
+    };
+    if samples.train.indices.is_empty() {
+        return Err(TrainError::Plan(
+            "no samples are left to train on; hold out a smaller fraction".into(),
+        ));
+    }
+    Ok(samples)
+}
+
+fn open(source: &Source, steps: usize, base: &Path) -> Result<Arc<dyn Dataset>, TrainError> {
+    Ok(match source {
+        Source::Digits => Arc::new(digits()),
+        Source::RandomSpikes {
+            samples,
+            channels,
+            classes,
+            density,
+            seed,
+        } => {
+            let (channels, classes) = (*channels as u32, *classes as u32);
+            let config = RandomSpikesConfig {
+                samples: *samples,
+                channels,
+                classes,
+                steps,
+                density: *density,
+                seed: *seed,
+            };
+            Arc::new(random_spikes(config)?)
+        }
+        Source::File { format, path } => open_file(format, &base.join(path))?,
+    })
+}
+
+fn open_file(format: &str, path: &Path) -> Result<Arc<dyn Dataset>, TrainError> {
+    Ok(match format {
+        "shd" => Arc::new(shd(path)?),
+        "nmnist" => Arc::new(nmnist(path)?),
+        "idx" => {
+            let name = path
+                .file_name()
+                .map(|n| n.to_string_lossy().into_owned())
+                .unwrap_or_default();
+            let labels = path.with_file_name(name.replace("images-idx3", "labels-idx1"));
+            Arc::new(idx_images(path, &labels)?)
+        }
+        other => {
+            let known = "shd, nmnist, idx";
+            return Err(TrainError::Plan(format!(
+                "no reader for data of format `{other}`; there are {known}"
+            )));
+        }
+    })
+}
+
+fn fits(network: &Network, plan: &Training, dataset: &dyn Dataset) -> Result<(), TrainError> {
+    let [input] = &network.inputs[..] else {
+        return Err(TrainError::Plan(format!(
+            "training needs a network with one input, `{}` has {}",
+            network.name,
+            network.inputs.len()
+        )));
+    };
+    let channels: usize = input.shape.iter().product();
+    if dataset.n_channels() as usize != channels {
+        let (name, found) = (dataset.name(), dataset.n_channels());
+        return Err(TrainError::Plan(format!(
+            "{name} has {found} channels, `{}` has {channels}",
+            input.name
+        )));
+    }
+    let readout = &network.layers[plan.loss.readout().layer];
+    if dataset.n_classes() as usize > readout.size() {
+        let (name, classes) = (dataset.name(), dataset.n_classes());
+        return Err(TrainError::Plan(format!(
+            "{name} has {classes} classes, the readout `{}` has {} units",
+            readout.name,
+            readout.size()
+        )));
+    }
+    Ok(())
+}
+
+fn encoder(encoding: &Encoding) -> Encoder {
+    match *encoding {
+        Encoding::Latency {
+            tau_ms,
+            threshold,
+            linear,
+        } => {
+            let mode = if linear {
+                LatencyMode::Linear
+            } else {
+                LatencyMode::Log
+            };
+            Encoder::Latency {
+                tau_ms,
+                threshold,
+                mode,
+            }
+        }
+        Encoding::Rate { max_rate_per_ms } => Encoder::Rate {
+            max_rate_hz: max_rate_per_ms * 1e3,
+        },
+        Encoding::Constant { gain } => Encoder::Constant { gain },
+        Encoding::BinSpikes { clip } => Encoder::BinSpikes { clip },
+    }
+}
+
+impl Part {
+    fn new(dataset: Arc<dyn Dataset>, indices: Vec<usize>, keep: bool) -> Part {
+        let kept = indices.iter().map(|_| OnceLock::new()).collect();
+        Part {
+            dataset,
+            indices,
+            kept,
+            keep,
+        }
+    }
+}
+
+impl Samples {
+    /// The number of samples of a subset; 0 if the plan has none.
+    pub fn len(&self, subset: Subset) -> usize {
+        self.part(subset).map_or(0, |p| p.indices.len())
+    }
+
+    /// Whether a subset has no samples.
+    pub fn is_empty(&self, subset: Subset) -> bool {
+        self.len(subset) == 0
+    }
+
+    /// The index in the data set of a sample of a subset.
+    pub fn original(&self, subset: Subset, i: usize) -> usize {
+        self.part(subset).map_or(0, |p| p.indices[i])
+    }
+
+    /// The number of steps.
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// The label of a sample of a subset.
+    pub fn label(&self, subset: Subset, i: usize) -> u32 {
+        self.part(subset)
+            .map_or(0, |p| p.dataset.label(p.indices[i]))
+    }
+
+    fn part(&self, subset: Subset) -> Option<&Part> {
+        match subset {
+            Subset::Train => Some(&self.train),
+            Subset::Valid => self.valid.as_ref(),
+            Subset::Test => self.test.as_ref(),
+        }
+    }
+
+    /// The encoded input of a sample of a subset in an epoch.
+    ///
+    /// # Errors
+    ///
+    /// The sample is damaged or does not fit the encoder.
+    pub fn input(&self, subset: Subset, i: usize, epoch: usize) -> Result<Input<'_>, TrainError> {
+        let part = self
+            .part(subset)
+            .ok_or_else(|| TrainError::Plan("the plan has no such samples".into()))?;
+        if let Some(kept) = part.kept[i].get() {
+            return Ok(Input::Kept(kept));
+        }
+        let index = part.indices[i];
+        let raw = part.dataset.get(index)?;
+        let key = EncodeKey {
+            seed: self.seed,
+            epoch: epoch as u64,
+            sample: index as u64,
+        };
+        let train = self.encoder.encode(&raw, self.steps, self.step_s, key);
+        let train = train.map_err(|error| error.in_dataset(part.dataset.name()))?;
+        let bytes = train.n_events() * 8 * part.indices.len();
+        if part.keep && bytes < KEPT_BYTES {
+            return Ok(Input::Kept(part.kept[i].get_or_init(|| train)));
+        }
+        Ok(Input::Made(train))
+    }
+}
+
+/// An encoded sample, kept or made for this batch.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// Kept for all epochs.
+    Kept(&'a SpikeTrain),
+    /// Made now.
+    Made(SpikeTrain),
+}
+
+impl std::ops::Deref for Input<'_> {
+    type Target = SpikeTrain;
+
+    fn deref(&self) -> &SpikeTrain {
+        match self {
+            Input::Kept(train) => train,
+            Input::Made(train) => train,
+        }
+    }
+}

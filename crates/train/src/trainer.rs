@@ -1,0 +1,416 @@
+//! One step, one epoch's order, one evaluation.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rheobase_data::epoch_order;
+use rheobase_ir::program::{Network, Program, Training};
+use rheobase_runtime::{
+    Adjoints, Backend, Batch, Events, Gradients, Parameters, Probe, Simulator, StepView,
+};
+
+use crate::error::TrainError;
+use crate::init::initial_parameters;
+use crate::loss::{CrossEntropy, Target};
+use crate::optimizer::Optimizer;
+use crate::samples::{Input, Samples, Subset, load};
+use crate::schedule;
+
+/// Samples that are evaluated at once.
+const EVALUATION_BATCH: usize = 256;
+
+/// A network with its data and its optimiser.
+pub struct Trainer {
+    pub(crate) network: Network,
+    pub(crate) plan: Training,
+    pub(crate) samples: Samples,
+    pub(crate) simulator: Simulator<f32>,
+    pub(crate) optimizer: Optimizer,
+    target: Target,
+    threads: usize,
+    /// Spikes per layer and samples since the last time rates were asked for.
+    counted: (Vec<u64>, usize),
+}
+
+/// What a step gave.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepReport {
+    /// The number of samples.
+    pub samples: usize,
+    /// The mean loss before the update.
+    pub loss: f64,
+    /// How many samples were classified rightly before the update.
+    pub correct: usize,
+    /// The norm of the gradient before clipping.
+    pub gradient_norm: f64,
+    /// The learning rate.
+    pub learning_rate: f64,
+    /// Where the time went.
+    pub timing: Timing,
+}
+
+/// Where the time of a step went. The parts of several threads are scaled to the time that passed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Timing {
+    /// From the indices of the samples to the new parameters.
+    pub total: Duration,
+    /// Forward and loss.
+    pub forward: Duration,
+    /// Backward.
+    pub backward: Duration,
+    /// Adding up gradients, optimiser, prologues.
+    pub update: Duration,
+}
+
+/// What an evaluation gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// The mean loss.
+    pub loss: f64,
+    /// The number of samples.
+    pub samples: usize,
+    /// How many were classified rightly.
+    pub correct: usize,
+    /// `confusion[label][prediction]`, counted.
+    pub confusion: Vec<Vec<usize>>,
+    /// For each layer that spikes its name and the mean spikes per neuron and second.
+    pub rates: Vec<(String, f64)>,
+}
+
+impl Evaluation {
+    /// The share that was classified rightly.
+    pub fn accuracy(&self) -> f64 {
+        self.correct as f64 / self.samples.max(1) as f64
+    }
+}
+
+/// The loss probe with a stopwatch.
+struct Timed {
+    inner: CrossEntropy,
+    start: Instant,
+    turned: Option<Instant>,
+    end: Option<Instant>,
+}
+
+impl Probe<f32> for Timed {
+    fn observe(&mut self, t: usize, view: &StepView<'_, f32>) {
+        self.inner.observe(t, view);
+    }
+
+    fn turn(&mut self) -> bool {
+        let goes_on = self.inner.turn();
+        self.turned = Some(Instant::now());
+        goes_on
+    }
+
+    fn seed(&mut self, t: usize, adjoints: &mut Adjoints<'_, f32>) {
+        self.inner.seed(t, adjoints);
+    }
+
+    fn collect(&mut self, t: usize, _: &StepView<'_, f32>) {
+        if t == 0 {
+            self.end = Some(Instant::now());
+        }
+    }
+}
+
+impl Trainer {
+    /// Compiles the network, opens the data (relative paths start at `base`) and draws the parameters.
+    ///
+    /// # Errors
+    ///
+    /// The program has no plan, or the data does not fit.
+    pub fn new(
+        program: &Program,
+        backend: Backend,
+        threads: usize,
+        base: &Path,
+    ) -> Result<Trainer, TrainError> {
+        let network = program.network.clone();
+        let plan = program.training.clone();
+        let plan = plan
+            .ok_or_else(|| TrainError::Plan(format!("`{}` has no `train` block", network.name)))?;
+        let samples = load(&network, &plan, base)?;
+        let mut simulator = Simulator::<f32>::new(&network, backend, Gradients::Trained)?;
+        let parameters = initial_parameters(&network, &simulator.parameters().specs, plan.seed);
+        let optimizer = Optimizer::new(&plan.optimizer, &network, &parameters);
+        simulator.set_parameters(parameters)?;
+        let target = Target::new(&simulator, &plan.loss)?;
+        let counted = (vec![0; network.layers.len()], 0);
+        Ok(Trainer {
+            network,
+            plan,
+            samples,
+            simulator,
+            optimizer,
+            target,
+            threads,
+            counted,
+        })
+    }
+
+    /// The samples.
+    pub fn samples(&self) -> &Samples {
+        &self.samples
+    }
+
+    /// The compiled network.
+    pub fn simulator(&self) -> &Simulator<f32> {
+        &self.simulator
+    }
+
+    /// The parameters.
+    pub fn parameters(&self) -> &Parameters<f32> {
+        self.simulator.parameters()
+    }
+
+    /// Changes the parameters from outside, for instance to weights from a file.
+    ///
+    /// # Errors
+    ///
+    /// A mistake of the compiler.
+    pub fn set_parameters(&mut self, parameters: Parameters<f32>) -> Result<(), TrainError> {
+        self.optimizer = Optimizer::new(&self.plan.optimizer, &self.network, &parameters);
+        Ok(self.simulator.set_parameters(parameters)?)
+    }
+
+    /// The order of the training samples in an epoch.
+    pub fn order(&self, epoch: usize) -> Vec<usize> {
+        epoch_order(
+            self.samples.len(Subset::Train),
+            self.plan.seed,
+            epoch as u64,
+        )
+    }
+
+    /// The samples of an update.
+    pub fn batch_size(&self) -> usize {
+        self.plan.batch
+    }
+
+    /// One update from these training samples. `position` is where in the run it stands, in epochs.
+    ///
+    /// # Errors
+    ///
+    /// A damaged sample, or numbers that are no longer finite.
+    pub fn step(&mut self, indices: &[usize], position: f64) -> Result<StepReport, TrainError> {
+        let start = Instant::now();
+        let epoch = position as usize;
+        let inputs = encoded(&self.samples, Subset::Train, indices, epoch)?;
+        let batch = batch(&inputs, self.samples.steps());
+        let labels: Vec<u32> = indices
+            .iter()
+            .map(|&i| self.samples.label(Subset::Train, i))
+            .collect();
+        let weight = 1.0 / indices.len() as f32;
+        let (target, steps) = (self.target, self.samples.steps());
+        let outcome = self
+            .simulator
+            .differentiate(&batch, self.threads, |range| Timed {
+                inner: CrossEntropy::new(target, steps, labels[range].to_vec(), weight, true),
+                start: Instant::now(),
+                turned: None,
+                end: None,
+            })?;
+        let before_update = Instant::now();
+        let (mut loss, mut correct, mut forward, mut backward) =
+            (0.0, 0, Duration::ZERO, Duration::ZERO);
+        let mut label = labels.iter();
+        for mut probe in outcome.probes {
+            let scores = probe.inner.finish();
+            loss += scores.loss;
+            correct += scores
+                .predicted
+                .iter()
+                .zip(&mut label)
+                .filter(|(p, l)| p == l)
+                .count();
+            if let (Some(turned), Some(end)) = (probe.turned, probe.end) {
+                forward += turned - probe.start;
+                backward += end - turned;
+            }
+        }
+        let squares = outcome
+            .gradients
+            .iter()
+            .flatten()
+            .map(|&g| f64::from(g) * f64::from(g));
+        let norm = squares.sum::<f64>().sqrt();
+        if !loss.is_finite() || !norm.is_finite() {
+            return Err(self.not_finite(&batch, indices, position, &outcome.gradients));
+        }
+        let scale = match self.plan.clip_norm {
+            Some(limit) if norm > limit => (limit / norm) as f32,
+            Some(_) | None => 1.0,
+        };
+        self.counted
+            .0
+            .iter_mut()
+            .zip(&outcome.spikes)
+            .for_each(|(sum, s)| *sum += s);
+        self.counted.1 += indices.len();
+        let factor = schedule::factor(&self.plan.schedule, position, self.plan.epochs);
+        let optimizer = &mut self.optimizer;
+        self.simulator
+            .update_parameters(|p| optimizer.update(p, &outcome.gradients, scale, factor))?;
+        let timing = timing(start, before_update, forward, backward);
+        let learning_rate = self.optimizer.learning_rate() * factor;
+        let samples = indices.len();
+        Ok(StepReport {
+            samples,
+            loss: loss / samples as f64,
+            correct,
+            gradient_norm: norm,
+            learning_rate,
+            timing,
+        })
+    }
+
+    /// Which number stopped being finite first.
+    fn not_finite(
+        &self,
+        batch: &Batch<'_, f32>,
+        indices: &[usize],
+        position: f64,
+        gradients: &[Vec<f32>],
+    ) -> TrainError {
+        let epoch = position as usize;
+        let number = ((position - epoch as f64) * self.samples.len(Subset::Train) as f64
+            / self.plan.batch as f64)
+            .round();
+        let place = match self.simulator.locate_non_finite(batch) {
+            Ok(Some(place)) => {
+                let original = self.samples.original(Subset::Train, indices[place.sample]);
+                format!("{place} (sample {original} of the data set)")
+            }
+            Ok(None) => {
+                let specs = &self.parameters().specs;
+                let bad = gradients
+                    .iter()
+                    .position(|g| g.iter().any(|x| !x.is_finite()));
+                match bad {
+                    Some(index) => format!("the gradient of `{}` is not finite", specs[index].name),
+                    None => "the loss is not finite".to_string(),
+                }
+            }
+            Err(error) => error.to_string(),
+        };
+        TrainError::NonFinite {
+            epoch: epoch + 1,
+            batch: number as usize + 1,
+            place,
+        }
+    }
+
+    /// Loss, accuracy and firing rates over a subset.
+    ///
+    /// # Errors
+    ///
+    /// A damaged sample.
+    pub fn evaluate(&self, subset: Subset) -> Result<Evaluation, TrainError> {
+        let classes = self.network.layers[self.plan.loss.readout().layer].size();
+        let n = self.samples.len(subset);
+        let mut confusion = vec![vec![0; classes]; classes];
+        let (mut loss, mut correct, mut spikes) = (0.0, 0, vec![0u64; self.network.layers.len()]);
+        let all: Vec<usize> = (0..n).collect();
+        for indices in all.chunks(EVALUATION_BATCH) {
+            let inputs = encoded(&self.samples, subset, indices, 0)?;
+            let batch = batch(&inputs, self.samples.steps());
+            let labels: Vec<u32> = indices
+                .iter()
+                .map(|&i| self.samples.label(subset, i))
+                .collect();
+            let (target, steps) = (self.target, self.samples.steps());
+            let outcome = self.simulator.infer(&batch, self.threads, |range| {
+                CrossEntropy::new(target, steps, labels[range].to_vec(), 1.0, false)
+            })?;
+            let mut label = labels.iter();
+            for mut probe in outcome.probes {
+                let scores = probe.finish();
+                loss += scores.loss;
+                for (&predicted, &label) in scores.predicted.iter().zip(&mut label) {
+                    confusion[label as usize][predicted as usize] += 1;
+                    correct += usize::from(predicted == label);
+                }
+            }
+            spikes
+                .iter_mut()
+                .zip(outcome.spikes)
+                .for_each(|(sum, s)| *sum += s);
+        }
+        let rates = self.rates(&spikes, n);
+        Ok(Evaluation {
+            loss: loss / n.max(1) as f64,
+            samples: n,
+            correct,
+            confusion,
+            rates,
+        })
+    }
+
+    /// Mean spikes per neuron and second of each layer over the training samples since the last call.
+    pub(crate) fn take_rates(&mut self) -> Vec<(String, f64)> {
+        let (spikes, samples) =
+            std::mem::replace(&mut self.counted, (vec![0; self.network.layers.len()], 0));
+        self.rates(&spikes, samples)
+    }
+
+    fn rates(&self, spikes: &[u64], samples: usize) -> Vec<(String, f64)> {
+        let seconds =
+            self.samples.steps() as f64 * self.network.step_ms * 1e-3 * samples.max(1) as f64;
+        let spiking = self
+            .network
+            .layers
+            .iter()
+            .zip(spikes)
+            .filter(|(layer, _)| !layer.neuron.spikes.is_empty());
+        spiking
+            .map(|(layer, &count)| {
+                (
+                    layer.name.clone(),
+                    count as f64 / seconds / layer.size() as f64,
+                )
+            })
+            .collect()
+    }
+}
+
+fn encoded<'a>(
+    samples: &'a Samples,
+    subset: Subset,
+    indices: &[usize],
+    epoch: usize,
+) -> Result<Vec<Input<'a>>, TrainError> {
+    indices
+        .iter()
+        .map(|&i| samples.input(subset, i, epoch))
+        .collect()
+}
+
+fn batch<'a>(inputs: &'a [Input<'_>], steps: usize) -> Batch<'a, f32> {
+    let events = |input: &'a Input<'_>| Events {
+        offsets: input.offsets(),
+        indices: input.indices(),
+        values: input.values(),
+    };
+    Batch {
+        steps,
+        samples: inputs.len(),
+        inputs: vec![inputs.iter().map(events).collect()],
+        injections: Vec::new(),
+        initial: Vec::new(),
+    }
+}
+
+/// Forward and backward are measured for each group; with several threads their sum exceeds the time that passed.
+fn timing(start: Instant, before_update: Instant, forward: Duration, backward: Duration) -> Timing {
+    let end = Instant::now();
+    let passed = (before_update - start).as_secs_f64();
+    let share = (passed / (forward + backward).as_secs_f64().max(1e-12)).min(1.0);
+    Timing {
+        total: end - start,
+        forward: forward.mul_f64(share),
+        backward: backward.mul_f64(share),
+        update: end - before_update,
+    }
+}

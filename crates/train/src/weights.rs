@@ -1,0 +1,163 @@
+//! Weights as safetensors: one tensor for each parameter, by name, in its outside shape.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ndarray::{ArrayD, IxDyn};
+use rheobase_ir::real::Real;
+use rheobase_runtime::Parameters;
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+
+use crate::atomic::replace;
+use crate::error::TrainError;
+
+fn mismatch(path: &Path, reason: String) -> TrainError {
+    TrainError::Mismatch {
+        path: path.to_path_buf(),
+        reason,
+    }
+}
+
+/// Writes all parameters.
+///
+/// # Errors
+///
+/// The file cannot be written; an old one stays as it was.
+pub fn save(path: &Path, parameters: &Parameters<f32>, program: &str) -> Result<(), TrainError> {
+    let arrays: Vec<(String, Vec<usize>, Vec<f32>)> = (0..parameters.specs.len())
+        .map(|i| {
+            let values = parameters.export(i).iter().map(|&v| v as f32).collect();
+            (
+                parameters.specs[i].name.clone(),
+                parameters.specs[i].shape.clone(),
+                values,
+            )
+        })
+        .collect();
+    let metadata = [
+        ("format".to_string(), "rheobase".to_string()),
+        ("program".to_string(), program.to_string()),
+    ];
+    let bytes = serialise(path, &arrays, &BTreeMap::from(metadata))?;
+    replace(path, &bytes)
+}
+
+/// Tensors of `f32` and metadata as the bytes of a safetensors file.
+pub(crate) fn serialise(
+    path: &Path,
+    arrays: &[(String, Vec<usize>, Vec<f32>)],
+    metadata: &BTreeMap<String, String>,
+) -> Result<Vec<u8>, TrainError> {
+    let bytes: Vec<Vec<u8>> = arrays
+        .iter()
+        .map(|(_, _, v)| v.iter().flat_map(|x| x.to_le_bytes()).collect())
+        .collect();
+    let mut tensors = Vec::new();
+    for ((name, shape, _), bytes) in arrays.iter().zip(&bytes) {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
+        tensors.push((
+            name.clone(),
+            view.map_err(|error| mismatch(path, error.to_string()))?,
+        ));
+    }
+    let metadata = metadata
+        .iter()
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect();
+    safetensors::serialize(tensors, Some(metadata))
+        .map_err(|error| mismatch(path, error.to_string()))
+}
+
+/// Reads the tensors of a file, by name.
+///
+/// # Errors
+///
+/// The file cannot be read or is not safetensors of `f32` or `f64`.
+pub fn load(path: &Path) -> Result<BTreeMap<String, ArrayD<f64>>, TrainError> {
+    let bytes = read(path)?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| damaged(path, &error))?;
+    let mut arrays = BTreeMap::new();
+    for (name, tensor) in tensors.tensors() {
+        arrays.insert(name.clone(), array(path, &name, &tensor)?);
+    }
+    Ok(arrays)
+}
+
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, TrainError> {
+    std::fs::read(path).map_err(|error| TrainError::File {
+        path: path.to_path_buf(),
+        action: "read",
+        reason: error.to_string(),
+    })
+}
+
+pub(crate) fn damaged(path: &Path, error: &impl std::fmt::Display) -> TrainError {
+    let reason = format!("it is not a whole safetensors file ({error})");
+    TrainError::File {
+        path: path.to_path_buf(),
+        action: "read",
+        reason,
+    }
+}
+
+pub(crate) fn array(
+    path: &Path,
+    name: &str,
+    tensor: &TensorView<'_>,
+) -> Result<ArrayD<f64>, TrainError> {
+    let (fours, eights) = (
+        tensor.data().as_chunks::<4>().0,
+        tensor.data().as_chunks::<8>().0,
+    );
+    let values: Vec<f64> = match tensor.dtype() {
+        Dtype::F32 => fours
+            .iter()
+            .map(|b| f64::from(f32::from_le_bytes(*b)))
+            .collect(),
+        Dtype::F64 => eights.iter().map(|b| f64::from_le_bytes(*b)).collect(),
+        other => {
+            return Err(mismatch(
+                path,
+                format!("`{name}` holds {other:?}, expected F32 or F64"),
+            ));
+        }
+    };
+    ArrayD::from_shape_vec(IxDyn(tensor.shape()), values)
+        .map_err(|error| mismatch(path, format!("`{name}`: {error}")))
+}
+
+/// Sets parameters from arrays. Every name must be that of a parameter; with `all`, every parameter must be given.
+///
+/// # Errors
+///
+/// A name or a shape does not fit; the parameters may then be partly set.
+pub fn apply<R: Real>(
+    path: &Path,
+    arrays: &BTreeMap<String, ArrayD<f64>>,
+    parameters: &mut Parameters<R>,
+    all: bool,
+) -> Result<(), TrainError> {
+    for (name, array) in arrays {
+        let index = parameters.position(name).ok_or_else(|| {
+            let known: Vec<&str> = parameters.specs.iter().map(|s| s.name.as_str()).collect();
+            mismatch(
+                path,
+                format!(
+                    "there is no parameter `{name}`; there are {}",
+                    known.join(", ")
+                ),
+            )
+        })?;
+        parameters
+            .import(index, array)
+            .map_err(|error| mismatch(path, error.to_string()))?;
+    }
+    let missing = parameters
+        .specs
+        .iter()
+        .find(|s| all && !arrays.contains_key(&s.name));
+    match missing {
+        Some(spec) => Err(mismatch(path, format!("it holds no `{}`", spec.name))),
+        None => Ok(()),
+    }
+}
