@@ -29,7 +29,7 @@ pub enum Class {
     Gate,
 }
 
-/// A 64-bit literal compared and hashed by its bits, so that `-0.0`, `0.0` and NaN stay apart.
+/// A 64-bit literal compared and hashed by its bits, so that `-0.0`, `0.0` and NaN stay apart. There is one NaN.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Literal(u64);
 
@@ -42,6 +42,8 @@ impl Literal {
 
 impl From<f64> for Literal {
     fn from(value: f64) -> Self {
+        // Which NaN it was cannot be written down, so it must not make two kernels differ.
+        let value = if value.is_nan() { f64::NAN } else { value };
         Literal(value.to_bits())
     }
 }

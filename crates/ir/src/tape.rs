@@ -152,13 +152,14 @@ fn readers(joint: &Kernel, value: Value, adjoint: &[bool]) -> Vec<Slot> {
 
 fn saved_name(joint: &Kernel, value: Value, earlier: &[Saved]) -> String {
     let node = joint.node(value);
-    let base = match (&node.def, &node.note) {
-        (Def::Input(input), _) => input.slot.name.clone(),
-        (Def::Inst(..), Some(note)) => note
-            .chars()
-            .filter(|c| c.is_alphanumeric() || *c == '_')
-            .collect(),
-        (Def::Inst(..), None) => format!("t{}", earlier.len()),
+    let name = match &node.def {
+        Def::Input(input) => &input.slot.name,
+        Def::Inst(..) => node.note.as_deref().unwrap_or(""),
+    };
+    let word = |c: &char| c.is_alphanumeric() || *c == '_';
+    let base: String = match name.chars().filter(word).collect::<String>() {
+        empty if empty.is_empty() => format!("t{}", earlier.len()),
+        name => name,
     };
     let mut name = base.clone();
     let mut n = 1;

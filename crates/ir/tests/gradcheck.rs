@@ -11,6 +11,10 @@ fn every_neuron_passes() {
         let report = gradcheck(&neuron, &Config::STANDARD).expect("neuron runs");
         println!("{}\n{report}", neuron.name);
         assert!(report.passed(1e-6), "{}\n{report}", neuron.name);
-        assert!(neuron.spikes.is_empty() || report.spiking > 0.02, "{} hardly spikes", neuron.name);
+        assert!(
+            neuron.spikes.is_empty() || report.spiking > 0.02,
+            "{} hardly spikes",
+            neuron.name
+        );
     });
 }

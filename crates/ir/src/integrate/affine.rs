@@ -88,6 +88,11 @@ fn form(
                 coefficients: zero(),
                 constant: Some(value),
             }),
+            // A literal zero, as in `closed ? 0 : f`, is no drive.
+            Def::Inst(Op::Const(literal), _) if literal.value() == 0.0 => Some(Affine {
+                coefficients: zero(),
+                constant: None,
+            }),
             Def::Inst(op, args) => {
                 let parts: Vec<Option<Affine>> =
                     args.iter().map(|&a| form(b, states, a, known)).collect();

@@ -127,12 +127,11 @@ fn append(b: &mut Builder, other: &Kernel) {
 
 /// A short name that no other derived value has.
 fn name(step: &Kernel, value: Value, taken: &mut BTreeSet<String>) -> String {
-    let base = match &step.node(value).note {
-        Some(note) => note
-            .chars()
-            .filter(|c| c.is_alphanumeric() || *c == '_')
-            .collect(),
-        None => format!("c{}", taken.len()),
+    let note = step.node(value).note.as_deref().unwrap_or("");
+    let word = |c: &char| c.is_alphanumeric() || *c == '_';
+    let base: String = match note.chars().filter(word).collect::<String>() {
+        empty if empty.is_empty() => format!("c{}", taken.len()),
+        name => name,
     };
     let mut candidate = base.clone();
     let mut n = 1;

@@ -5,9 +5,10 @@
 //! v3 = select v0, v1, v1    →   v1
 //! ```
 //!
-//! Exact for every input, with one exception: `x + 0` and `x − 0` become `x`, which keeps the sign of a
-//! negative zero that the addition would lose. `0·x` stays, since it is NaN where `x` is not finite, and a
-//! division becomes a multiplication only where the divisor is a power of two.
+//! Exact for every input, with two exceptions. `x + 0` becomes `x` and `0 − x` becomes `−x`, which differ in
+//! the sign of a zero. `x^2` becomes `x·x`, which is rounded correctly where `pow` may miss the last bit.
+//! `0·x` stays, since it is NaN where `x` is not finite, and a division becomes a multiplication only where
+//! the divisor is a power of two.
 
 use crate::builder::Builder;
 use crate::kernel::{Def, Kernel, Value};
