@@ -140,13 +140,17 @@ fn reciprocal(b: &mut Builder, a: Value) -> Value {
     b.div(one, a)
 }
 
-/// `d(a^b) = b·a^(b−1)·da + a^b·log(a)·db`.
+/// `d(a^b) = b·a^(b−1)·da + a^b·log(a)·db`. The second is 0 for `a` = 0, which is its limit for positive `b`,
+/// and for negative `a`, where the power is defined for integers only and has no derivative.
 fn pow_partials(b: &mut Builder, args: &[Value], result: Value) -> Vec<Partial> {
     let one = b.real(1.0);
     let lower = b.sub(args[1], one);
     let power = b.inst(Op::Pow, &[args[0], lower]);
     let base = b.mul(args[1], power);
     let log = b.inst(Op::Log, &[args[0]]);
+    let zero = b.real(0.0);
+    let positive = b.inst(Op::Lt, &[zero, args[0]]);
+    let log = b.select(positive, log, zero);
     let exponent = b.mul(result, log);
     vec![Partial::Times(base), Partial::Times(exponent)]
 }

@@ -1,0 +1,6 @@
+//! Derivative rules op by op, and forward mode against reverse mode.
+
+#[path = "autodiff/modes.rs"]
+mod modes;
+#[path = "autodiff/rules.rs"]
+mod rules;
