@@ -2,6 +2,7 @@
 
 pub mod diag;
 pub mod lex;
+pub mod load;
 pub mod parse;
 pub mod span;
 

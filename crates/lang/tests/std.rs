@@ -1,0 +1,15 @@
+//! The embedded `std/` files: they parse and check without a finding.
+
+use rheobase_lang::check::check;
+use rheobase_lang::diag::render::render_all;
+use rheobase_lang::load::{NoFiles, STD, load};
+
+#[test]
+fn std_files_are_without_findings() {
+    for (name, _) in STD {
+        let loaded = load("main.snn", &format!("import \"{name}\""), &NoFiles);
+        let checked = check(&loaded.files);
+        let all = [loaded.diagnostics, checked.diagnostics].concat();
+        assert_eq!(render_all(&all, &loaded.sources, false), "", "{name}");
+    }
+}
