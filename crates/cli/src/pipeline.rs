@@ -1,0 +1,179 @@
+//! Text → tree → checked model, in one function that every command starts with, and the lowering of what a
+//! command works on.
+//!
+//! ```text
+//! FILE ─load─▶ files ─parse─▶ ast ─check─▶ model ─lower─▶ ir::Neuron or ir::Program
+//! ```
+//!
+//! [`front`] never prints; [`compile`] prints what was found and gives a model only if there is no error.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use rheobase_ir::program::Neuron;
+use rheobase_lang::ast;
+use rheobase_lang::check::check;
+use rheobase_lang::diag::{self, Diagnostic};
+use rheobase_lang::load::{Loader, load_bytes, normalize};
+use rheobase_lang::lower::{Override, lower_neuron};
+use rheobase_lang::model::Model;
+use rheobase_lang::model::eval::Env;
+use rheobase_lang::parse::MAX_FILE_BYTES;
+use rheobase_lang::span::SourceMap;
+
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::names::unknown;
+
+/// A program as far as the front end brings it.
+#[derive(Clone, Debug)]
+pub struct Front {
+    /// The texts: the file itself first, then what it imports.
+    pub sources: SourceMap,
+    /// Their trees, in the same order.
+    pub files: Vec<ast::File>,
+    /// What they mean; complete only if no diagnostic is an error.
+    pub model: Model,
+    /// Everything that was found, in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads, parses and checks a program and everything that it imports.
+///
+/// # Errors
+///
+/// The file cannot be read. What is wrong in it is in [`Front::diagnostics`].
+pub fn front(path: &Path) -> Result<Front, Failure> {
+    let bytes = read_program(path)?;
+    let name = path.to_string_lossy();
+    let loaded = load_bytes(&name, &bytes, &Files);
+    let checked = check(&loaded.files);
+    let mut diagnostics = loaded.diagnostics;
+    diagnostics.extend(checked.diagnostics);
+    diag::sort(&mut diagnostics);
+    Ok(Front {
+        sources: loaded.sources,
+        files: loaded.files,
+        model: checked.model,
+        diagnostics,
+    })
+}
+
+/// Imports as files, relative to the importing file.
+struct Files;
+
+impl Loader for Files {
+    fn load(&self, from: &str, path: &str) -> Result<String, String> {
+        let name = normalize(from, path);
+        let bytes = read_limited(Path::new(&name)).map_err(|error| reason(&error))?;
+        String::from_utf8(bytes).map_err(|_| format!("`{name}` is not UTF-8 text"))
+    }
+}
+
+fn read_program(path: &Path) -> Result<Vec<u8>, Failure> {
+    read_limited(path).map_err(|error| {
+        let reason = reason(&error);
+        Failure::Program(format!("cannot read `{}`: {reason}", path.display()))
+    })
+}
+
+/// Reads a file, but not much more of it than a program can have: the parser refuses the rest anyway, and a
+/// device or a data file given by mistake must not fill the memory.
+fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let limit = MAX_FILE_BYTES as u64 + 1;
+    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Why a file cannot be read, without the number that the system adds.
+fn reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_string(),
+        std::io::ErrorKind::IsADirectory => "it is a folder".to_string(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_string(),
+        _ => error.to_string(),
+    }
+}
+
+/// As [`front`]; prints the diagnostics to standard error.
+///
+/// # Errors
+///
+/// The file cannot be read, or one of the diagnostics is an error.
+pub fn compile(path: &Path, console: &Console) -> Result<Front, Failure> {
+    let front = front(path)?;
+    front.report(&front.diagnostics, console);
+    if diag::has_errors(&front.diagnostics) {
+        return Err(Failure::Reported);
+    }
+    Ok(front)
+}
+
+/// The step of a neuron that is in no network.
+const DEFAULT_STEP_MS: f64 = 1.0;
+
+impl Front {
+    /// Prints diagnostics, and after errors how many there were.
+    pub fn report(&self, diagnostics: &[Diagnostic], console: &Console) {
+        for diagnostic in diagnostics {
+            let text = diag::render::render(diagnostic, &self.sources, console.color);
+            console.note(&format!("{text}\n"));
+        }
+        let errors = diagnostics.iter().filter(|d| d.is_error()).count();
+        match errors {
+            0 => {}
+            1 => console.error("stopped because of the error above"),
+            n => console.error(&format!("stopped because of the {n} errors above")),
+        }
+    }
+
+    /// The length of a step for a neuron alone: that of the only network, else 1 ms.
+    pub fn step_ms(&self) -> f64 {
+        let [network] = &self.model.networks[..] else {
+            return DEFAULT_STEP_MS;
+        };
+        let nothing = |_| None;
+        let env = Env::new(&self.model, None, &nothing).with_lets(&network.lets);
+        let step = network.step.as_ref().and_then(|step| env.number(step).ok());
+        step.filter(|s| s.is_finite() && *s > 0.0)
+            .unwrap_or(DEFAULT_STEP_MS)
+    }
+
+    /// A neuron as kernels for a length of the step, with other values for some of its parameters.
+    ///
+    /// # Errors
+    ///
+    /// There is no neuron of this name, or it cannot be run; then diagnostics were printed.
+    pub fn neuron(
+        &self,
+        name: &str,
+        step_ms: f64,
+        overrides: &[Override],
+        console: &Console,
+    ) -> Result<Neuron, Failure> {
+        if self.model.neuron(name).is_none() {
+            let names = self.model.neurons.iter().map(|n| n.name.text.as_str());
+            return Err(Failure::Usage(unknown("neuron", name, names)));
+        }
+        lower_neuron(&self.model, name, step_ms, overrides)
+            .map_err(|findings| self.refused(&findings, console))
+    }
+
+    /// The names of the neurons that are defined in the file itself, not in what it imports.
+    pub fn own_neurons(&self) -> Vec<String> {
+        let own = self.sources.files().first().map(|file| file.id());
+        let is_own = |span| {
+            let found = self.sources.resolve(span);
+            found.map(|(file, _)| file.id()) == own
+        };
+        let neurons = self.model.neurons.iter().filter(|n| is_own(n.span));
+        neurons.map(|n| n.name.text.clone()).collect()
+    }
+
+    fn refused(&self, findings: &[Diagnostic], console: &Console) -> Failure {
+        self.report(findings, console);
+        Failure::Reported
+    }
+}

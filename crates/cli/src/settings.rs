@@ -1,0 +1,145 @@
+//! `--set name=value` and `--step 1ms`: numbers with units from the command line.
+//!
+//! A value carries its unit as in a program (`10ms`, `-65mV`, `2[mV/ms]`); the dimension must be that of the
+//! parameter, so `--set tau_mem=10` is refused instead of meaning something by accident.
+
+use rheobase_ir::program::Unit;
+use rheobase_lang::units::Dimension;
+use rheobase_lang::units::print::describe;
+use rheobase_lang::units::read::{Quantity, milliseconds, quantity};
+
+use crate::failure::Failure;
+
+/// One `--set name=value`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// The name before `=`.
+    pub name: String,
+    /// The text after it.
+    pub value: String,
+}
+
+/// For clap: splits `name=value`.
+///
+/// # Errors
+///
+/// There is no `=` or nothing on one of its sides.
+pub fn parse_setting(text: &str) -> Result<Setting, String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| "expected `name=value`, like `tau_mem=10ms`".to_string())?;
+    let (name, value) = (name.trim().to_string(), value.trim().to_string());
+    if name.is_empty() || value.is_empty() {
+        return Err("expected `name=value`, like `tau_mem=10ms`".to_string());
+    }
+    Ok(Setting { name, value })
+}
+
+/// For clap: a length of the time step in ms.
+///
+/// # Errors
+///
+/// It is no time, or not greater than zero.
+pub fn parse_step(text: &str) -> Result<f64, String> {
+    let value = quantity(text).map_err(|error| error.to_string())?;
+    match milliseconds(value, 1.0) {
+        Some(ms) if ms > 0.0 && ms.is_finite() => Ok(ms),
+        Some(_) => Err("a step is longer than 0".to_string()),
+        None => Err(format!("a step is a time; write `{}ms`", value.value)),
+    }
+}
+
+impl Setting {
+    /// The value in base units of a quantity that is shown in `unit`.
+    ///
+    /// # Errors
+    ///
+    /// The text is no number with a unit, or the unit is of another dimension.
+    pub fn in_base(&self, unit: &Unit, step_ms: f64) -> Result<f64, Failure> {
+        let fail = |message: String| Failure::Usage(format!("--set {}: {message}", self.name));
+        let Quantity { value, unit: given } =
+            quantity(&self.value).map_err(|error| fail(error.to_string()))?;
+        let wanted = dimension(unit);
+        if given.dimension != wanted {
+            let given_text = describe(given.dimension);
+            let help = if given.dimension.is_none() {
+                format!("; write `{}={}{}`", self.name, self.value, bracketed(unit))
+            } else {
+                String::new()
+            };
+            return Err(fail(format!(
+                "`{}` is {given_text}, the parameter is in {}{help}",
+                self.value,
+                describe(wanted)
+            )));
+        }
+        Ok(Quantity { value, unit: given }.in_base(step_ms))
+    }
+
+    /// The value as a plain number.
+    ///
+    /// # Errors
+    ///
+    /// The text is no number, or carries a unit.
+    pub fn number(&self) -> Result<f64, Failure> {
+        self.in_base(&Unit::one(), 1.0)
+    }
+}
+
+/// The dimension of a unit that the compiler printed.
+fn dimension(unit: &Unit) -> Dimension {
+    quantity(&format!("1 [{}]", unit.text))
+        .or_else(|_| quantity("1"))
+        .map_or(Dimension::NONE, |q| q.unit.dimension)
+}
+
+/// The unit as it is written behind a number.
+fn bracketed(unit: &Unit) -> String {
+    if unit.text.contains(['/', '*', '^']) {
+        format!("[{}]", unit.text)
+    } else {
+        unit.text.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit(text: &str) -> Unit {
+        Unit {
+            text: text.to_string(),
+            factor: 1.0,
+        }
+    }
+
+    #[test]
+    fn settings_carry_units() {
+        let set = |text: &str, of: &str| {
+            parse_setting(text)
+                .expect("has an equals sign")
+                .in_base(&unit(of), 0.5)
+        };
+        assert_eq!(set("tau=10ms", "ms"), Ok(10.0));
+        assert_eq!(set("tau = 0.1 s", "ms"), Ok(100.0));
+        assert_eq!(set("tau=4step", "ms"), Ok(2.0));
+        assert_eq!(set("a=2[mV/ms]", "mV/ms"), Ok(2.0));
+        assert_eq!(set("beta=0.5", ""), Ok(0.5));
+        let message = |text: &str, of: &str| set(text, of).expect_err("wrong").to_string();
+        assert!(message("tau=10", "ms").contains("write `tau=10ms`"));
+        assert!(message("tau=10", "mV/ms").contains("write `tau=10[mV/ms]`"));
+        assert!(message("tau=10mV", "ms").contains("`10mV` is mV"));
+        assert!(message("tau=banana", "ms").contains("expected a number"));
+        assert!(message("tau=10 msec", "ms").contains("`msec` is not a unit"));
+        assert!(parse_setting("tau").is_err() && parse_setting("=3").is_err());
+    }
+
+    #[test]
+    fn a_step_is_a_time() {
+        assert_eq!(parse_step("0.5ms"), Ok(0.5));
+        assert_eq!(parse_step("1 s"), Ok(1000.0));
+        for wrong in ["1", "0ms", "-1ms", "1mV", "", "1e400ms"] {
+            assert!(parse_step(wrong).is_err(), "{wrong}");
+        }
+    }
+}
