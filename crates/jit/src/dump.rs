@@ -31,7 +31,9 @@ pub(crate) fn dump(kernel: &Kernel, lowered: &Lowered) -> String {
     let mut writer = Annotated { comments };
     decorate_function(&mut writer, &mut text, &lowered.function)
         .expect("writing to a string does not fail");
-    text
+    // The C calling convention has another name on each system; the text should not differ by it.
+    let convention = format!(" {} {{", lowered.function.signature.call_conv);
+    text.replacen(&convention, " {", 1)
 }
 
 /// Prints as Cranelift does, with a comment above the instructions that have one.

@@ -11,35 +11,70 @@ use rheobase_ir::real;
 use crate::abi::Precision;
 use crate::call::{expm_f32, expm_f64};
 
-/// A function that is called for one lane at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Libcall {
+macro_rules! table {
+    ($($(#[doc = $doc:literal])+ $name:ident $single:ident $double:ident;)*) => {
+        /// A function that compiled code calls.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub(crate) enum Libcall {
+            $($(#[doc = $doc])+ $name,)*
+        }
+
+        impl Libcall {
+            /// The symbol of the function.
+            pub(crate) fn symbol(self, precision: Precision) -> &'static str {
+                match (self, precision) {
+                    $((Libcall::$name, Precision::F32) => concat!("rheobase_", stringify!($single)),
+                    (Libcall::$name, Precision::F64) => concat!("rheobase_", stringify!($double)),)*
+                }
+            }
+        }
+
+        /// The address of a symbol; `None` if it is not one of ours.
+        pub(crate) fn address(symbol: &str) -> Option<*const u8> {
+            $(if symbol == concat!("rheobase_", stringify!($single)) {
+                return Some($single as *const u8);
+            }
+            if symbol == concat!("rheobase_", stringify!($double)) {
+                return Some($double as *const u8);
+            })*
+            None
+        }
+    };
+}
+
+table! {
     /// `e^a`.
-    Exp,
+    Exp exp_f32 exp_f64;
     /// `e^a − 1`.
-    Expm1,
+    Expm1 expm1_f32 expm1_f64;
     /// Natural logarithm.
-    Log,
+    Log log_f32 log_f64;
     /// `log(1 + a)`.
-    Log1p,
+    Log1p log1p_f32 log1p_f64;
     /// `a^b`, of two arguments.
-    Pow,
+    Pow pow_f32 pow_f64;
     /// Sine.
-    Sin,
+    Sin sin_f32 sin_f64;
     /// Cosine.
-    Cos,
+    Cos cos_f32 cos_f64;
     /// Hyperbolic tangent.
-    Tanh,
+    Tanh tanh_f32 tanh_f64;
     /// `1/(1 + e^−a)`.
-    Sigmoid,
+    Sigmoid sigmoid_f32 sigmoid_f64;
     /// `log(1 + e^a)`.
-    Softplus,
+    Softplus softplus_f32 softplus_f64;
     /// Error function.
-    Erf,
+    Erf erf_f32 erf_f64;
     /// `phi_k(a)`, of a real and the integer `k`.
-    Phi,
-    /// Matrix exponential of several lanes, through memory; see `call.rs`.
-    Expm,
+    Phi phi_f32 phi_f64;
+    /// Matrix exponentials of several lanes, through memory; see `call.rs`.
+    Expm expm_f32 expm_f64;
+    /// `a·b + c`, rounded once.
+    Fma fma_f32 fma_f64;
+    /// The largest integer that is not above.
+    Floor floor_f32 floor_f64;
+    /// The nearest integer, ties to even.
+    Round round_f32 round_f64;
 }
 
 macro_rules! unary {
@@ -108,88 +143,16 @@ extern "C" fn round_f64(a: f64) -> f64 {
     a.round_ties_even()
 }
 
-/// One row: the symbol and the address.
-type Symbol = (&'static str, fn() -> *const u8);
-
-/// Every symbol that compiled code can refer to.
-const SYMBOLS: &[Symbol] = &[
-    ("rheobase_exp_f32", || exp_f32 as *const u8),
-    ("rheobase_exp_f64", || exp_f64 as *const u8),
-    ("rheobase_expm1_f32", || expm1_f32 as *const u8),
-    ("rheobase_expm1_f64", || expm1_f64 as *const u8),
-    ("rheobase_log_f32", || log_f32 as *const u8),
-    ("rheobase_log_f64", || log_f64 as *const u8),
-    ("rheobase_log1p_f32", || log1p_f32 as *const u8),
-    ("rheobase_log1p_f64", || log1p_f64 as *const u8),
-    ("rheobase_pow_f32", || pow_f32 as *const u8),
-    ("rheobase_pow_f64", || pow_f64 as *const u8),
-    ("rheobase_sin_f32", || sin_f32 as *const u8),
-    ("rheobase_sin_f64", || sin_f64 as *const u8),
-    ("rheobase_cos_f32", || cos_f32 as *const u8),
-    ("rheobase_cos_f64", || cos_f64 as *const u8),
-    ("rheobase_tanh_f32", || tanh_f32 as *const u8),
-    ("rheobase_tanh_f64", || tanh_f64 as *const u8),
-    ("rheobase_sigmoid_f32", || sigmoid_f32 as *const u8),
-    ("rheobase_sigmoid_f64", || sigmoid_f64 as *const u8),
-    ("rheobase_softplus_f32", || softplus_f32 as *const u8),
-    ("rheobase_softplus_f64", || softplus_f64 as *const u8),
-    ("rheobase_erf_f32", || erf_f32 as *const u8),
-    ("rheobase_erf_f64", || erf_f64 as *const u8),
-    ("rheobase_phi_f32", || phi_f32 as *const u8),
-    ("rheobase_phi_f64", || phi_f64 as *const u8),
-    ("rheobase_expm_f32", || expm_f32 as *const u8),
-    ("rheobase_expm_f64", || expm_f64 as *const u8),
-    ("rheobase_fma_f32", || fma_f32 as *const u8),
-    ("rheobase_fma_f64", || fma_f64 as *const u8),
-    ("rheobase_floor_f32", || floor_f32 as *const u8),
-    ("rheobase_floor_f64", || floor_f64 as *const u8),
-    ("rheobase_round_f32", || round_f32 as *const u8),
-    ("rheobase_round_f64", || round_f64 as *const u8),
-];
-
-impl Libcall {
-    /// The symbol of the function.
-    pub(crate) fn symbol(self, precision: Precision) -> &'static str {
-        let (single, double) = match self {
-            Libcall::Exp => ("rheobase_exp_f32", "rheobase_exp_f64"),
-            Libcall::Expm1 => ("rheobase_expm1_f32", "rheobase_expm1_f64"),
-            Libcall::Log => ("rheobase_log_f32", "rheobase_log_f64"),
-            Libcall::Log1p => ("rheobase_log1p_f32", "rheobase_log1p_f64"),
-            Libcall::Pow => ("rheobase_pow_f32", "rheobase_pow_f64"),
-            Libcall::Sin => ("rheobase_sin_f32", "rheobase_sin_f64"),
-            Libcall::Cos => ("rheobase_cos_f32", "rheobase_cos_f64"),
-            Libcall::Tanh => ("rheobase_tanh_f32", "rheobase_tanh_f64"),
-            Libcall::Sigmoid => ("rheobase_sigmoid_f32", "rheobase_sigmoid_f64"),
-            Libcall::Softplus => ("rheobase_softplus_f32", "rheobase_softplus_f64"),
-            Libcall::Erf => ("rheobase_erf_f32", "rheobase_erf_f64"),
-            Libcall::Phi => ("rheobase_phi_f32", "rheobase_phi_f64"),
-            Libcall::Expm => ("rheobase_expm_f32", "rheobase_expm_f64"),
-        };
-        match precision {
-            Precision::F32 => single,
-            Precision::F64 => double,
-        }
-    }
-}
-
-/// The address of a symbol; `None` if it is not one of ours.
-pub(crate) fn address(symbol: &str) -> Option<*const u8> {
-    SYMBOLS
-        .iter()
-        .find(|(name, _)| *name == symbol)
-        .map(|(_, address)| address())
-}
-
 /// The symbol of a call that Cranelift inserts by itself. Kernels have no memory operations or
 /// thread-local data, so the names of those are never asked for.
 pub(crate) fn cranelift_name(call: LibCall) -> String {
-    let name = match call {
-        LibCall::FloorF32 => "rheobase_floor_f32",
-        LibCall::FloorF64 => "rheobase_floor_f64",
-        LibCall::NearestF32 => "rheobase_round_f32",
-        LibCall::NearestF64 => "rheobase_round_f64",
-        LibCall::FmaF32 => "rheobase_fma_f32",
-        LibCall::FmaF64 => "rheobase_fma_f64",
+    let (libcall, precision) = match call {
+        LibCall::FloorF32 => (Libcall::Floor, Precision::F32),
+        LibCall::FloorF64 => (Libcall::Floor, Precision::F64),
+        LibCall::NearestF32 => (Libcall::Round, Precision::F32),
+        LibCall::NearestF64 => (Libcall::Round, Precision::F64),
+        LibCall::FmaF32 => (Libcall::Fma, Precision::F32),
+        LibCall::FmaF64 => (Libcall::Fma, Precision::F64),
         LibCall::Probestack
         | LibCall::CeilF32
         | LibCall::CeilF64
@@ -201,7 +164,7 @@ pub(crate) fn cranelift_name(call: LibCall) -> String {
         | LibCall::Memcmp
         | LibCall::ElfTlsGetAddr
         | LibCall::ElfTlsGetOffset
-        | LibCall::X86Pshufb => "rheobase_never_called",
+        | LibCall::X86Pshufb => return "rheobase_never_called".to_owned(),
     };
-    name.to_owned()
+    libcall.symbol(precision).to_owned()
 }

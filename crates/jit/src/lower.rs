@@ -121,6 +121,8 @@ pub(crate) struct Emitter<'a> {
     setup: Block,
     /// The pointer of each argument, in the order of the signature.
     rows: Vec<ir::Value>,
+    /// For each output the index of its argument.
+    outputs: Vec<usize>,
     /// For each node, whether it is uniform.
     rates: Vec<Rate>,
     /// For each node, whether an output needs it, and the instruction that reads it last.
@@ -173,6 +175,7 @@ pub(crate) fn lower(
         group: Group::Uniform,
         setup,
         rows: Vec::new(),
+        outputs: Vec::new(),
         rates: kernel.rates(),
         last_use: live::last_uses(kernel, &live),
         live,
@@ -285,7 +288,7 @@ impl Emitter<'_> {
             .collect();
         for (i, output, value) in outputs {
             let before = self.last_inst();
-            self.store(output, value);
+            self.store(self.outputs[i], output.value, value);
             self.mark(before, Line::Output(i));
         }
         Ok(())

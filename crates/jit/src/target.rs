@@ -14,6 +14,8 @@ use crate::JitError;
 /// An instruction set and the switches of a compilation.
 #[derive(Clone)]
 pub struct Target {
+    /// All features of this machine, or none.
+    native: bool,
     isa: Result<Arc<dyn TargetIsa>, String>,
 }
 
@@ -41,20 +43,12 @@ impl Target {
     /// and finds mistakes of this crate only.
     #[must_use]
     pub fn with_verifier(&self, verifier: bool) -> Target {
-        let native = match &self.isa {
-            Ok(isa) => isa
-                .isa_flags()
-                .iter()
-                .any(|flag| flag.as_bool() == Some(true)),
-            Err(_) => true,
-        };
-        Target::new(native, verifier)
+        Target::new(self.native, verifier)
     }
 
-    fn new(native_features: bool, verifier: bool) -> Target {
-        Target {
-            isa: isa(native_features, verifier),
-        }
+    fn new(native: bool, verifier: bool) -> Target {
+        let isa = isa(native, verifier);
+        Target { native, isa }
     }
 
     /// The instruction set.
@@ -82,7 +76,7 @@ impl Target {
     }
 }
 
-fn isa(native_features: bool, verifier: bool) -> Result<Arc<dyn TargetIsa>, String> {
+fn isa(native: bool, verifier: bool) -> Result<Arc<dyn TargetIsa>, String> {
     let mut flags = settings::builder();
     let switches = [
         ("opt_level", OPT_LEVEL),
@@ -96,7 +90,7 @@ fn isa(native_features: bool, verifier: bool) -> Result<Arc<dyn TargetIsa>, Stri
     for (name, value) in switches {
         flags.set(name, value).map_err(|error| error.to_string())?;
     }
-    cranelift_native::builder_with_options(native_features)?
+    cranelift_native::builder_with_options(native)?
         .finish(settings::Flags::new(flags))
         .map_err(|error| error.to_string())
 }

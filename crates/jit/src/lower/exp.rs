@@ -114,22 +114,40 @@ impl Emitter<'_> {
         self.as_reals(bits)
     }
 
-    /// `e^x`. At most 1.1 units in the last place for every `x`.
+    /// `e^x`.
     pub(super) fn exp(&mut self, x: ir::Value) -> ir::Value {
+        let (high, _, factors) = self.exp_parts(x);
+        let scaled = self.pos.ins().fmul(high, factors[0]);
+        self.pos.ins().fmul(scaled, factors[1])
+    }
+
+    /// `e^x` and what its rounding lost. Unless it is asked for, the second costs nothing.
+    pub(super) fn exp_pair(&mut self, x: ir::Value) -> (ir::Value, ir::Value) {
+        let (high, low, factors) = self.exp_parts(x);
+        let [high, low] = [high, low].map(|part| {
+            let scaled = self.pos.ins().fmul(part, factors[0]);
+            self.pos.ins().fmul(scaled, factors[1])
+        });
+        (high, low)
+    }
+
+    /// e^r, what its rounding lost, and two factors whose product is 2^n.
+    fn exp_parts(&mut self, x: ir::Value) -> (ir::Value, ir::Value, [ir::Value; 2]) {
         // Below −104 the result rounds to 0; above 89 it is infinite.
         let x = self.clamp(x, -104.0, 89.0);
         // Twice the exponent bias: halved, it biases both factors.
         let reduced = self.reduce(x, 254);
-        let sum = self.pos.ins().fadd(reduced.r, reduced.rest);
         let one = self.real(1.0);
-        let sum = self.pos.ins().fadd(sum, one);
+        let sum = self.pos.ins().fadd(reduced.r, reduced.rest);
+        let high = self.pos.ins().fadd(sum, one);
+        let low = self.pos.ins().fsub(one, high);
+        let low = self.pos.ins().fadd(low, sum);
         let bits = self.as_bits(reduced.n);
         let places = self.pos.ins().iconst(types::I32, 1);
         let first = self.pos.ins().ushr(bits, places);
         let second = self.pos.ins().isub(bits, first);
         let factors = [first, second].map(|n| self.power_of_two_bits(n));
-        let scaled = self.pos.ins().fmul(sum, factors[0]);
-        self.pos.ins().fmul(scaled, factors[1])
+        (high, low, factors)
     }
 
     /// `e^x` for `x` in [−87, 88], where neither result nor power of two is denormal or infinite.
@@ -142,20 +160,27 @@ impl Emitter<'_> {
         self.pos.ins().fmul(sum, power)
     }
 
-    /// `(e^x − 1)·2^−8` for `x` clamped to at most 93.75 and not tiny.
+    /// `(e^x − 1)·2^−8` for `x` clamped to at most 93.75 and not tiny, and what its rounding lost.
     ///
-    /// `e^x − 1 = s·(r² q + r_low) + (s·r + (s − 1))` with `s = 2^n`: where the terms cancel, `s − 1` and the inner
-    /// sum are exact, and what rounding took from r is put back. The factor 2^−8 keeps `s` finite up to
-    /// the largest argument whose phi_1 is.
-    fn expm1_scaled(&mut self, x: ir::Value) -> ir::Value {
+    /// `e^x − 1 = s·(r²·q + r_low) + (s·r + (s − 1))` with `s = 2^n`: where the terms cancel, `s − 1` and the
+    /// inner sum are exact, and what rounding took from r is put back. The factor 2^−8 keeps `s` finite
+    /// up to the largest argument whose phi_1 is. In each sum the first operand is the larger, so
+    /// that the difference from the rounded sum is exact (Dekker 1971).
+    fn expm1_scaled(&mut self, x: ir::Value) -> (ir::Value, ir::Value) {
         let x = self.clamp(x, -18.0, EXPM1_HIGH);
         let reduced = self.reduce(x, 127 + SCALE_EXPONENT);
         let s = self.power_of_two(reduced.n);
         let one = self.real(2f64.powi(SCALE_EXPONENT));
-        let base = self.pos.ins().fsub(s, one);
-        let base = self.mul_add(s, reduced.r, base);
+        let outer = self.pos.ins().fsub(s, one);
+        let inner = self.mul_add(s, reduced.r, outer);
         let rest = self.pos.ins().fadd(reduced.rest, reduced.r_low);
-        self.mul_add(s, rest, base)
+        let high = self.mul_add(s, rest, inner);
+        let lost = self.pos.ins().fsub(outer, inner);
+        let lost = self.mul_add(s, reduced.r, lost);
+        let low = self.pos.ins().fsub(inner, high);
+        let low = self.mul_add(s, rest, low);
+        let low = self.pos.ins().fadd(low, lost);
+        (high, low)
     }
 
     /// Whether |x| is so small that `e^x − 1` rounds to `x`.
@@ -167,7 +192,7 @@ impl Emitter<'_> {
 
     /// `e^x − 1`.
     pub(super) fn expm1(&mut self, x: ir::Value) -> ir::Value {
-        let scaled = self.expm1_scaled(x);
+        let (scaled, _) = self.expm1_scaled(x);
         let unscale = self.real(2f64.powi(-SCALE_EXPONENT));
         let result = self.pos.ins().fmul(scaled, unscale);
         let tiny = self.is_tiny(x);
@@ -176,11 +201,13 @@ impl Emitter<'_> {
 
     /// phi_1(x) = (e^x − 1)/x.
     pub(super) fn phi1(&mut self, x: ir::Value) -> ir::Value {
-        let numerator = self.expm1_scaled(x);
+        let (numerator, low) = self.expm1_scaled(x);
         let (high, scale) = (self.real(EXPM1_HIGH), self.real(2f64.powi(SCALE_EXPONENT)));
         let divisor = self.min(high, x);
         let divisor = self.pos.ins().fmul(divisor, scale);
         let quotient = self.pos.ins().fdiv(numerator, divisor);
+        let low = self.pos.ins().fdiv(low, divisor);
+        let quotient = self.pos.ins().fadd(quotient, low);
         let (tiny, one) = (self.is_tiny(x), self.real(1.0));
         self.choose(tiny, one, quotient)
     }

@@ -22,16 +22,25 @@ fn reinterpret() -> MemFlagsData {
 }
 
 impl Emitter<'_> {
-    /// Loads the pointer of each argument from the array that the call passes.
+    /// Loads the pointer of each argument from the array that the call passes, and finds the
+    /// argument of each output.
     pub(super) fn load_pointers(&mut self, array: ir::Value) {
         let pointer = self.pos.func.dfg.value_type(array);
         let access = MemFlagsData::trusted().with_readonly();
-        self.rows = (0..self.kernel.signature().len())
+        let signature = self.kernel.signature();
+        self.rows = (0..signature.len())
             .map(|i| {
                 let offset = i as i32 * pointer.bytes() as i32;
                 self.pos.ins().load(pointer, access, array, offset)
             })
             .collect();
+        let argument = |output: &Output| {
+            signature
+                .iter()
+                .position(|param| param.slot == output.slot)
+                .expect("every output is in the signature")
+        };
+        self.outputs = self.kernel.outputs.iter().map(argument).collect();
     }
 
     /// The value of an input for the current group. Inputs come first in the signature, in order.
@@ -61,15 +70,10 @@ impl Emitter<'_> {
         }
     }
 
-    /// Writes an output of the current group.
-    pub(super) fn store(&mut self, output: &Output, value: ir::Value) {
-        let signature = self.kernel.signature();
-        let i = signature
-            .iter()
-            .position(|param| param.slot == output.slot)
-            .expect("every output is in the signature");
-        let row = self.rows[i];
-        match self.kernel.ty(output.value) {
+    /// Writes the value of a node to an argument, for the current group.
+    pub(super) fn store(&mut self, argument: usize, node: Value, value: ir::Value) {
+        let row = self.rows[argument];
+        match self.kernel.ty(node) {
             Type::Real => self.store_reals(row, value),
             Type::Bool => self.store_bools(row, value),
         }

@@ -22,12 +22,24 @@ impl Emitter<'_> {
     pub(super) fn sigmoid(&mut self, x: ir::Value) -> ir::Value {
         let magnitude = self.abs(x);
         let minus = self.pos.ins().fneg(magnitude);
-        let e = self.exp(minus);
+        let (e, e_low) = self.exp_pair(minus);
         let (zero, one) = (self.real(0.0), self.real(1.0));
         let negative = self.pos.ins().fcmp(FloatCC::LessThan, x, zero);
         let numerator = self.choose(negative, e, one);
-        let denominator = self.pos.ins().fadd(e, one);
-        self.pos.ins().fdiv(numerator, denominator)
+        let divisor = self.pos.ins().fadd(e, one);
+        let quotient = self.pos.ins().fdiv(numerator, divisor);
+        // What is missing from the quotient: (n_low − quotient·d_low)/d. It is less than two units
+        // in the last place, so a straight line is a good enough 1/d between 1 and 2.
+        let n_low = self.as_bits(e_low);
+        let n_low = self.pos.ins().band(n_low, negative);
+        let n_low = self.as_reals(n_low);
+        let d_low = self.pos.ins().fsub(one, divisor);
+        let d_low = self.pos.ins().fadd(d_low, e);
+        let d_low = self.pos.ins().fadd(d_low, e_low);
+        let missing = self.mul_sub(quotient, d_low, n_low);
+        let (slope, intercept) = (self.real(0.5), self.real(1.457));
+        let reciprocal = self.mul_sub(slope, divisor, intercept);
+        self.mul_add(missing, reciprocal, quotient)
     }
 
     /// `tanh x`: the polynomial near 0, else `1 − 2/(e^2|x| + 1)` with the sign of `x`.

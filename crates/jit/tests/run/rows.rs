@@ -5,6 +5,8 @@ use rheobase_ir::kernel::{Access, Kernel};
 use rheobase_ir::types::{Rate, Type};
 use rheobase_jit::Lane;
 
+use crate::ulps::close;
+
 /// The elements of one argument.
 #[derive(Clone, Debug)]
 pub(crate) enum Row<R> {
@@ -49,15 +51,14 @@ impl<R: Lane> Rows<R> {
         Rows { rows }
     }
 
-    /// Panics where `found` is further than `ulps` units in the last place away, plus half a unit for
-    /// the rounding of the expected value where `ulps` is not 0.
+    /// Panics where `found` is further than `ulps` units in the last place away.
     pub(crate) fn assert_close(&self, found: &Rows<R>, ulps: f64, context: &dyn Fn() -> String) {
         for (i, ((expected, _), (found, _))) in self.rows.iter().zip(&found.rows).enumerate() {
             match (expected, found) {
                 (Row::Real(expected), Row::Real(found)) => {
                     for (lane, (&e, &f)) in expected.iter().zip(found).enumerate() {
                         assert!(
-                            close(e, f, ulps),
+                            close::<R>(e.to_f64(), f.to_f64(), ulps),
                             "argument {i} lane {lane}: expected {e:?}, found {f:?}\n{}",
                             context()
                         );
@@ -70,32 +71,6 @@ impl<R: Lane> Rows<R> {
             }
         }
     }
-}
-
-fn close<R: Lane>(expected: R, found: R, ulps: f64) -> bool {
-    let (e, f) = (expected.to_f64(), found.to_f64());
-    if e.is_nan() || f.is_nan() {
-        return e.is_nan() && f.is_nan();
-    }
-    if e == f {
-        return e.is_sign_negative() == f.is_sign_negative() || e != 0.0;
-    }
-    (e - f).abs() <= ulps.ceil() * unit::<R>(e)
-}
-
-/// The unit in the last place at a number.
-pub(crate) fn unit<R: Lane>(x: f64) -> f64 {
-    let (digits, least) = if R::NAME == "f32" {
-        (23, -149)
-    } else {
-        (52, -1074)
-    };
-    let exponent = if x == 0.0 {
-        least
-    } else {
-        x.abs().log2().floor() as i32 - digits
-    };
-    2f64.powi(exponent.max(least))
 }
 
 /// Runs an executor on rows and gives back what it left in them.

@@ -2,16 +2,15 @@
 //! lane counts around the register width, in both precisions, with all features of this machine and
 //! with none. The test walks the table, so an op that is added is tested.
 
-#[path = "support/rows.rs"]
-mod rows;
-
 use rheobase_ir::builder::Builder;
 use rheobase_ir::interp::Interpreter;
 use rheobase_ir::kernel::{Kernel, Role, Slot, Value};
 use rheobase_ir::ops::{Edge, Element, Op, Operands, PLAIN};
 use rheobase_ir::types::{Rate, Type};
 use rheobase_jit::{Lane, Target};
-use rows::{Rows, run};
+
+use crate::rows::{Rows, run};
+use crate::ulps::tolerance;
 
 /// Values at which functions change their ways, and a few ordinary ones.
 const VALUES: &[f64] = &[
@@ -108,23 +107,6 @@ fn kernel(op: Op, types: &[Type], rates: &[Rate]) -> Kernel {
     let kernel = b.finish();
     rheobase_ir::verify::verify(&kernel).expect("the kernel is well formed");
     kernel
-}
-
-/// How far the compiled result may be from the interpreter's, in units in the last place.
-fn tolerance<R: Lane>(op: Op) -> f64 {
-    if R::NAME == "f64" {
-        return 0.0;
-    }
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "an op without a vector function is exact, new ones included"
-    )]
-    match op {
-        Op::Exp | Op::Phi(0) | Op::Log => 1.5,
-        Op::Expm1 | Op::Log1p | Op::Tanh => 2.0,
-        Op::Phi(1) | Op::Sigmoid | Op::Softplus => 3.0,
-        _ => 0.0,
-    }
 }
 
 fn check<R: Lane>(op: Op, target: &Target) {

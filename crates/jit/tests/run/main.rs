@@ -1,0 +1,9 @@
+//! Compiled code against the interpreter: op by op, on whole kernels, on random kernels, and the
+//! vector functions against double precision.
+
+mod accuracy;
+mod neurons;
+mod ops;
+mod random;
+mod rows;
+mod ulps;
