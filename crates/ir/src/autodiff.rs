@@ -1,5 +1,5 @@
 //! Differentiation of kernels. Reverse mode derives the backward of a step from the step itself; forward
-//! mode gives tangents along a direction. Both read the one table of [`rules`].
+//! mode gives tangents along a direction. Both read the one table of [`partials`].
 //!
 //! Nothing about neurons is known here: a spike's derivative is the surrogate that the `spike` op
 //! carries, `detach` passes nothing, and all else is calculus.

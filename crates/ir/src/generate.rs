@@ -2,7 +2,7 @@
 //!
 //! The same seed gives the same kernel on every machine. Kernels look like steps: parameters and derived
 //! values (uniform or by lane), ports, states that are updated in place, spikes, values from a tape. Every
-//! op but `integrate` occurs; a new op does not compile until [`Generator`] knows its domain.
+//! op but `integrate` occurs; a new op does not compile until the generator knows its domain.
 
 use crate::builder::Builder;
 use crate::kernel::{Kernel, Role, Slot, Value};

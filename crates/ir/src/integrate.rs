@@ -5,7 +5,7 @@
 //! `integrate` is left, and each state's new value depends on values of the beginning only.
 //!
 //! - `exact`: the states whose equations are linear in the system with coefficients constant in time
-//!   are advanced by their propagator, [`propagator`]. States outside that set are held.
+//!   are advanced by their propagator. States outside that set are held.
 //! - `exp_euler`: `x + h·phi1(J·h)·f` with J = ∂f/∂x of the state's own equation (Hochbruck & Ostermann
 //!   2010). It is exponential Euler where the equation is linear in its own state, else Rosenbrock–Euler.
 //! - `euler(n)`, `heun`, `rk4(n)`: the states that name the same method advance together; the others
@@ -22,6 +22,10 @@ use crate::ops::{Method, Op};
 use crate::rewrite;
 
 use affine::{Affine, affine_forms};
+
+/// Up to this many equations are advanced exactly: with a drive each, the matrix exponential has twice as many rows
+/// and its derivative four times.
+const MOST_EXACT: usize = 31;
 
 /// What was done for one state.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,11 +154,13 @@ fn equations(kernel: &Kernel) -> Vec<Equation> {
 /// Decides the method of every state.
 fn choose(b: &mut Builder, equations: &[Equation]) -> Vec<Chosen> {
     let states: Vec<Value> = equations.iter().map(|e| e.x).collect();
+    let too_many = equations.len() > MOST_EXACT;
     let mut exact: Vec<bool> = equations
         .iter()
         .zip(affine_forms(b, &states, equations.iter().map(|e| e.f)))
         .map(|(e, form)| {
             matches!(e.method, Method::Auto | Method::Exact)
+                && !too_many
                 && form.is_some_and(|f| f.constant_coefficients(b))
         })
         .collect();
@@ -180,12 +186,16 @@ fn choose(b: &mut Builder, equations: &[Equation]) -> Vec<Chosen> {
     equations
         .iter()
         .zip(exact)
-        .map(|(e, exact)| chosen(e, exact))
+        .map(|(e, exact)| chosen(e, exact, too_many))
         .collect()
 }
 
-fn chosen(e: &Equation, exact: bool) -> Chosen {
+fn chosen(e: &Equation, exact: bool, too_many: bool) -> Chosen {
     let (taken, reason) = match (e.method, exact) {
+        (Method::Auto | Method::Exact, false) if too_many => (
+            Method::ExpEuler,
+            "the system has too many equations for a matrix exponential",
+        ),
         (Method::Auto | Method::Exact, true) => {
             (Method::Exact, "linear with coefficients constant in time")
         }

@@ -44,6 +44,8 @@ pub fn optimise(kernel: &mut Kernel) {
     run("harden", harden, kernel);
     clean(kernel);
     run("fma", fma, kernel);
+    // Differences that became `fma` have negated a factor, several of them the same one.
+    run("cse", cse, kernel);
     run("dce", dce, kernel);
 }
 

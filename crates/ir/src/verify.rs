@@ -2,7 +2,8 @@
 //!
 //! - Operands are defined before they are used.
 //! - Every instruction has the operands that the op table asks for, and its type is that of the table.
-//! - `expm` has n² operands and an element inside the matrix; `spike` two or three.
+//! - `expm` has n² operands and an element inside the matrix; `spike` two or three. `expm` and `phi` are small
+//!   enough to be differentiated.
 //! - No two inputs and no two outputs share a slot; an output in place of an input has its type and rate.
 //! - The value of a uniform output depends on uniform inputs only.
 //! - Spikes are booleans; all other slots but saved ones are reals. Adjoints are reals.
@@ -12,6 +13,10 @@ use std::fmt;
 use crate::kernel::{Def, Input, Kernel, Output, Role, Slot, Value};
 use crate::ops::{Element, Op, Operands};
 use crate::types::{Rate, Type};
+
+/// The largest order of `phi` and the largest matrix of `expm`: the derivative of one has the next order, that
+/// of the other a matrix twice as large.
+const LARGEST: u8 = 127;
 
 /// A broken rule. It is a mistake of ours, never of a user.
 #[derive(Clone, Debug, PartialEq)]
@@ -166,6 +171,14 @@ fn operand_rule(op: Op, types: &[Type]) -> Result<(), String> {
                 "element {row}, {col} is outside a matrix of {n} by {n}"
             ));
         }
+    }
+    if let Op::Phi(size) | Op::Expm(Element { n: size, .. }) = op
+        && size > LARGEST
+    {
+        return Err(format!(
+            "`{}` of {size} is larger than {LARGEST}",
+            op.name()
+        ));
     }
     if matches!(op, Op::Spike(_)) && types.len() != 2 && types.len() != 3 {
         return count("2 or 3".into());

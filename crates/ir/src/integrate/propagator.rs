@@ -142,7 +142,7 @@ fn by_matrix(b: &mut Builder, x: &[Value], forms: &[Affine], h: Value, read: &[u
             matrix[row * n + read.len() + col] = h;
         }
     }
-    let size = u8::try_from(n).expect("the checker bounds the number of coupled states");
+    let size = u8::try_from(n).expect("exact is chosen for systems of few equations only");
     let mut terms = Vec::new();
     for (col, &j) in read.iter().enumerate() {
         terms.push((

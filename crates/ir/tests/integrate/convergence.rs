@@ -334,3 +334,31 @@ fn no_decay() {
         assert_eq!(step(&kernel, &[2.0, 3.0, 0.0]), [3.5], "{method}");
     }
 }
+
+/// A matrix exponential of dozens of states would not fit its op, and nobody wants it: no panic.
+#[test]
+fn long_chains_are_not_exact() {
+    let chain = |n: usize| {
+        let mut text = String::from("kernel chain {\n");
+        let line = |text: &mut String, code: String| {
+            let next = text.lines().count() - 1;
+            text.push_str(&format!("v{next} = {code}\n"));
+            next
+        };
+        let states: Vec<usize> = (0..n)
+            .map(|i| line(&mut text, format!("in real state x{i}")))
+            .collect();
+        let h = line(&mut text, "const 0.5".into());
+        for (i, x) in states.iter().enumerate() {
+            let before = states[i.saturating_sub(1)];
+            let f = line(&mut text, format!("sub v{before}, v{x}"));
+            line(&mut text, format!("integrate.auto v{x}, v{f}, v{h}"));
+        }
+        parse(&(text + "}\n")).expect("kernel text")
+    };
+    let chosen = integrate(&mut chain(31));
+    assert!(chosen.iter().all(|c| c.taken == Method::Exact));
+    let chosen = integrate(&mut chain(200));
+    assert!(chosen.iter().all(|c| c.taken == Method::ExpEuler));
+    assert!(chosen[0].reason.contains("too many"));
+}
