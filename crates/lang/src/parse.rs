@@ -20,6 +20,7 @@ mod split;
 mod units;
 
 pub use items::{parse, parse_expr};
+pub(crate) use split::{is_unfinished, outline};
 
 use crate::diag::{Code, Diagnostic};
 use crate::span::Span;

@@ -328,7 +328,7 @@ impl Builder<'_> {
         let form = pair.into_inner().next().expect("a unit has one form");
         let bracketed = form.as_rule() == Rule::unit_bracketed;
         let inner = Kids::of(form).next().expect("a unit has a name");
-        let text = self.text(self.span(&inner)).to_owned();
+        let text = self.without_spaces(&inner);
         let mut factors = Vec::new();
         if bracketed {
             self.unit_product(inner, (1, 1), &mut factors);
@@ -343,6 +343,20 @@ impl Builder<'_> {
             bracketed,
             span,
         }
+    }
+
+    /// The tokens of a pair, one behind the other.
+    fn without_spaces(&self, pair: &Pair<Rule>) -> String {
+        let span = pair.as_span();
+        let (start, end) = (self.base + span.start(), self.base + span.end());
+        let first = self
+            .tokens
+            .list
+            .partition_point(|token| token.start < start);
+        let inside = self.tokens.list[first..]
+            .iter()
+            .take_while(|token| token.end <= end);
+        inside.map(|token| token.text(self.tokens.source)).collect()
     }
 
     /// Adds the factors of a product, each with its exponent times `outer`.

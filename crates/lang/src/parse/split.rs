@@ -302,6 +302,52 @@ pub(super) fn statements(tokens: &Tokens, range: Range<usize>, kind: Body) -> Ve
     found
 }
 
+/// Where a text has its items and statements, for the formatter. Indices count tokens that are not
+/// spaces or comments.
+#[derive(Debug, Default)]
+pub(crate) struct Outline {
+    /// The first token of each item and of each statement of a body, ascending.
+    pub(crate) starts: Vec<usize>,
+    /// The braces around the bodies of items, if the body is not empty: the first token inside and
+    /// the closing brace.
+    pub(crate) bodies: Vec<(usize, usize)>,
+}
+
+/// The items and statements of a text.
+pub(crate) fn outline(source: &str) -> Outline {
+    let tokens = Tokens::new(source);
+    let mut outline = Outline::default();
+    for piece in items(&tokens) {
+        match piece {
+            Piece::Line(range) | Piece::Headless(range) | Piece::Stray(range) => {
+                outline.starts.push(range.start);
+            }
+            Piece::Body { head, body, .. } => {
+                outline.starts.push(head.start);
+                let kind = match tokens.text(head.start) {
+                    "surrogate" => Body::Surrogate,
+                    "neuron" => Body::Neuron,
+                    "network" => Body::Network,
+                    _ => Body::Train,
+                };
+                if !body.is_empty() {
+                    outline.bodies.push((body.start, body.end));
+                }
+                let statements = statements(&tokens, body, kind);
+                outline
+                    .starts
+                    .extend(statements.iter().map(|range| range.start));
+            }
+        }
+    }
+    outline
+}
+
+/// Whether a statement cannot end with this word.
+pub(crate) fn is_unfinished(word: &str) -> bool {
+    UNFINISHED.contains(&word)
+}
+
 struct Cutter<'a, 'b> {
     tokens: &'a Tokens<'b>,
     range: Range<usize>,
