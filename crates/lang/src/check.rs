@@ -15,14 +15,22 @@
 //! - `flow`, `dynamics`, `stability` look at finished neurons: what reaches what, integrators,
 //!   values that cannot work.
 
+mod dynamics;
+mod flow;
 mod items;
+mod network;
 mod neuron;
 mod neuron_units;
 mod params;
 mod resolve;
 mod scope;
+mod shapes;
+mod stability;
 mod surrogate;
+mod train;
 mod units;
+
+pub use shapes::{Elaborated, elaborate};
 
 pub(crate) use params::param_numbers;
 
@@ -61,6 +69,8 @@ pub fn check(files: &[ast::File]) -> Checked {
     check.constants_and_functions();
     check.surrogates();
     check.neurons();
+    check.networks();
+    check.trains();
     diag::sort(&mut check.diagnostics);
     Checked {
         model: check.model,

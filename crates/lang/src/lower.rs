@@ -11,8 +11,10 @@
 //! The model must come from a check without errors; anything else is refused, not a panic.
 
 mod expr;
+mod network;
 mod neuron;
 mod start;
+mod train;
 
 use crate::diag::{Code, Diagnostic};
 use crate::model::Model;
@@ -50,6 +52,105 @@ pub fn lower_neuron(
     let mut params = found.params.clone();
     start::apply(&mut params, found, overrides)?;
     neuron::lower(model, found, &params, step_ms)
+}
+
+/// A network and, if wanted, the plan to train it.
+///
+/// With the name of a training plan its network is taken, with its arguments. Without any name
+/// the only plan of the program is taken, or else its only network.
+///
+/// # Errors
+///
+/// No such network or plan, several to choose from, or a construct that cannot be run yet (E0211).
+pub fn lower_network(
+    model: &Model,
+    network: Option<&str>,
+    train: Option<&str>,
+) -> Result<program::Program, Findings> {
+    let plan = match train {
+        Some(name) => match model.train(name) {
+            Some(plan) => Some(plan),
+            None => {
+                let names = model.trains.iter().map(|t| t.name.text.as_str());
+                return Err(vec![missing("training plan", name, names)]);
+            }
+        },
+        None => only_plan(model, network)?,
+    };
+    let index = match (network, plan) {
+        (Some(name), _) => match model.networks.iter().position(|n| n.name.text == name) {
+            Some(index) => index,
+            None => {
+                let names = model.networks.iter().map(|n| n.name.text.as_str());
+                return Err(vec![missing("network", name, names)]);
+            }
+        },
+        (None, Some(plan)) => plan.network.ok_or_else(|| vec![unchecked(plan.span)])?,
+        (None, None) => only_network(model)?,
+    };
+    let args: Vec<_> = match plan {
+        Some(plan) if plan.network == Some(index) => plan.args.clone(),
+        Some(_) | None => Vec::new(),
+    };
+    let lowered = network::lower(model, index, &args)?;
+    let training = match plan {
+        Some(plan) if plan.network == Some(index) => {
+            Some(train::lower(model, plan, &lowered, index)?)
+        }
+        Some(plan) => {
+            let message = format!(
+                "`{}` trains another network than `{}`",
+                plan.name.text, model.networks[index].name.text
+            );
+            return Err(vec![Diagnostic::new(Code::E0201, plan.name.span, message)]);
+        }
+        None => None,
+    };
+    Ok(program::Program {
+        network: lowered,
+        training,
+    })
+}
+
+/// The plan to take when none was named: the only one there is for the network.
+fn only_plan<'m>(
+    model: &'m Model,
+    network: Option<&str>,
+) -> Result<Option<&'m crate::model::Train>, Findings> {
+    let fits = |plan: &&crate::model::Train| match (network, plan.network) {
+        (None, _) => true,
+        (Some(name), Some(index)) => model.networks[index].name.text == name,
+        (Some(_), None) => false,
+    };
+    let plans: Vec<_> = model.trains.iter().filter(fits).collect();
+    match plans.as_slice() {
+        [] => Ok(None),
+        [plan] => Ok(Some(plan)),
+        [first, ..] => {
+            let names: Vec<&str> = plans.iter().map(|p| p.name.text.as_str()).collect();
+            let message = format!("there are several training plans: {}", names.join(", "));
+            Err(vec![
+                Diagnostic::new(Code::E0201, first.name.span, message).help("name the one to use"),
+            ])
+        }
+    }
+}
+
+fn only_network(model: &Model) -> Result<usize, Findings> {
+    match model.networks.as_slice() {
+        [_] => Ok(0),
+        [] => {
+            let message = "the program has no network";
+            Err(vec![Diagnostic::new(Code::E0201, Span::default(), message)])
+        }
+        [first, ..] => {
+            let names: Vec<&str> = model.networks.iter().map(|n| n.name.text.as_str()).collect();
+            let message = format!("there are several networks: {}", names.join(", "));
+            Err(vec![
+                Diagnostic::new(Code::E0201, first.name.span, message).help("name the one to use"),
+            ])
+        }
+    }
 }
 
 fn missing<'a>(kind: &str, name: &str, names: impl Iterator<Item = &'a str> + Clone) -> Diagnostic {

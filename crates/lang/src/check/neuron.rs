@@ -47,6 +47,7 @@ impl<'a> Check<'a> {
         for (index, tree) in self.items.neurons.clone().into_iter().enumerate() {
             let statements = self.statements(index);
             let neuron = self.neuron(tree, &statements);
+            self.check_neuron(&neuron);
             self.model.neurons.push(neuron);
         }
     }

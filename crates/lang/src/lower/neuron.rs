@@ -21,6 +21,8 @@
 //! Parameters are inputs, one value for all lanes if shared; their own formulas were evaluated
 //! before, so a parameter that is computed from another does not follow it in training.
 
+use std::collections::BTreeMap;
+
 use super::expr::{Frame, Lowered, Writer};
 use super::{Findings, start, unchecked, unsupported};
 use crate::ast::{AssignOp, GateGradient, Phase, ScopeKind};
@@ -160,8 +162,10 @@ struct Step<'m> {
     period: u32,
     counter: Option<Value>,
     ready: Option<Value>,
-    /// Detached spikes, one node each.
-    detached: Vec<Option<Value>>,
+    /// Spikes as constants for the backward, one node each.
+    detached: BTreeMap<Value, Value>,
+    /// Whether any condition spiked.
+    any: Option<Value>,
 }
 
 impl<'m> Step<'m> {
@@ -193,7 +197,8 @@ impl<'m> Step<'m> {
             period,
             counter: None,
             ready: None,
-            detached: vec![None; neuron.spikes.len()],
+            detached: BTreeMap::new(),
+            any: None,
         }
     }
 
@@ -253,9 +258,9 @@ impl<'m> Step<'m> {
         let span = self.neuron.refractory.as_ref()?.span;
         let spiked = self.any_spike()?;
         self.writer.origin(span);
+        // How long a period lasts is not differentiated.
+        let spiked = self.detached(spiked);
         let builder = &mut self.writer.builder;
-        // Time does not depend on parameters in a differentiable way.
-        let spiked = builder.inst(Op::Detach, &[spiked]);
         let one = builder.real(1.0);
         let zero = builder.real(0.0);
         let less = builder.sub(counter, one);
@@ -338,9 +343,6 @@ impl<'m> Step<'m> {
             self.writer.builder.note(value, &spike_name(spike));
             self.frame.spikes[i] = Some(value);
         }
-        // Lets that read a spike get its value from here on.
-        let states = self.frame.states.clone();
-        self.frame = self.frame.at(&states);
         Ok(())
     }
 
@@ -412,7 +414,7 @@ impl<'m> Step<'m> {
             };
             let spike = spike.ok_or_else(|| Box::new(unchecked(block.span)))?;
             let gate = match block.gradient {
-                Some(GateGradient::Detached) => self.detached(block.spike, spike),
+                Some(GateGradient::Detached) => self.detached(spike),
                 Some(GateGradient::Attached) | None => spike,
             };
             for assign in &block.body {
@@ -427,28 +429,24 @@ impl<'m> Step<'m> {
 
     /// True where any condition spiked.
     fn any_spike(&mut self) -> Option<Value> {
-        let spikes: Option<Vec<Value>> = self.frame.spikes.iter().copied().collect();
-        let spikes = spikes?;
-        let (&first, rest) = spikes.split_first()?;
-        let builder = &mut self.writer.builder;
-        Some(rest.iter().fold(first, |any, &s| builder.inst(Op::Or, &[any, s])))
+        if self.any.is_none() {
+            let spikes: Option<Vec<Value>> = self.frame.spikes.iter().copied().collect();
+            let spikes = spikes?;
+            let (&first, rest) = spikes.split_first()?;
+            let builder = &mut self.writer.builder;
+            let or = |any, &s| builder.inst(Op::Or, &[any, s]);
+            self.any = Some(rest.iter().fold(first, or));
+        }
+        self.any
     }
 
-    /// A spike as a constant for the backward; one node for each named spike.
-    fn detached(&mut self, index: Option<usize>, spike: Value) -> Value {
-        let index = if self.neuron.spikes.len() == 1 {
-            Some(0)
-        } else {
-            index
-        };
-        if let Some(value) = index.and_then(|i| self.detached[i]) {
-            return value;
-        }
-        let value = self.writer.builder.inst(Op::Detach, &[spike]);
-        if let Some(i) = index {
-            self.detached[i] = Some(value);
-        }
-        value
+    /// A spike as a constant for the backward.
+    fn detached(&mut self, spike: Value) -> Value {
+        let builder = &mut self.writer.builder;
+        *self
+            .detached
+            .entry(spike)
+            .or_insert_with(|| builder.inst(Op::Detach, &[spike]))
     }
 }
 

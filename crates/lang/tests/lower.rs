@@ -1,0 +1,118 @@
+//! Lowering against files: kernels of neurons, programs of networks, and what is refused.
+
+use insta::{assert_snapshot, glob};
+use rheobase_ir::program::{Neuron, Program};
+use rheobase_ir::text;
+use rheobase_ir::verify::verify;
+use rheobase_lang::check::{Checked, check};
+use rheobase_lang::diag::{has_errors, render::render_all};
+use rheobase_lang::lower::{Override, lower_network, lower_neuron};
+use rheobase_lang::parse::parse;
+use rheobase_lang::span::SourceMap;
+
+fn checked(source: &str) -> (Checked, SourceMap) {
+    let mut sources = SourceMap::new();
+    let id = sources.add("test.snn", source);
+    let (tree, findings) = parse(source, id);
+    assert_eq!(render_all(&findings, &sources, false), "");
+    let checked = check(&[tree]);
+    let errors: Vec<_> = checked
+        .diagnostics
+        .iter()
+        .filter(|d| d.is_error())
+        .cloned()
+        .collect();
+    assert_eq!(render_all(&errors, &sources, false), "");
+    (checked, sources)
+}
+
+fn describe(neuron: &Neuron) -> String {
+    verify(&neuron.init).expect("the initial kernel is valid");
+    verify(&neuron.step).expect("the step is valid");
+    let mut lines = String::new();
+    for param in &neuron.params {
+        lines += &format!("{param:?}\n");
+    }
+    for state in &neuron.states {
+        lines += &format!("state {} in `{}`\n", state.name, state.unit.text);
+    }
+    for port in &neuron.ports {
+        lines += &format!("port {} in `{}`\n", port.name, port.unit.text);
+    }
+    format!(
+        "{lines}spikes {:?}\n\n{}\n{}",
+        neuron.spikes,
+        text::print(&neuron.init),
+        text::print(&neuron.step)
+    )
+}
+
+fn describe_program(program: &Program) -> String {
+    let network = &program.network;
+    let mut lines = format!("network {} step {} ms\n", network.name, network.step_ms);
+    for input in &network.inputs {
+        lines += &format!("{input:?}\n");
+    }
+    for layer in &network.layers {
+        verify(&layer.neuron.step).expect("the step is valid");
+        lines += &format!("layer {} : {} {:?}\n", layer.name, layer.neuron.name, layer.shape);
+        for param in &layer.neuron.params {
+            lines += &format!("  {param:?}\n");
+        }
+    }
+    for connection in &network.connections {
+        lines += &format!("{connection:?}\n");
+    }
+    lines + &format!("order {:?}\n", network.order)
+}
+
+/// Every neuron, network and plan of every file in `lower/`.
+#[test]
+fn programs() {
+    glob!("lower/*.snn", |path| {
+        let source = std::fs::read_to_string(path).expect("the file was just listed");
+        let (checked, sources) = checked(&source);
+        let mut parts = vec![source];
+        for neuron in &checked.model.neurons {
+            match lower_neuron(&checked.model, &neuron.name.text, 1.0, &[]) {
+                Ok(neuron) => parts.push(describe(&neuron)),
+                Err(findings) => {
+                    assert!(has_errors(&findings));
+                    parts.push(render_all(&findings, &sources, false));
+                }
+            }
+        }
+        for network in &checked.model.networks {
+            match lower_network(&checked.model, Some(&network.name.text), None) {
+                Ok(program) => parts.push(describe_program(&program)),
+                Err(findings) => {
+                    assert!(has_errors(&findings));
+                    parts.push(render_all(&findings, &sources, false));
+                }
+            }
+        }
+        for train in &checked.model.trains {
+            match lower_network(&checked.model, None, Some(&train.name.text)) {
+                Ok(program) => parts.push(format!("{:#?}", program.training)),
+                Err(findings) => parts.push(render_all(&findings, &sources, false)),
+            }
+        }
+        assert_snapshot!(parts.join("\n----\n"));
+    });
+}
+
+#[test]
+fn overrides_replace_the_initial_value() {
+    let source = "neuron LI { param tau = 20 ms  input x  state v = 0  v' = -v / tau  on receive x { v += x } }";
+    let (checked, _) = checked(source);
+    let change = |name: &str, value| Override {
+        name: name.to_string(),
+        value,
+    };
+    let lowered = lower_neuron(&checked.model, "LI", 1.0, &[change("tau", 5.0)]);
+    let params = lowered.map(|n| n.params[0].initial.clone());
+    assert_eq!(params, Ok(rheobase_ir::program::Initial::Constant(5.0)));
+    let refused = lower_neuron(&checked.model, "LI", 1.0, &[change("taau", 5.0)]);
+    let message = refused.map_err(|f| f[0].message.clone());
+    assert_eq!(message.err().as_deref(), Some("there is no parameter `taau`"));
+}
