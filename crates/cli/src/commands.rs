@@ -1,13 +1,19 @@
 //! The commands, each with its options: one file, one command, one function of the same name.
 
+mod bench;
 mod check;
 mod emit;
+mod eval;
 mod explain;
 mod gradcheck;
 mod simulate;
+mod train;
 
+pub use bench::{BenchArgs, bench};
 pub use check::{CheckArgs, check};
-pub use emit::{EmitArgs, Stage, emit};
+pub use emit::{EmitArgs, Stage, Wrt, emit};
+pub use eval::{EvalArgs, eval};
 pub use explain::{ExplainArgs, explain};
 pub use gradcheck::{GradcheckArgs, gradcheck};
-pub use simulate::{GradArgs, RunArgs, grad, run};
+pub use simulate::{Executor, GradArgs, PrecisionArg, RunArgs, WhatArgs, grad, run};
+pub use train::{TrainArgs, train};

@@ -10,12 +10,15 @@ use std::path::Path;
 use rheobase_data::DataError;
 use rheobase_ir::verify::VerifyError;
 use rheobase_runtime::RuntimeError;
+use rheobase_train::TrainError;
 
 /// Why a command stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The program has errors; they were printed already.
     Reported,
+    /// A value given with `--set` is wrong; it was printed already.
+    ReportedUsage,
     /// The program cannot be read.
     Program(String),
     /// The command was called with something that does not exist or does not fit.
@@ -36,7 +39,7 @@ impl Failure {
         match self {
             Failure::OutputClosed => 0,
             Failure::Reported | Failure::Program(_) => 1,
-            Failure::Usage(_) => 2,
+            Failure::Usage(_) | Failure::ReportedUsage => 2,
             Failure::Run(_) | Failure::Internal(_) => 3,
             Failure::Interrupted => 130,
         }
@@ -51,7 +54,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Reported | Failure::OutputClosed => Ok(()),
+            Failure::Reported | Failure::ReportedUsage | Failure::OutputClosed => Ok(()),
             Failure::Program(message) | Failure::Usage(message) | Failure::Run(message) => {
                 f.write_str(message)
             }
@@ -79,6 +82,20 @@ impl From<DataError> for Failure {
 impl From<VerifyError> for Failure {
     fn from(error: VerifyError) -> Failure {
         Failure::Internal(error.to_string())
+    }
+}
+
+impl From<TrainError> for Failure {
+    fn from(error: TrainError) -> Failure {
+        match error {
+            TrainError::Runtime(error) => Failure::from(error),
+            TrainError::Plan(message) => Failure::Program(message),
+            TrainError::Interrupted => Failure::Interrupted,
+            TrainError::Data(_)
+            | TrainError::File { .. }
+            | TrainError::Mismatch { .. }
+            | TrainError::NonFinite { .. } => Failure::Run(error.to_string()),
+        }
     }
 }
 

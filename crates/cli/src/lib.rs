@@ -9,16 +9,21 @@
 //! |---|---|
 //! | [`pipeline`] | text → tree → model → kernels and network: what every command starts with |
 //! | [`commands`] | the commands, each with its options |
-//! | [`settings`] | numbers with units from the command line |
+//! | [`settings`], `edits.rs` | numbers with units from the command line, alone and written into a program |
 //! | `inputs.rs`, `simulation.rs` | arrays by name in, arrays by name out, for `run` and `grad` |
+//! | `training.rs`, `run_folder.rs` | a plan that is ready to be trained, and the text that is kept of it |
+//! | [`interrupt`] | Ctrl-C |
 //! | [`console`], [`failure`], `names.rs` | what is said where, exit statuses, near names |
 
 pub mod commands;
 pub mod console;
 pub mod failure;
+mod edits;
 mod inputs;
 pub mod interrupt;
 mod names;
 pub mod pipeline;
+mod run_folder;
 pub mod settings;
 mod simulation;
+mod training;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use rheobase::commands;
 use rheobase::console::Console;
 use rheobase::failure::{Failure, INTERNAL, REPORT};
@@ -65,6 +66,45 @@ out.npz holds what `rheo run` gives and the gradient of the sum of cotangent · 
 Example:
   rheo gradcheck examples/adaptive.snn --neuron ALIF")]
     Gradcheck(commands::GradcheckArgs),
+
+    /// Train a network
+    #[command(after_help = "\
+Example:
+  rheo train examples/digits.snn
+  rheo train examples/digits.snn --set epochs=5 --set optimizer.lr=0.01 --out runs/quick
+
+Writes config.snn, metrics.jsonl, best.safetensors and last.ckpt into the run folder and prints
+the accuracy on the test samples.")]
+    Train(commands::TrainArgs),
+
+    /// Evaluate trained weights
+    #[command(after_help = "\
+Example:
+  rheo eval runs/digits
+  rheo eval examples/digits.snn --weights runs/digits/best.safetensors --json")]
+    Eval(commands::EvalArgs),
+
+    /// Time training steps
+    #[command(after_help = "\
+Example:
+  rheo bench examples/bench/shd_ff.snn --threads 1 --steps 50 --json")]
+    Bench(commands::BenchArgs),
+
+    /// Print a completion script for a shell
+    #[command(after_help = "\
+Example:
+  rheo completions bash > ~/.local/share/bash-completion/completions/rheo")]
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+
+    /// Print the manual page
+    #[command(after_help = "\
+Example:
+  rheo man > ~/.local/share/man/man1/rheo.1")]
+    Man,
 }
 
 fn main() -> ExitCode {
@@ -99,5 +139,33 @@ fn dispatch(command: &Command, console: &Console) -> Result<(), Failure> {
         Command::Run(args) => commands::run(args, console),
         Command::Grad(args) => commands::grad(args, console),
         Command::Gradcheck(args) => commands::gradcheck(args, console),
+        Command::Train(args) => commands::train(args, console),
+        Command::Eval(args) => commands::eval(args, console),
+        Command::Bench(args) => commands::bench(args, console),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Rheo::command(), "rheo", &mut script);
+            console.print(&String::from_utf8_lossy(&script))
+        }
+        Command::Man => console.print(&manual()?),
     }
+}
+
+/// The manual page: the command, then each of its commands.
+fn manual() -> Result<String, Failure> {
+    let mut page = Vec::new();
+    let mut command = Rheo::command();
+    command.build();
+    let failed = |error: std::io::Error| Failure::Internal(error.to_string());
+    clap_mangen::Man::new(command.clone())
+        .render(&mut page)
+        .map_err(failed)?;
+    for sub in command.get_subcommands().filter(|c| c.get_name() != "help") {
+        let man = clap_mangen::Man::new(sub.clone());
+        man.render_name_section(&mut page).map_err(failed)?;
+        man.render_synopsis_section(&mut page).map_err(failed)?;
+        man.render_options_section(&mut page).map_err(failed)?;
+        man.render_extra_section(&mut page).map_err(failed)?;
+    }
+    Ok(String::from_utf8_lossy(&page).into_owned())
 }

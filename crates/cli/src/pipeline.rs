@@ -11,20 +11,22 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use rheobase_ir::program::Neuron;
+use rheobase_ir::program::{Neuron, Program};
 use rheobase_lang::ast;
 use rheobase_lang::check::check;
 use rheobase_lang::diag::{self, Diagnostic};
 use rheobase_lang::load::{Loader, load_bytes, normalize};
-use rheobase_lang::lower::{Override, lower_neuron};
+use rheobase_lang::lower::{Override, lower_network, lower_neuron};
 use rheobase_lang::model::Model;
 use rheobase_lang::model::eval::Env;
 use rheobase_lang::parse::MAX_FILE_BYTES;
 use rheobase_lang::span::SourceMap;
 
 use crate::console::Console;
+use crate::edits::{Target, edit};
 use crate::failure::Failure;
 use crate::names::unknown;
+use crate::settings::Setting;
 
 /// A program as far as the front end brings it.
 #[derive(Clone, Debug)]
@@ -48,16 +50,19 @@ pub fn front(path: &Path) -> Result<Front, Failure> {
     let bytes = read_program(path)?;
     let name = path.to_string_lossy();
     let loaded = load_bytes(&name, &bytes, &Files);
-    let checked = check(&loaded.files);
-    let mut diagnostics = loaded.diagnostics;
+    Ok(checked(loaded.sources, loaded.files, loaded.diagnostics))
+}
+
+fn checked(sources: SourceMap, files: Vec<ast::File>, mut diagnostics: Vec<Diagnostic>) -> Front {
+    let checked = check(&files);
     diagnostics.extend(checked.diagnostics);
     diag::sort(&mut diagnostics);
-    Ok(Front {
-        sources: loaded.sources,
-        files: loaded.files,
+    Front {
+        sources,
+        files,
         model: checked.model,
         diagnostics,
-    })
+    }
 }
 
 /// Imports as files, relative to the importing file.
@@ -170,6 +175,107 @@ impl Front {
         };
         let neurons = self.model.neurons.iter().filter(|n| is_own(n.span));
         neurons.map(|n| n.name.text.clone()).collect()
+    }
+
+    /// The same program with values from the command line, and the settings that are names of neither a
+    /// setting of the plan nor a parameter of the network or of a layer.
+    ///
+    /// # Errors
+    ///
+    /// A value does not fit; that was printed.
+    pub(crate) fn with_settings<'s>(
+        self,
+        target: Target<'_>,
+        settings: &'s [Setting],
+        console: &Console,
+    ) -> Result<(Front, Vec<&'s Setting>), Failure> {
+        if settings.is_empty() {
+            return Ok((self, Vec::new()));
+        }
+        let (mut sources, mut files) = (self.sources.clone(), self.files.clone());
+        let unknown = match edit(&mut files, &mut sources, target, settings) {
+            Ok(unknown) => unknown,
+            Err(findings) => {
+                // The map of the edits knows the places.
+                let edited = Front { sources, files, ..self };
+                edited.report(&findings, console);
+                return Err(Failure::ReportedUsage);
+            }
+        };
+        let edited = checked(sources, files, Vec::new());
+        if diag::has_errors(&edited.diagnostics) {
+            edited.report(&edited.diagnostics, console);
+            return Err(Failure::ReportedUsage);
+        }
+        Ok((edited, unknown))
+    }
+
+    /// A network, with the plan that trains it if one is named.
+    ///
+    /// # Errors
+    ///
+    /// There is no such network or plan, or it cannot be run; then diagnostics were printed.
+    pub fn program(
+        &self,
+        network: &str,
+        train: Option<&str>,
+        console: &Console,
+    ) -> Result<Program, Failure> {
+        if self.model.network(network).is_none() {
+            let names = self.model.networks.iter().map(|n| n.name.text.as_str());
+            return Err(Failure::Usage(unknown("network", network, names)));
+        }
+        lower_network(&self.model, Some(network), train)
+            .map_err(|findings| self.refused(&findings, console))
+    }
+
+    /// Every network of the program, as the first plan for it trains it if there is one.
+    ///
+    /// # Errors
+    ///
+    /// One of them cannot be run; then diagnostics were printed.
+    pub fn programs(&self, console: &Console) -> Result<Vec<Program>, Failure> {
+        let networks = self.model.networks.iter().map(|n| n.name.text.as_str());
+        networks
+            .map(|network| self.program(network, self.first_plan(network), console))
+            .collect()
+    }
+
+    /// The first plan that trains a network: its arguments are those of the network.
+    pub(crate) fn first_plan(&self, network: &str) -> Option<&str> {
+        let index = self.model.networks.iter().position(|n| n.name.text == network)?;
+        let plan = self.model.trains.iter().find(|t| t.network == Some(index));
+        plan.map(|t| t.name.text.as_str())
+    }
+
+    /// The training plan of this name, or the only one: its name and that of its network.
+    ///
+    /// # Errors
+    ///
+    /// There is none, no such one, or several and no name.
+    pub fn plan(&self, name: Option<&str>) -> Result<(String, String), Failure> {
+        let names = self.model.trains.iter().map(|t| t.name.text.as_str());
+        let train = match (name, &self.model.trains[..]) {
+            (Some(name), _) => match self.model.train(name) {
+                Some(train) => train,
+                None => return Err(Failure::Usage(unknown("train block", name, names))),
+            },
+            (None, [only]) => only,
+            (None, []) => {
+                let file = self.sources.files().first().map_or("the program", |f| f.name());
+                return Err(Failure::Program(format!("`{file}` has no `train` block")));
+            }
+            (None, _) => {
+                let names: Vec<String> = names.map(|n| format!("`{n}`")).collect();
+                return Err(Failure::Usage(format!(
+                    "there are several `train` blocks; choose one with --train: {}",
+                    names.join(", ")
+                )));
+            }
+        };
+        let network = train.network.and_then(|i| self.model.networks.get(i));
+        let network = network.expect("a checked plan has a network");
+        Ok((train.name.text.clone(), network.name.text.clone()))
     }
 
     fn refused(&self, findings: &[Diagnostic], console: &Console) -> Failure {

@@ -5,7 +5,7 @@
 
 use rheobase_ir::program::Unit;
 use rheobase_lang::units::Dimension;
-use rheobase_lang::units::print::describe;
+use rheobase_lang::units::print::{describe, kind};
 use rheobase_lang::units::read::{Quantity, milliseconds, quantity};
 
 use crate::failure::Failure;
@@ -61,28 +61,27 @@ impl Setting {
             quantity(&self.value).map_err(|error| fail(error.to_string()))?;
         let wanted = dimension(unit);
         if given.dimension != wanted {
-            let given_text = describe(given.dimension);
             let help = if given.dimension.is_none() {
                 format!("; write `{}={}{}`", self.name, self.value, bracketed(unit))
             } else {
                 String::new()
             };
             return Err(fail(format!(
-                "`{}` is {given_text}, the parameter is in {}{help}",
+                "`{}` is {}, but the parameter is {}{help}",
                 self.value,
-                describe(wanted)
+                described(given.dimension),
+                described(wanted)
             )));
         }
         Ok(Quantity { value, unit: given }.in_base(step_ms))
     }
+}
 
-    /// The value as a plain number.
-    ///
-    /// # Errors
-    ///
-    /// The text is no number, or carries a unit.
-    pub fn number(&self) -> Result<f64, Failure> {
-        self.in_base(&Unit::one(), 1.0)
+/// `a time (ms)`, `mV/ms`, `a plain number`.
+fn described(dimension: Dimension) -> String {
+    match kind(dimension) {
+        Some(words) => format!("{words} ({})", describe(dimension)),
+        None => describe(dimension),
     }
 }
 
@@ -128,7 +127,7 @@ mod tests {
         let message = |text: &str, of: &str| set(text, of).expect_err("wrong").to_string();
         assert!(message("tau=10", "ms").contains("write `tau=10ms`"));
         assert!(message("tau=10", "mV/ms").contains("write `tau=10[mV/ms]`"));
-        assert!(message("tau=10mV", "ms").contains("`10mV` is mV"));
+        assert!(message("tau=10mV", "ms").contains("`10mV` is a voltage (mV), but the parameter is a time (ms)"));
         assert!(message("tau=banana", "ms").contains("expected a number"));
         assert!(message("tau=10 msec", "ms").contains("`msec` is not a unit"));
         assert!(parse_setting("tau").is_err() && parse_setting("=3").is_err());

@@ -28,7 +28,21 @@ pub struct CheckArgs {
 ///
 /// The program cannot be read or has errors.
 pub fn check(args: &CheckArgs, console: &Console) -> Result<(), Failure> {
-    let front = front(&args.file)?;
+    let front = match front(&args.file) {
+        Ok(front) => front,
+        Err(failure) if args.json => {
+            let file = args.file.to_string_lossy();
+            let document = json!({
+                "file": file,
+                "ok": false,
+                "error": failure.to_string(),
+                "diagnostics": [],
+            });
+            console.print(&format!("{document:#}\n"))?;
+            return Err(failure);
+        }
+        Err(failure) => return Err(failure),
+    };
     let failed = has_errors(&front.diagnostics);
     if args.json {
         let diagnostics = json::to_json_all(&front.diagnostics, &front.sources);

@@ -99,7 +99,7 @@ fn neurons(front: &Front, args: &EmitArgs, console: &Console) -> Result<Vec<Neur
         return Ok(vec![front.neuron(name, step_ms, &[], console)?]);
     }
     let mut neurons: Vec<Neuron> = Vec::new();
-    for program in Vec::<rheobase_ir::program::Program>::new() {
+    for program in front.programs(console)? {
         for layer in program.network.layers {
             // Layers often share a model; what differs only in starting values has the same kernels.
             let same = |n: &&Neuron| n.step == layer.neuron.step && n.init == layer.neuron.init;

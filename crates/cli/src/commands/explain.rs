@@ -1,10 +1,9 @@
 //! `rheo explain CODE`: the long text of a diagnostic.
 
-use rheobase_lang::diag::{Code, explain as page};
+use rheobase_lang::diag::{Code, did_you_mean, explain as page};
 
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::names::unknown;
 
 /// Options of `rheo explain`.
 #[derive(Clone, Debug, clap::Args)]
@@ -23,7 +22,10 @@ pub fn explain(args: &ExplainArgs, console: &Console) -> Result<(), Failure> {
         Some(text) => console.print(&text),
         None => {
             let known = Code::ALL.iter().flat_map(|c| [c.as_str(), c.name()]);
-            Err(Failure::Usage(unknown("code", &args.code, known)))
+            let near = did_you_mean(&args.code, known).map(|k| format!("; did you mean `{k}`?"));
+            let codes = format!("; they run from {} to {}", Code::ALL[0], Code::ALL[Code::ALL.len() - 1]);
+            let message = format!("there is no code `{}`{}", args.code, near.unwrap_or(codes));
+            Err(Failure::Usage(message))
         }
     }
 }

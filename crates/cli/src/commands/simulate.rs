@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use ndarray::{ArrayD, Axis, IxDyn};
 use rheobase_data::npz;
 use rheobase_ir::kernel::{Def, Kernel, Role, Slot};
-use rheobase_ir::program::{Layer, Network, Neuron, Sharing, Source};
+use rheobase_ir::program::{Initial, Layer, Network, Neuron, Sharing};
 use rheobase_ir::types::Rate;
 use rheobase_lang::lower::Override;
 use rheobase_runtime::{Backend, Gradients, ParameterSpec, Simulator};
 use rheobase_train::weights;
 
 use crate::console::Console;
+use crate::edits::Target;
 use crate::failure::Failure;
 use crate::inputs::{Arrays, Inputs, Names, steps_samples_neurons};
 use crate::names::unknown;
@@ -27,6 +28,7 @@ use crate::simulation::{How, Naming, simulate};
 pub struct RunArgs {
     /// The program
     pub file: PathBuf,
+    /// Neuron or network
     #[command(flatten)]
     pub what: WhatArgs,
     /// Input arrays: `[T, B, N]` or `[T, N]` for each port (with --neuron) or input population (with
@@ -71,6 +73,7 @@ pub struct WhatArgs {
 /// Options of `rheo grad`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct GradArgs {
+    /// What is run and how
     #[command(flatten)]
     pub run: RunArgs,
     /// The loss is the sum of cotangent · output over these arrays, which have names and shapes of outputs
@@ -123,7 +126,7 @@ fn simulate_to_file(
     let arrays = read(&args.input)?;
     let job = match (&args.what.neuron, &args.what.network) {
         (Some(neuron), _) => Job::neuron(&front, neuron, arrays, args, console)?,
-        (None, Some(_)) => return Err(Failure::Internal("networks".into())),
+        (None, Some(network)) => Job::network(front, network, arrays, args, console)?,
         (None, None) => {
             return Err(Failure::Usage("give --neuron or --network".to_string()));
         }
@@ -238,6 +241,73 @@ impl Job {
         let last = overrides.into_iter().map(|o| (o.name, o.value)).collect();
         Ok(Job { network, naming: Naming::Neuron, arrays, last })
     }
+}
+
+impl Job {
+    /// A network as it is. Weights can only be set once it is lowered.
+    fn network(
+        front: Front,
+        name: &str,
+        arrays: Arrays,
+        args: &RunArgs,
+        console: &Console,
+    ) -> Result<Job, Failure> {
+        let plan = front.first_plan(name).map(str::to_string);
+        let target = Target {
+            network: name,
+            train: plan.as_deref(),
+        };
+        let (front, left) = front.with_settings(target, &args.set, console)?;
+        let network = front.program(name, plan.as_deref(), console)?.network;
+        // The parameters of layers are in the network already, but a weights file would replace them again.
+        let mut last = layer_values(&network, &args.set);
+        for setting in left {
+            last.push((setting.name.clone(), weight_value(&network, setting)?));
+        }
+        Ok(Job {
+            network,
+            naming: Naming::Network,
+            arrays,
+            last,
+        })
+    }
+}
+
+/// The values of `layer.param` settings as they were lowered.
+fn layer_values(network: &Network, settings: &[Setting]) -> Vec<(String, f64)> {
+    let mut values = Vec::new();
+    for layer in &network.layers {
+        for param in &layer.neuron.params {
+            let name = format!("{}.{}", layer.name, param.name);
+            if let Initial::Constant(value) = param.initial
+                && settings.iter().any(|s| s.name == name)
+            {
+                values.push((name, value));
+            }
+        }
+    }
+    values
+}
+
+/// The value of `a.b.x.weight=0.5`, in the unit of the port.
+fn weight_value(network: &Network, setting: &Setting) -> Result<f64, Failure> {
+    let mut names = Vec::new();
+    for connection in &network.connections {
+        let port = &network.layers[connection.to].neuron.ports[connection.port];
+        for part in ["weight", "bias"] {
+            let name = format!("{}.{part}", connection.name);
+            if name == setting.name {
+                return setting.in_base(&port.unit, network.step_ms);
+            }
+            names.push(name);
+        }
+    }
+    names.extend(network.layers.iter().flat_map(|layer| {
+        let params = layer.neuron.params.iter();
+        params.map(|p| format!("{}.{}", layer.name, p.name))
+    }));
+    let names = names.iter().map(String::as_str);
+    Err(Failure::Usage(unknown("parameter", &setting.name, names)))
 }
 
 /// The number of lanes: the last axis of the first input array.

@@ -1,0 +1,172 @@
+//! `rheo eval RUN_DIR|FILE`: how good trained weights are on samples that they were not trained on.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use rheobase_ir::program::{Dataset, Split, Training};
+use rheobase_runtime::Backend;
+use rheobase_train::{Evaluation, Subset, Trainer, weights};
+use serde_json::{Map, Value, json};
+
+use super::train::accuracy_line;
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::run_folder::read_origin;
+use crate::settings::{Setting, parse_setting};
+use crate::training::{Plan, plan, threads};
+
+/// Options of `rheo eval`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct EvalArgs {
+    /// A run folder, or a program together with --weights
+    #[arg(value_name = "RUN_DIR|FILE")]
+    pub target: PathBuf,
+    /// The weights [default: best.safetensors of the run folder]
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// Another test set: a data file in the format of the training data, or an expression such as
+    /// `shd("test.h5")`
+    #[arg(long, value_name = "DATA")]
+    pub data: Option<String>,
+    /// Which `train` block of a program [default: the only one]
+    #[arg(long, value_name = "NAME")]
+    pub train: Option<String>,
+    /// Another value for a setting or a parameter, as for `rheo train`
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_setting)]
+    pub set: Vec<Setting>,
+    /// Threads; the result does not depend on it [default: all processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// One JSON document on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Evaluates weights on the test samples of a plan.
+///
+/// # Errors
+///
+/// There are no such weights or they do not fit, the plan has no test samples, or data cannot be read.
+pub fn eval(args: &EvalArgs, console: &Console) -> Result<(), Failure> {
+    let (mut plan, weights_path) = if args.target.is_dir() {
+        of_folder(args, console)?
+    } else {
+        let Some(weights) = &args.weights else {
+            let message = "give the weights of a program with --weights, or a run folder";
+            return Err(Failure::Usage(message.to_string()));
+        };
+        let settings = settings(args, Vec::new());
+        let plan = plan(&args.target, args.train.as_deref(), &settings, console)?;
+        (plan, weights.clone())
+    };
+    if let (Some(data), Some(training)) = (&args.data, &mut plan.program.training)
+        && Path::new(data).exists()
+    {
+        training.test = Some(Split::Dataset(same_format(training, data)?));
+    }
+    let mut trainer = Trainer::new(&plan.program, Backend::Jit, threads(args.threads), &plan.base)?;
+    let mut parameters = trainer.parameters().clone();
+    let arrays = weights::load(&weights_path)?;
+    weights::apply(&weights_path, &arrays, &mut parameters, true)?;
+    trainer.set_parameters(parameters)?;
+    let subsets = [(Subset::Test, "test"), (Subset::Valid, "valid")];
+    let found = subsets.into_iter().find(|(s, _)| !trainer.samples().is_empty(*s));
+    let Some((subset, name)) = found else {
+        return Err(Failure::Program(format!(
+            "`{}` has neither `test` nor `valid` samples; give a data set with --data",
+            plan.train
+        )));
+    };
+    let evaluation = trainer.evaluate(subset)?;
+    console.print(&if args.json {
+        format!("{:#}\n", document(name, &evaluation))
+    } else {
+        page(name, &evaluation)
+    })
+}
+
+/// The plan of a run folder, with the settings that it was trained with.
+fn of_folder(args: &EvalArgs, console: &Console) -> Result<(Plan, PathBuf), Failure> {
+    let config = args.target.join("config.snn");
+    if !config.is_file() {
+        let folder = args.target.display();
+        return Err(Failure::Run(format!(
+            "`{folder}` is no run folder: it has no config.snn"
+        )));
+    }
+    let origin = read_origin(&config)?;
+    let settings = settings(args, origin.settings);
+    let train = args.train.clone().or(Some(origin.train)).filter(|t| !t.is_empty());
+    let mut plan = plan(&config, train.as_deref(), &settings, console)?;
+    plan.base = origin.file.parent().unwrap_or(Path::new("")).to_path_buf();
+    let weights = args.weights.clone();
+    Ok((plan, weights.unwrap_or_else(|| args.target.join("best.safetensors"))))
+}
+
+/// Settings of the run, then those given now; `--data` with an expression is the setting `test`.
+fn settings(args: &EvalArgs, mut settings: Vec<Setting>) -> Vec<Setting> {
+    settings.extend(args.set.iter().cloned());
+    let data = args.data.iter().filter(|data| !Path::new(data).exists());
+    settings.extend(data.map(|data| Setting {
+        name: "test".to_string(),
+        value: data.clone(),
+    }));
+    settings
+}
+
+/// A file of the format of the training data. Its path starts here, not at the program.
+fn same_format(training: &Training, path: &str) -> Result<Dataset, Failure> {
+    match &training.data {
+        Dataset::File { format, .. } => {
+            let full = std::fs::canonicalize(path);
+            let full = full.map_err(|error| Failure::file("read", Path::new(path), &error))?;
+            Ok(Dataset::File {
+                format: format.clone(),
+                path: full.to_string_lossy().into_owned(),
+            })
+        }
+        Dataset::Digits | Dataset::RandomSpikes { .. } => Err(Failure::Usage(format!(
+            "the training data is built in, so the format of `{path}` is not known; write --data 'shd(\"{path}\")'"
+        ))),
+    }
+}
+
+fn page(subset: &str, found: &Evaluation) -> String {
+    let mut text = accuracy_line(subset, found);
+    let mut line = |line: String| {
+        writeln!(text, "{line}").expect("writing to a string does not fail");
+    };
+    line(format!("{subset} loss {:.6}", found.loss));
+    line("\nspikes per neuron and second".to_string());
+    for (layer, rate) in &found.rates {
+        line(format!("  {layer:<12} {rate:>8.2}"));
+    }
+    line("\nconfusion matrix: a row for each label, a column for each prediction".to_string());
+    let classes = found.confusion.len();
+    let widest = found.confusion.iter().flatten().max().unwrap_or(&0);
+    let width = widest.to_string().len().max(classes.to_string().len()) + 2;
+    let head: String = (0..classes).map(|c| format!("{c:>width$}")).collect();
+    line(format!("{:>5}{head}", ""));
+    for (label, row) in found.confusion.iter().enumerate() {
+        let row: String = row.iter().map(|n| format!("{n:>width$}")).collect();
+        line(format!("{label:>5}{row}"));
+    }
+    text
+}
+
+fn document(subset: &str, found: &Evaluation) -> Value {
+    let rates: Map<String, Value> = found
+        .rates
+        .iter()
+        .map(|(layer, rate)| (layer.clone(), json!(rate)))
+        .collect();
+    json!({
+        "subset": subset,
+        "samples": found.samples,
+        "correct": found.correct,
+        "accuracy": found.accuracy(),
+        "loss": found.loss,
+        "spikes_per_neuron_per_second": rates,
+        "confusion": found.confusion,
+    })
+}
