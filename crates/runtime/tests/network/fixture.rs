@@ -1,0 +1,249 @@
+//! The network of these tests and its numbers.
+
+use std::collections::BTreeMap;
+
+use ndarray::{Array3, ArrayD, IxDyn};
+use rheobase_ir::program::{
+    Connection, Initial, Layer, Network, Neuron, Parameter, Population, Sharing, Source, Synapses,
+    Unit, Variable,
+};
+use rheobase_ir::text::parse;
+
+pub(crate) const INPUTS: usize = 5;
+pub(crate) const HIDDEN: usize = 7;
+pub(crate) const OUTPUTS: usize = 3;
+
+/// Leaky neuron with a delta synapse and soft reset that is differentiated; its threshold is per neuron.
+const HIDDEN_STEP: &str = "kernel LIF.step {
+  v0 = in real uniform param decay
+  v1 = in real param threshold
+  v2 = in real state v
+  v3 = in real port x
+  v4 = mul v0, v2
+  v5 = add v4, v3
+  v6 = sub v5, v1                   ; u
+  v7 = abs v6
+  v8 = const 1.0
+  v9 = add v8, v7
+  v10 = mul v9, v9
+  v11 = div v8, v10
+  v12 = spike.ge v6, v11
+  v13 = sub v5, v1
+  v14 = select v12, v13, v5
+  out state v = v14
+  out spike s = v12
+}";
+
+/// Leaky readout whose state starts at a parameter.
+const OUT_STEP: &str = "kernel LI.step {
+  v0 = in real uniform param decay
+  v1 = in real state v
+  v2 = in real port x
+  v3 = mul v0, v1
+  v4 = add v3, v2
+  out state v = v4
+}";
+
+fn parameter(name: &str, sharing: Sharing) -> Parameter {
+    Parameter {
+        name: name.into(),
+        initial: Initial::Constant(0.0),
+        sharing,
+        bounds: None,
+        learn: None,
+        unit: Unit::one(),
+    }
+}
+
+fn neuron(name: &str, step: &str, init: &str, params: Vec<Parameter>, spikes: &[&str]) -> Neuron {
+    let variable = |name: &str| Variable {
+        name: name.into(),
+        unit: Unit::one(),
+    };
+    Neuron {
+        name: name.into(),
+        params,
+        states: vec![variable("v")],
+        ports: vec![variable("x")],
+        spikes: spikes.iter().map(|s| s.to_string()).collect(),
+        init: parse(init).expect("a kernel"),
+        step: parse(step).expect("a kernel"),
+    }
+}
+
+/// in → hid, hid → hid after 2 steps without self-connections, hid → out at once and after 1 step.
+pub(crate) fn network() -> Network {
+    let zero = "kernel LIF.init {\n v0 = const 0.0\n out uniform init v = v0\n}";
+    let start = "kernel LI.init {\n v0 = in real uniform param start\n out uniform init v = v0\n}";
+    let hidden = vec![
+        parameter("decay", Sharing::Shared),
+        parameter("threshold", Sharing::PerNeuron),
+    ];
+    let out = vec![
+        parameter("decay", Sharing::Shared),
+        parameter("start", Sharing::Shared),
+    ];
+    let layer = |name: &str, n: usize, neuron: Neuron| Layer {
+        name: name.into(),
+        shape: vec![n],
+        neuron,
+    };
+    let dense =
+        |name: &str, from: Source, to: usize, delay: u32, self_connections: bool| Connection {
+            name: name.into(),
+            from,
+            to,
+            port: 0,
+            synapses: Synapses::Dense {
+                weight: Initial::Constant(0.0),
+                bias: (name == "in.hid.x").then_some(Initial::Constant(0.0)),
+                bounds: None,
+                self_connections,
+            },
+            delay,
+            frozen: false,
+        };
+    Network {
+        name: "Net".into(),
+        step_ms: 1.0,
+        inputs: vec![Population {
+            name: "in".into(),
+            shape: vec![INPUTS],
+        }],
+        layers: vec![
+            layer(
+                "hid",
+                HIDDEN,
+                neuron("LIF", HIDDEN_STEP, zero, hidden, &["s"]),
+            ),
+            layer("out", OUTPUTS, neuron("LI", OUT_STEP, start, out, &[])),
+        ],
+        connections: vec![
+            dense("in.hid.x", Source::Input(0), 0, 0, true),
+            dense("hid.hid.x", Source::Layer(0), 0, 2, false),
+            dense("hid.out.x", Source::Layer(0), 1, 0, true),
+            dense("hid.out.x.1", Source::Layer(0), 1, 1, true),
+        ],
+        order: vec![0, 1],
+    }
+}
+
+/// Numbers in −1..1 that look random and are the same everywhere.
+pub(crate) fn values(seed: u64, n: usize) -> Vec<f64> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x1234_5678_9ABC_DEF1;
+    (0..n)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+        })
+        .collect()
+}
+
+/// Numbers for the network.
+pub(crate) struct Case {
+    pub(crate) samples: usize,
+    pub(crate) steps: usize,
+    /// `[steps, samples, INPUTS]`, mostly zero.
+    pub(crate) input: Array3<f64>,
+    pub(crate) spike_cotangent: Array3<f64>,
+    pub(crate) out_cotangent: Array3<f64>,
+    seed: u64,
+}
+
+impl Case {
+    pub(crate) fn new(samples: usize, steps: usize, seed: u64) -> Case {
+        let array = |seed: u64, n: usize| {
+            Array3::from_shape_vec((steps, samples, n), values(seed, steps * samples * n))
+                .expect("as many as it holds")
+        };
+        // Values that f32 holds exactly, so that all precisions see the same input.
+        let input = array(seed, INPUTS).mapv(|x| {
+            if x.abs() < 0.6 {
+                0.0
+            } else {
+                (x * 64.0).round() / 64.0 + 0.5
+            }
+        });
+        Case {
+            samples,
+            steps,
+            input,
+            spike_cotangent: array(seed + 1, HIDDEN),
+            out_cotangent: array(seed + 2, OUTPUTS),
+            seed,
+        }
+    }
+
+    /// Parameters by name in their outside shapes; rounded so that f32 holds them.
+    pub(crate) fn parameters(&self) -> BTreeMap<String, ArrayD<f64>> {
+        let array = |seed: u64, shape: &[usize], scale: f64, offset: f64| {
+            let n = shape.iter().product();
+            let rounded = values(self.seed + seed, n)
+                .iter()
+                .map(|x| (x * scale * 256.0).round() / 256.0 + offset)
+                .collect();
+            ArrayD::from_shape_vec(IxDyn(shape), rounded).expect("as many as it holds")
+        };
+        let mut recurrent = array(11, &[HIDDEN, HIDDEN], 0.5, 0.0);
+        (0..HIDDEN).for_each(|i| recurrent[[i, i]] = 0.0);
+        BTreeMap::from([
+            (
+                "in.hid.x.weight".into(),
+                array(10, &[HIDDEN, INPUTS], 1.0, 0.25),
+            ),
+            ("in.hid.x.bias".into(), array(14, &[HIDDEN], 0.25, 0.0)),
+            ("hid.hid.x.weight".into(), recurrent),
+            (
+                "hid.out.x.weight".into(),
+                array(12, &[OUTPUTS, HIDDEN], 1.0, 0.0),
+            ),
+            (
+                "hid.out.x.1.weight".into(),
+                array(13, &[OUTPUTS, HIDDEN], 1.0, 0.0),
+            ),
+            ("hid.decay".into(), array(0, &[], 0.0, 0.875)),
+            ("hid.threshold".into(), array(15, &[HIDDEN], 0.25, 1.0)),
+            ("out.decay".into(), array(0, &[], 0.0, 0.75)),
+            ("out.start".into(), array(0, &[], 0.0, 0.125)),
+        ])
+    }
+
+    /// The input as events of each sample: offsets, channels, values.
+    pub(crate) fn trains(&self) -> Vec<(Vec<u32>, Vec<u32>, Vec<f32>)> {
+        let train = |b: usize| {
+            let (mut offsets, mut indices, mut values) = (vec![0], Vec::new(), Vec::new());
+            for t in 0..self.steps {
+                for channel in 0..INPUTS {
+                    let value = self.input[[t, b, channel]];
+                    if value != 0.0 {
+                        indices.push(channel as u32);
+                        values.push(value as f32);
+                    }
+                }
+                offsets.push(indices.len() as u32);
+            }
+            (offsets, indices, values)
+        };
+        (0..self.samples).map(train).collect()
+    }
+}
+
+/// Compares two rows of numbers relative to the largest.
+pub(crate) fn close(
+    name: &str,
+    a: impl Iterator<Item = f64>,
+    b: impl Iterator<Item = f64>,
+    tolerance: f64,
+) {
+    let (a, b): (Vec<f64>, Vec<f64>) = (a.collect(), b.collect());
+    assert_eq!(a.len(), b.len(), "{name}");
+    let scale = a.iter().fold(1e-3f64, |m, x| m.max(x.abs()));
+    for (i, (x, y)) in a.iter().zip(&b).enumerate() {
+        assert!(
+            (x - y).abs() <= tolerance * scale,
+            "{name}[{i}]: {x} and {y}, scale {scale}"
+        );
+    }
+}
