@@ -10,7 +10,7 @@ use rheobase::failure::{Failure, INTERNAL, REPORT};
 
 /// Rheobase: a language, a compiler and a trainer for spiking neural networks
 #[derive(Parser)]
-#[command(name = "rheo", version, about, arg_required_else_help = true, after_help = EXIT)]
+#[command(name = "rheo", version, arg_required_else_help = true, after_help = EXIT)]
 struct Rheo {
     #[command(subcommand)]
     command: Command,
@@ -28,6 +28,13 @@ enum Command {
 Example:
   rheo check examples/digits.snn --explain")]
     Check(commands::CheckArgs),
+
+    /// Bring programs into standard form
+    #[command(after_help = "\
+Example:
+  rheo fmt model.snn
+  rheo fmt --check *.snn")]
+    Fmt(commands::FmtArgs),
 
     /// Explain a diagnostic code
     #[command(after_help = "\
@@ -134,6 +141,7 @@ fn main() -> ExitCode {
 fn dispatch(command: &Command, console: &Console) -> Result<(), Failure> {
     match command {
         Command::Check(args) => commands::check(args, console),
+        Command::Fmt(args) => commands::fmt(args, console),
         Command::Explain(args) => commands::explain(args, console),
         Command::Emit(args) => commands::emit(args, console),
         Command::Run(args) => commands::run(args, console),

@@ -83,6 +83,16 @@ fn read_program(path: &Path) -> Result<Vec<u8>, Failure> {
     })
 }
 
+/// The text of a program's file.
+///
+/// # Errors
+///
+/// The file cannot be read or is no text.
+pub fn read_text(path: &Path) -> Result<String, Failure> {
+    String::from_utf8(read_program(path)?)
+        .map_err(|_| Failure::Program(format!("`{}` is not UTF-8 text", path.display())))
+}
+
 /// Reads a file, but not much more of it than a program can have: the parser refuses the rest anyway, and a
 /// device or a data file given by mistake must not fill the memory.
 fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {

@@ -1,5 +1,7 @@
 //! `rheo check FILE`: everything that is wrong or doubtful in a program.
 
+mod explained;
+
 use std::path::PathBuf;
 
 use rheobase_lang::diag::{has_errors, json};
@@ -8,6 +10,8 @@ use serde_json::json;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::pipeline::front;
+
+use explained::explained;
 
 /// Options of `rheo check`.
 #[derive(Clone, Debug, clap::Args)]
@@ -57,6 +61,9 @@ pub fn check(args: &CheckArgs, console: &Console) -> Result<(), Failure> {
     }
     if failed {
         return Err(Failure::Reported);
+    }
+    if args.explain {
+        console.print(&explained(&front, console)?)?;
     }
     Ok(())
 }

@@ -117,7 +117,7 @@ fn neurons(front: &Front, args: &EmitArgs, console: &Console) -> Result<Vec<Neur
 }
 
 /// The stages of a neuron, with the gradients that were asked for.
-pub(super) fn stages(neuron: &Neuron, wrt: Wrt) -> Result<Stages, Failure> {
+pub(crate) fn stages(neuron: &Neuron, wrt: Wrt) -> Result<Stages, Failure> {
     let learned = |name: &str| {
         let param = neuron.params.iter().find(|p| p.name == name);
         param.is_some_and(|p| p.learn.is_some())

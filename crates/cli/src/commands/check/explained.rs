@@ -1,0 +1,308 @@
+//! `rheo check --explain`: what the compiler made of a program, in words.
+//!
+//! Per neuron as layers use it: the order of a step, the integrator of each equation and why, where the
+//! backward is cut, what the forward saves. Per network: parameters with their sizes, and memory.
+
+use std::fmt::Write;
+
+use rheobase_ir::pipeline::Stages;
+use rheobase_ir::program::{Initial, Network, Neuron, Program, Sharing, Synapses};
+use rheobase_ir::types::Type;
+use rheobase_lang::ast::{GateGradient, Phase};
+use rheobase_lang::model::builtin::Builtin;
+use rheobase_lang::model::{self, Expr, ExprKind, Start, Trigger, walk};
+
+use crate::commands::emit::{Wrt, stages};
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::pipeline::Front;
+
+/// Samples that the runtime keeps a tape for at once, for each thread.
+const GROUP: usize = 16;
+
+/// The whole explanation.
+pub(super) fn explained(front: &Front, console: &Console) -> Result<String, Failure> {
+    let mut text = String::new();
+    let programs = front.programs(console)?;
+    for program in &programs {
+        for layer in &program.network.layers {
+            let head = format!(
+                "layer {} of {}: {}, step {} ms",
+                layer.name, program.network.name, layer.neuron.name, program.network.step_ms
+            );
+            text.push_str(&neuron(front, &layer.neuron, &head)?);
+        }
+        text.push_str(&network(program)?);
+    }
+    if programs.is_empty() {
+        let step_ms = front.step_ms();
+        for name in front.own_neurons() {
+            let lowered = front.neuron(&name, step_ms, &[], console)?;
+            let head = format!("neuron {name}, step {step_ms} ms");
+            text.push_str(&neuron(front, &lowered, &head)?);
+        }
+    }
+    Ok(text)
+}
+
+fn neuron(front: &Front, neuron: &Neuron, head: &str) -> Result<String, Failure> {
+    let stages = stages(neuron, Wrt::Learned)?;
+    let model = front.model.neuron(&neuron.name);
+    let model = model.ok_or_else(|| Failure::Internal(format!("`{}` lost its model", neuron.name)))?;
+    let mut rows: Vec<(&str, String)> = vec![("order", order(model))];
+    for chosen in &stages.integrators {
+        let line = format!("{}' : {}, {}", chosen.state, chosen.taken, chosen.reason);
+        rows.push(("equation", line));
+    }
+    for state in &model.states {
+        let next = state.dynamics.as_ref().map(|d| d.kind);
+        if next == Some(model::DynamicsKind::Next) {
+            rows.push(("equation", format!("next {}", state.name.text)));
+        }
+    }
+    let cuts = cuts(front, model);
+    if cuts.is_empty() {
+        rows.push(("gradient", "cut nowhere".to_string()));
+    }
+    rows.extend(cuts.into_iter().map(|cut| ("gradient", cut)));
+    rows.extend(saved(&stages).into_iter().map(|line| ("saved", line)));
+    rows.extend(parameters(neuron).into_iter().map(|line| ("parameter", line)));
+    let mut text = format!("{head}\n");
+    let mut last = "";
+    for (key, line) in rows {
+        let shown = if key == last { "" } else { key };
+        writeln!(text, "  {shown:<10} {line}").expect("writing to a string does not fail");
+        last = key;
+    }
+    text.push('\n');
+    Ok(text)
+}
+
+fn order(neuron: &model::Neuron) -> String {
+    let word = |phase: &Phase| match phase {
+        Phase::Receive => "receive",
+        Phase::Integrate => "integrate",
+        Phase::Spike => "spike",
+        Phase::Reset => "reset",
+    };
+    let words: Vec<&str> = neuron.order.iter().map(word).collect();
+    words.join(", ")
+}
+
+/// Where the backward stops.
+fn cuts(front: &Front, neuron: &model::Neuron) -> Vec<String> {
+    let line = |span| match front.sources.location(span) {
+        Some(place) => format!("{}:{}", place.file, place.line),
+        None => "?".to_string(),
+    };
+    let mut cuts = Vec::new();
+    for reset in &neuron.resets {
+        let gate = match reset.gradient {
+            Some(GateGradient::Detached) => "cut at the spike that triggers `on spike detached`",
+            Some(GateGradient::Attached) => "passes through the spike of `on spike attached`",
+            None => continue,
+        };
+        cuts.push(format!("{gate}, {}", line(reset.head)));
+    }
+    for spike in &neuron.spikes {
+        match &spike.surrogate {
+            Some(call) => {
+                let name = call.surrogate.map(|i| front.model.surrogates[i].name.text.as_str());
+                let name = name.unwrap_or("?");
+                cuts.push(format!("spike: derivative of `{name}`, {}", line(call.span)));
+            }
+            None => cuts.push(format!("cut at a spike without surrogate, {}", line(spike.span))),
+        }
+    }
+    for expr in expressions(neuron) {
+        walk::visit(expr, &mut |part| {
+            if let ExprKind::Builtin { function, .. } = &part.kind
+                && (*function == Builtin::Detach || function.is_flat())
+            {
+                cuts.push(format!("cut at `{}`, {}", function.name(), line(part.span)));
+            }
+        });
+    }
+    if let Some(refractory) = &neuron.refractory {
+        let place = line(refractory.span);
+        cuts.push(format!("when a neuron is refractory is a constant, {place}"));
+    }
+    cuts
+}
+
+/// Every expression of a step.
+fn expressions(neuron: &model::Neuron) -> Vec<&Expr> {
+    let lets = neuron.lets.iter().map(|l| &l.value);
+    let dynamics = neuron.states.iter().filter_map(|s| s.dynamics.as_ref());
+    let receives = neuron.receives.iter().flat_map(|r| &r.body);
+    let resets = neuron.resets.iter().flat_map(|r| &r.body);
+    let mut all: Vec<&Expr> = lets.chain(dynamics.map(|d| &d.rhs)).collect();
+    all.extend(receives.chain(resets).map(|a| &a.value));
+    all.extend(neuron.states.iter().filter_map(|s| match &s.start {
+        Start::Value(expr) => Some(expr),
+        Start::Random(_) => None,
+    }));
+    for spike in &neuron.spikes {
+        match &spike.trigger {
+            Trigger::Crossing { above, below, .. } => all.extend([above, below]),
+            Trigger::Count(expr) => all.push(expr),
+            Trigger::Invalid(_) => {}
+        }
+        all.extend(&spike.scale);
+    }
+    all
+}
+
+fn saved(stages: &Stages) -> Vec<String> {
+    let bytes = |ty| match ty {
+        Type::Real => 4,
+        Type::Bool => 1,
+    };
+    let total: usize = stages.saved.iter().map(|s| bytes(s.ty)).sum();
+    let mut lines = vec![format!("{total} bytes per neuron and step for the backward")];
+    lines.extend(stages.saved.iter().map(|saved| {
+        let readers: Vec<String> = saved.readers.iter().map(ToString::to_string).collect();
+        format!(
+            "{}, {} bytes: {}",
+            saved.slot.name,
+            bytes(saved.ty),
+            readers.join(", ")
+        )
+    }));
+    lines
+}
+
+fn parameters(neuron: &Neuron) -> Vec<String> {
+    let lines = neuron.params.iter().map(|param| {
+        let shown = |value: f64| {
+            let text = format!("{} {}", round(value / param.unit.factor), param.unit.text);
+            text.trim_end().to_string()
+        };
+        let initial = match &param.initial {
+            Initial::Constant(value) => shown(*value),
+            other => initial_text(other),
+        };
+        let sharing = match param.sharing {
+            Sharing::Shared => "",
+            Sharing::PerChannel => " per channel",
+            Sharing::PerNeuron => " per neuron",
+        };
+        let bounds = match param.bounds {
+            Some((low, high)) => format!(" in {} .. {}", shown(low), shown(high)),
+            None => String::new(),
+        };
+        let learned = if param.learn.is_some() { ", learned" } else { "" };
+        format!("{}{sharing} = {initial}{bounds}{learned}", param.name)
+    });
+    lines.collect()
+}
+
+/// Without the last digits that a conversion of units leaves behind.
+fn round(value: f64) -> f64 {
+    format!("{value:.9e}").parse().unwrap_or(value)
+}
+
+fn initial_text(initial: &Initial) -> String {
+    match initial {
+        Initial::Constant(value) => format!("{}", round(*value)),
+        Initial::Normal { mean, std } => format!("normal({}, {})", round(*mean), round(*std)),
+        Initial::LogNormal { median, sigma } => {
+            format!("lognormal({}, {})", round(*median), round(*sigma))
+        }
+        Initial::Uniform { low, high } => format!("uniform({}, {})", round(*low), round(*high)),
+        Initial::KaimingNormal { gain } => format!("kaiming_normal(gain = {})", round(*gain)),
+        Initial::KaimingUniform { gain } => format!("kaiming_uniform(gain = {})", round(*gain)),
+        Initial::XavierNormal { gain } => format!("xavier_normal(gain = {})", round(*gain)),
+        Initial::XavierUniform { gain } => format!("xavier_uniform(gain = {})", round(*gain)),
+        Initial::Orthogonal { gain } => format!("orthogonal(gain = {})", round(*gain)),
+    }
+}
+
+fn network(program: &Program) -> Result<String, Failure> {
+    let network = &program.network;
+    let mut text = format!("network {}, step {} ms\n", network.name, network.step_ms);
+    let mut line = |key: &str, line: String| {
+        writeln!(text, "  {key:<10} {line}").expect("writing to a string does not fail");
+    };
+    for input in &network.inputs {
+        line("input", format!("{} {:?}", input.name, input.shape));
+    }
+    let order: Vec<&str> = network.order.iter().map(|&l| network.layers[l].name.as_str()).collect();
+    line("order", order.join(", "));
+    let mut trained = 0;
+    for (name, shape, initial, learned) in connections(network) {
+        let size: usize = shape.iter().product();
+        trained += if learned { size } else { 0 };
+        let frozen = if learned { "" } else { ", frozen" };
+        line("weights", format!("{name} {shape:?} = {initial}{frozen}"));
+    }
+    for layer in &network.layers {
+        for param in layer.neuron.params.iter().filter(|p| p.learn.is_some()) {
+            let size = match param.sharing {
+                Sharing::Shared => 1,
+                Sharing::PerChannel => layer.shape.first().copied().unwrap_or(1),
+                Sharing::PerNeuron => layer.size(),
+            };
+            trained += size;
+            line("learned", format!("{}.{} [{size}]", layer.name, param.name));
+        }
+    }
+    line("in total", format!("{trained} numbers are trained"));
+    if let Some(training) = &program.training {
+        let mut tape = 0;
+        for layer in &network.layers {
+            let saved = stages(&layer.neuron, Wrt::Learned)?.saved;
+            let bytes = saved.iter().map(|s| if s.ty == Type::Real { 4 } else { 1 });
+            tape += bytes.sum::<usize>() * layer.size() * training.steps;
+        }
+        line(
+            "memory",
+            format!(
+                "tape {} per sample of {} steps, {} per thread for {GROUP} samples at once",
+                size_text(tape),
+                training.steps,
+                size_text(tape * GROUP)
+            ),
+        );
+        // Value, gradient and, at most, two moments of an optimiser.
+        line("", format!("weights with gradient and moments {}", size_text(16 * trained)));
+    }
+    text.push('\n');
+    Ok(text)
+}
+
+/// Name, shape, starting values, and whether they are trained, of each connection's parameters.
+fn connections(network: &Network) -> Vec<(String, Vec<usize>, String, bool)> {
+    let mut rows = Vec::new();
+    for connection in &network.connections {
+        let Synapses::Dense { weight, bias, .. } = &connection.synapses;
+        let post = network.layers[connection.to].size();
+        let pre = match connection.from {
+            rheobase_ir::program::Source::Input(i) => network.inputs[i].shape.iter().product(),
+            rheobase_ir::program::Source::Layer(l) => network.layers[l].size(),
+        };
+        let delay = match connection.delay {
+            0 => String::new(),
+            1 => ", delay 1 step".to_string(),
+            n => format!(", delay {n} steps"),
+        };
+        let name = |part: &str| format!("{}.{part}", connection.name);
+        let initial = initial_text(weight) + &delay;
+        rows.push((name("weight"), vec![post, pre], initial, !connection.frozen));
+        if let Some(bias) = bias {
+            rows.push((name("bias"), vec![post], initial_text(bias), !connection.frozen));
+        }
+    }
+    rows
+}
+
+/// `1.5 kB`
+fn size_text(bytes: usize) -> String {
+    let bytes = bytes as f64;
+    match bytes {
+        ..1e3 => format!("{bytes} bytes"),
+        1e3..1e6 => format!("{:.1} kB", bytes / 1e3),
+        1e6..1e9 => format!("{:.1} MB", bytes / 1e6),
+        _ => format!("{:.1} GB", bytes / 1e9),
+    }
+}
