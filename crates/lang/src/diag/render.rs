@@ -3,10 +3,12 @@
 //!
 //! The drawing is done by `annotate-snippets`; this file only says what goes where.
 
+use std::ops::Range;
+
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Padding, Patch, Renderer, Snippet};
 
-use super::{Diagnostic, Help, Label, Severity};
-use crate::span::{SourceFile, SourceMap};
+use super::{Diagnostic, Help, Severity};
+use crate::span::{SourceFile, SourceMap, Span};
 
 /// A diagnostic as text, with a line break at its end.
 ///
@@ -51,6 +53,43 @@ pub fn render_all(diagnostics: &[Diagnostic], sources: &SourceMap, color: bool) 
     texts.join("\n")
 }
 
+/// Things in one file, each with its bytes there.
+type InFile<'a, T> = (&'a SourceFile, Vec<(Range<usize>, T)>);
+
+/// Sorts things by the file of their spans, files in the order in which they are met.
+fn by_file<'a, T>(
+    sources: &'a SourceMap,
+    things: impl Iterator<Item = (Span, T)>,
+) -> Vec<InFile<'a, T>> {
+    let mut files: Vec<InFile<'a, T>> = Vec::new();
+    for (span, thing) in things {
+        let Some((file, range)) = sources.resolve(span) else {
+            continue;
+        };
+        match files.iter_mut().find(|(known, _)| known.id() == file.id()) {
+            Some((_, list)) => list.push((range, thing)),
+            None => files.push((file, vec![(range, thing)])),
+        }
+    }
+    files
+}
+
+/// The whole lines around some places. Only these go to the drawing library: its work grows with
+/// the text it is given, and a file may be large.
+fn window<T>(file: &SourceFile, places: &[(Range<usize>, T)]) -> Range<usize> {
+    let text = file.text();
+    let first = places.iter().map(|(r, _)| r.start).min().unwrap_or(0);
+    let last = places.iter().map(|(r, _)| r.end).max().unwrap_or(0);
+    let start = text[..first].rfind('\n').map_or(0, |i| i + 1);
+    let end = text[last..].find('\n').map_or(text.len(), |i| last + i);
+    start..end
+}
+
+/// A place counted from the beginning of its window.
+fn inside(window: &Range<usize>, range: &Range<usize>) -> Range<usize> {
+    range.start - window.start..range.end - window.start
+}
+
 /// One snippet per file, the one with the primary place first.
 fn snippets<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Vec<Element<'a>> {
     let primary = std::iter::once((AnnotationKind::Primary, &diagnostic.primary));
@@ -58,91 +97,41 @@ fn snippets<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Vec<Eleme
         .secondary
         .iter()
         .map(|label| (AnnotationKind::Context, label));
-    let mut files: Vec<(&SourceFile, Vec<(AnnotationKind, &Label)>)> = Vec::new();
-    for (kind, label) in primary.chain(others) {
-        let Some((file, _)) = sources.resolve(label.span) else {
-            continue;
-        };
-        match files.iter_mut().find(|(known, _)| known.id() == file.id()) {
-            Some((_, labels)) => labels.push((kind, label)),
-            None => files.push((file, vec![(kind, label)])),
-        }
-    }
+    let labels = primary
+        .chain(others)
+        .map(|(kind, label)| (label.span, (kind, label.text.as_str())));
+    let files = by_file(sources, labels);
     if files.is_empty() {
         return vec![Padding.into()];
     }
-    files
-        .into_iter()
-        .map(|(file, labels)| snippet(file, &labels, sources).into())
-        .collect()
-}
-
-fn snippet<'a>(
-    file: &'a SourceFile,
-    labels: &[(AnnotationKind, &'a Label)],
-    sources: &SourceMap,
-) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-    let ranges: Vec<_> = labels
-        .iter()
-        .map(|(_, label)| match sources.resolve(label.span) {
-            Some((_, range)) => range,
-            None => 0..0,
-        })
-        .collect();
-    // Only the lines between the first and the last label go to the drawing library: its work
-    // grows with the text it is given, and a file may be large.
-    let first = ranges.iter().map(|r| r.start).min().unwrap_or(0);
-    let last = ranges.iter().map(|r| r.end).max().unwrap_or(0);
-    let window = window(file.text(), first, last);
-    let (line, _) = file.line_column(window.start);
-    let annotations = labels.iter().zip(&ranges).map(|((kind, label), range)| {
-        let text = Some(label.text.as_str()).filter(|text| !text.is_empty());
-        kind.span(range.start - window.start..range.end - window.start)
-            .label(text)
-    });
-    Snippet::source(&file.text()[window.clone()])
-        .path(file.name())
-        .line_start(line)
-        .annotations(annotations)
-}
-
-/// The whole lines around `first..last`.
-fn window(text: &str, first: usize, last: usize) -> std::ops::Range<usize> {
-    let start = text[..first].rfind('\n').map_or(0, |i| i + 1);
-    let end = text[last..].find('\n').map_or(text.len(), |i| last + i);
-    start..end
+    let snippet = |(file, labels): InFile<'a, (AnnotationKind, &'a str)>| {
+        let window = window(file, &labels);
+        let annotations = labels.iter().map(|(range, (kind, text))| {
+            let text = Some(*text).filter(|text| !text.is_empty());
+            kind.span(inside(&window, range)).label(text)
+        });
+        Snippet::source(&file.text()[window.clone()])
+            .path(file.name())
+            .line_start(file.line_column(window.start).0)
+            .annotations(annotations)
+            .into()
+    };
+    files.into_iter().map(snippet).collect()
 }
 
 /// The help with its edits drawn into the lines they change.
 fn edits<'a>(help: &'a Help, sources: &'a SourceMap) -> Group<'a> {
-    let title = Level::HELP.secondary_title(help.text.as_str());
-    let mut files: Vec<(&SourceFile, Vec<(std::ops::Range<usize>, &str)>)> = Vec::new();
-    for (span, replacement) in &help.edits {
-        let Some((file, range)) = sources.resolve(*span) else {
-            continue;
-        };
-        match files.iter_mut().find(|(known, _)| known.id() == file.id()) {
-            Some((_, patches)) => patches.push((range, replacement)),
-            None => files.push((file, vec![(range, replacement)])),
-        }
-    }
-    let mut group = Group::with_title(title);
-    for (file, patches) in files {
-        let first = patches.iter().map(|(r, _)| r.start).min().unwrap_or(0);
-        let last = patches.iter().map(|(r, _)| r.end).max().unwrap_or(0);
-        let window = window(file.text(), first, last);
-        let (line, _) = file.line_column(window.start);
-        let patches = patches.into_iter().map(|(range, replacement)| {
-            Patch::new(
-                range.start - window.start..range.end - window.start,
-                replacement,
-            )
-        });
-        group = group.element(
-            Snippet::source(&file.text()[window.clone()])
-                .line_start(line)
-                .patches(patches),
-        );
+    let mut group = Group::with_title(Level::HELP.secondary_title(help.text.as_str()));
+    let edits = help.edits.iter().map(|(span, text)| (*span, text.as_str()));
+    for (file, edits) in by_file(sources, edits) {
+        let window = window(file, &edits);
+        let patches = edits
+            .iter()
+            .map(|(range, text)| Patch::new(inside(&window, range), *text));
+        let snippet = Snippet::source(&file.text()[window.clone()])
+            .line_start(file.line_column(window.start).0)
+            .patches(patches);
+        group = group.element(snippet);
     }
     group
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use crate::ast::{self, BinaryOp, Expr, ExprKind};
 use crate::diag::{Code, Diagnostic};
+use crate::units;
 
 /// Reports and mends every forgotten pair of brackets in an expression.
 pub(super) fn mend_compound_units(
@@ -35,12 +36,10 @@ fn mend_once(expr: &mut Expr, defined: &BTreeSet<String>, out: &mut Vec<Diagnost
         return false;
     };
     let close = op_span.end == rhs.span.start;
-    if !close || !looks_like_unit(&name.text) || defined.contains(&name.text) {
+    if !close || units::names::find(&name.text).is_none() || defined.contains(&name.text) {
         return false;
     }
-    let Some(quantity) = last_operand(lhs) else {
-        return false;
-    };
+    let quantity = last_operand(lhs);
     if quantity.span.end != op_span.start {
         return false;
     }
@@ -90,49 +89,48 @@ fn report(out: &mut Vec<Diagnostic>, place: crate::span::Span, text: &str) {
 
 /// `ms` or `ms^2`.
 fn unit_factor(expr: &Expr) -> Option<(ast::Name, i32)> {
-    match &expr.kind {
-        ExprKind::Name(text) => {
-            let (text, span) = (text.clone(), expr.span);
-            Some((ast::Name { text, span }, 1))
-        }
-        ExprKind::Binary {
-            op: BinaryOp::Pow,
-            lhs,
-            rhs,
-            ..
-        } => match (&lhs.kind, &rhs.kind) {
-            (ExprKind::Name(text), ExprKind::Number(n)) if n.fract() == 0.0 && *n < 100.0 => {
-                let (text, span) = (text.clone(), lhs.span);
-                Some((ast::Name { text, span }, *n as i32))
-            }
-            _ => None,
-        },
-        _ => None,
-    }
+    let (base, exponent) = match power(expr) {
+        Some((base, exponent)) => (base, exponent),
+        None => (expr, 1),
+    };
+    let ExprKind::Name(text) = &base.kind else {
+        return None;
+    };
+    let (text, span) = (text.clone(), base.span);
+    Some((ast::Name { text, span }, exponent))
+}
+
+/// `base^n` with a small whole n.
+fn power(expr: &Expr) -> Option<(&Expr, i32)> {
+    let ExprKind::Binary { op, lhs, rhs, .. } = &expr.kind else {
+        return None;
+    };
+    let ExprKind::Number(n) = rhs.kind else {
+        return None;
+    };
+    let small = n.fract() == 0.0 && n < 100.0;
+    (*op == BinaryOp::Pow && small).then_some((lhs, n as i32))
 }
 
 /// The operand that stands at the very right of an expression.
-fn last_operand(expr: &mut Expr) -> Option<&mut Expr> {
-    if matches!(expr.kind, ExprKind::Quantity { .. }) {
-        return Some(expr);
+fn last_operand(mut expr: &mut Expr) -> &mut Expr {
+    while matches!(expr.kind, ExprKind::Binary { .. } | ExprKind::Unary { .. }) {
+        expr = match &mut expr.kind {
+            ExprKind::Binary { rhs, .. } => rhs,
+            ExprKind::Unary { operand, .. } => operand,
+            ExprKind::Number(_)
+            | ExprKind::Quantity { .. }
+            | ExprKind::Bool(_)
+            | ExprKind::Str(_)
+            | ExprKind::Name(_)
+            | ExprKind::Field { .. }
+            | ExprKind::Call { .. }
+            | ExprKind::List(_)
+            | ExprKind::If { .. }
+            | ExprKind::Range { .. } => unreachable!("the loop asked for one of the two above"),
+        };
     }
-    match &mut expr.kind {
-        ExprKind::Binary { rhs, .. } => last_operand(rhs),
-        ExprKind::Unary { operand, .. } => last_operand(operand),
-        _ => None,
-    }
-}
-
-/// Whether a word has the form of a unit: a prefix and a base. Which units exist is not decided
-/// here; `check` knows.
-fn looks_like_unit(word: &str) -> bool {
-    const BASES: [&str; 9] = ["s", "V", "A", "S", "F", "Hz", "Ohm", "Ω", "ohm"];
-    const PREFIXES: [&str; 11] = ["", "f", "p", "n", "u", "µ", "μ", "m", "k", "M", "G"];
-    word == "step"
-        || BASES.iter().any(|base| {
-            word.strip_suffix(base)
-                .is_some_and(|prefix| PREFIXES.contains(&prefix))
-        })
+    expr
 }
 
 fn each_child(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
