@@ -16,9 +16,25 @@
 //! | `dump.rs` | Cranelift IR with our op above its instructions |
 //!
 //! What must hold before: [`rheobase_ir::verify::verify`] accepts the kernel. What holds after: the
-//! result agrees with [`rheobase_ir::interp::Interpreter`], bit for bit for arithmetic, comparisons,
-//! logic, rounding and roots, and within the bounds of `lower/exp.rs`, `lower/log.rs` and
-//! `lower/sigmoid.rs` for the functions that are computed in `f32` vectors.
+//! result is the interpreter's, [`rheobase_ir::interp::Interpreter`], bit for bit, except for the
+//! functions that `f32` code computes in vectors. Those cover the whole range of `f32`, infinities, NaN
+//! and denormals included; their largest error against double precision (tested with and without a
+//! fused multiply-add) and their cost in the first cache (AMD Zen 4, one call of one function for each
+//! lane) are:
+//!
+//! | function | units in the last place | ns per lane |
+//! |---|---|---|
+//! | `exp` | 0.96 | 0.71 |
+//! | `expm1` | 1.26 | 0.95 |
+//! | `phi.1` | 1.35 | 1.43 |
+//! | `phi.2` | 2.77 | 2.23 |
+//! | `log` | 0.81 | 1.42 |
+//! | `log1p` | 0.82 | 1.53 |
+//! | `sigmoid` | 1.26 | 1.65 |
+//! | `tanh` | 1.29 | 1.52 |
+//! | `softplus` | 1.57 | 3.17 |
+//!
+//! All other functions, and all of them in `f64`, call the interpreter's for each lane.
 
 mod abi;
 mod call;

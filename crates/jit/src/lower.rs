@@ -36,7 +36,10 @@ use cranelift_codegen::ir::{
 };
 use cranelift_module::Module;
 use rheobase_ir::kernel::{Def, Kernel, Value};
+use rheobase_ir::ops::Op;
 use rheobase_ir::types::Rate;
+
+use constants::Constant;
 
 use crate::JitError;
 use crate::abi::Precision;
@@ -130,9 +133,10 @@ pub(crate) struct Emitter<'a> {
     last_use: Vec<Option<Value>>,
     /// The value of each node for the current group; uniform ones stay.
     values: Vec<Option<ir::Value>>,
-    /// Constants by their bits, as masks and as reals.
-    patterns: BTreeMap<u64, ir::Value>,
-    reals: BTreeMap<u64, ir::Value>,
+    /// Constants made before the loop.
+    kept: BTreeMap<Constant, ir::Value>,
+    /// Constants made for the current node.
+    local: BTreeMap<Constant, ir::Value>,
     functions: BTreeMap<Libcall, FuncRef>,
     /// The distance in bytes of the current group from the start of a row of reals.
     offset: Option<ir::Value>,
@@ -180,8 +184,8 @@ pub(crate) fn lower(
         last_use: live::last_uses(kernel, &live),
         live,
         values: vec![None; kernel.nodes.len()],
-        patterns: BTreeMap::new(),
-        reals: BTreeMap::new(),
+        kept: BTreeMap::new(),
+        local: BTreeMap::new(),
         offset: None,
         functions: BTreeMap::new(),
         exponentials: BTreeMap::new(),
@@ -236,6 +240,7 @@ impl Emitter<'_> {
         self.group = group;
         self.exponentials.clear();
         self.offset = None;
+        self.local.clear();
     }
 
     /// Ends a loop's block: back to its start with the next lane while there are more below `end`.
@@ -262,7 +267,10 @@ impl Emitter<'_> {
                 continue;
             }
             match &node.def {
+                // Constants are made where they are used.
+                Def::Inst(Op::Const(_) | Op::Truth(_), _) => {}
                 Def::Inst(op, args) => {
+                    self.local.clear();
                     for &operand in live::operands(*op, args) {
                         self.value(operand);
                     }
@@ -278,6 +286,7 @@ impl Emitter<'_> {
                 Def::Input(_) => {}
             }
         }
+        self.local.clear();
         let outputs: Vec<_> = kernel
             .outputs
             .iter()
@@ -296,6 +305,12 @@ impl Emitter<'_> {
 
     /// The value of a node for the current group; an input is loaded when it is first asked for.
     pub(crate) fn value(&mut self, value: Value) -> ir::Value {
+        if let Def::Inst(Op::Const(literal), _) = self.kernel.node(value).def {
+            return self.real(literal.value());
+        }
+        if let Def::Inst(Op::Truth(truth), _) = self.kernel.node(value).def {
+            return self.truth(truth);
+        }
         if let Some(known) = self.values[value.index()] {
             return known;
         }

@@ -1,13 +1,25 @@
-//! Constants, each made once, in the setup block.
+//! Constants: in registers for the whole loop while there are registers, else loaded where used.
 //!
-//! A register-wide constant costs a load; made in the loop it would be loaded again for every group.
-//! Constants of the whole kernel are shared by their bits.
+//! A register-wide constant is a load. The first few that the loop asks for are made before it and
+//! stay in registers. More of them would be spilled to the stack and loaded from there, which is no
+//! faster than loading the constant itself and costs the register allocator much time; so the rest are
+//! loaded by the op that uses them, and so are all of those of the lanes left over.
 
 use cranelift_codegen::cursor::Cursor;
 use cranelift_codegen::ir::{self, ConstantData, InstBuilder};
 
-use super::Emitter;
+use super::{Emitter, Group};
 use crate::abi::Precision;
+
+/// How many constants are kept in registers: about what one exponential needs, of 16 registers.
+const KEPT: usize = 14;
+
+/// A constant by its bits, and whether it is used as reals or as a mask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Constant {
+    bits: u64,
+    real: bool,
+}
 
 impl Emitter<'_> {
     /// A real in every lane, rounded to the kernel's precision.
@@ -16,32 +28,49 @@ impl Emitter<'_> {
             Precision::F32 => u64::from((value as f32).to_bits()),
             Precision::F64 => value.to_bits(),
         };
-        if let Some(&known) = self.reals.get(&bits) {
-            return known;
-        }
-        let pattern = self.bits(bits);
-        let value = self.in_setup(|emitter| emitter.as_reals(pattern));
-        self.reals.insert(bits, value);
-        value
+        self.constant(Constant { bits, real: true })
     }
 
     /// A bit pattern in every lane.
     pub(super) fn bits(&mut self, bits: u64) -> ir::Value {
-        if let Some(&known) = self.patterns.get(&bits) {
+        self.constant(Constant { bits, real: false })
+    }
+
+    fn constant(&mut self, constant: Constant) -> ir::Value {
+        let full = matches!(self.group, Group::Full(_));
+        let kept = self.kept.get(&constant).filter(|_| full);
+        if let Some(&known) = kept.or(self.local.get(&constant)) {
             return known;
         }
+        if full && self.kept.len() < KEPT {
+            let here = self.pos.current_block();
+            self.pos.goto_bottom(self.setup);
+            let value = self.make(constant);
+            if let Some(block) = here {
+                self.pos.goto_bottom(block);
+            }
+            self.kept.insert(constant, value);
+            value
+        } else {
+            let value = self.make(constant);
+            self.local.insert(constant, value);
+            value
+        }
+    }
+
+    fn make(&mut self, constant: Constant) -> ir::Value {
         let bytes: Vec<u8> = match self.shape.precision {
-            Precision::F32 => (bits as u32).to_le_bytes().repeat(4),
-            Precision::F64 => bits.to_le_bytes().repeat(2),
+            Precision::F32 => (constant.bits as u32).to_le_bytes().repeat(4),
+            Precision::F64 => constant.bits.to_le_bytes().repeat(2),
+        };
+        let ty = if constant.real {
+            self.shape.reals
+        } else {
+            self.shape.masks
         };
         let data = ConstantData::from(bytes.as_slice());
-        let ty = self.shape.masks;
-        let value = self.in_setup(|emitter| {
-            let constant = emitter.pos.func.dfg.constants.insert(data);
-            emitter.pos.ins().vconst(ty, constant)
-        });
-        self.patterns.insert(bits, value);
-        value
+        let data = self.pos.func.dfg.constants.insert(data);
+        self.pos.ins().vconst(ty, data)
     }
 
     /// The sign bit of every lane.
@@ -58,17 +87,6 @@ impl Emitter<'_> {
             Precision::F32 => self.bits((1 << 31) - 1),
             Precision::F64 => self.bits((1 << 63) - 1),
         }
-    }
-
-    /// Writes instructions at the end of the setup block and comes back.
-    pub(super) fn in_setup(&mut self, write: impl FnOnce(&mut Self) -> ir::Value) -> ir::Value {
-        let here = self.pos.current_block();
-        self.pos.goto_bottom(self.setup);
-        let value = write(self);
-        if let Some(block) = here {
-            self.pos.goto_bottom(block);
-        }
-        value
     }
 
     /// The bits of reals.

@@ -1,4 +1,5 @@
-//! The exponential in single-precision vectors, and what follows directly from it: `expm1` and phi_1.
+//! The exponential in single-precision vectors, and what follows directly from it: `expm1`, phi_1
+//! and phi_2.
 //!
 //! `e^x = 2^n · e^r` with `n = round(x·log2 e)` and `r = x − n·ln 2`, |r| ≤ ln 2 / 2 (Cody & Waite 1980). ln 2
 //! is split in two so that `n` times the larger part is exact. `n` is found by adding 1.5·2^23, which
@@ -31,9 +32,22 @@ const Q: [f64; 6] = [
     5.000_000_120_1e-1,
 ];
 /// `expm1_scaled` gives its result times 2 to this power.
-const SCALE_EXPONENT: i32 = -8;
-/// Above this phi_1 is infinite; n is at most 135, so that 2^(n − 8) is finite.
-const EXPM1_HIGH: f64 = 93.75;
+const SCALE_EXPONENT: i32 = -16;
+/// Above this phi_1 and phi_2 are infinite; n is at most 142, so that 2^(n − 16) is finite.
+const EXPM1_HIGH: f64 = 98.5;
+/// The coefficients 1/(j + 2)! of the Taylor series of phi_2, highest power first.
+const PHI2: [f64; 10] = [
+    1.0 / 39_916_800.0,
+    1.0 / 3_628_800.0,
+    1.0 / 362_880.0,
+    1.0 / 40_320.0,
+    1.0 / 5_040.0,
+    1.0 / 720.0,
+    1.0 / 120.0,
+    1.0 / 24.0,
+    1.0 / 6.0,
+    1.0 / 2.0,
+];
 
 /// An argument reduced for the exponential.
 struct Reduced {
@@ -160,11 +174,11 @@ impl Emitter<'_> {
         self.pos.ins().fmul(sum, power)
     }
 
-    /// `(e^x − 1)·2^−8` for `x` clamped to at most 93.75 and not tiny, and what its rounding lost.
+    /// `(e^x − 1)·2^−16` for `x` clamped to at most 98.5 and not tiny, and what its rounding lost.
     ///
     /// `e^x − 1 = s·(r²·q + r_low) + (s·r + (s − 1))` with `s = 2^n`: where the terms cancel, `s − 1` and the
-    /// inner sum are exact, and what rounding took from r is put back. The factor 2^−8 keeps `s` finite
-    /// up to the largest argument whose phi_1 is. In each sum the first operand is the larger, so
+    /// inner sum are exact, and what rounding took from r is put back. The factor 2^−16 keeps `s` finite
+    /// up to the largest argument whose phi_2 is. In each sum the first operand is the larger, so
     /// that the difference from the rounded sum is exact (Dekker 1971).
     fn expm1_scaled(&mut self, x: ir::Value) -> (ir::Value, ir::Value) {
         let x = self.clamp(x, -18.0, EXPM1_HIGH);
@@ -210,5 +224,28 @@ impl Emitter<'_> {
         let quotient = self.pos.ins().fadd(quotient, low);
         let (tiny, one) = (self.is_tiny(x), self.real(1.0));
         self.choose(tiny, one, quotient)
+    }
+
+    /// phi_2(x) = (e^x − 1 − x)/x²: the series where |x| < 1.
+    pub(super) fn phi2(&mut self, x: ir::Value) -> ir::Value {
+        let near = self.polynomial(x, &PHI2);
+
+        // The order of the divisions keeps every step in range. −10^30 stands for all below: there the
+        // first quotient is −1.
+        let (numerator, low) = self.expm1_scaled(x);
+        let (high, scale) = (self.real(EXPM1_HIGH), self.real(2f64.powi(SCALE_EXPONENT)));
+        let bottom = self.real(-1e30);
+        let below = self.min(high, x);
+        let inside = self.max(bottom, below);
+        let scaled = self.pos.ins().fmul(inside, scale);
+        let numerator = self.pos.ins().fsub(numerator, scaled);
+        let numerator = self.pos.ins().fadd(numerator, low);
+        let quotient = self.pos.ins().fdiv(numerator, inside);
+        let divisor = self.pos.ins().fmul(below, scale);
+        let far = self.pos.ins().fdiv(quotient, divisor);
+
+        let (magnitude, one) = (self.abs(x), self.real(1.0));
+        let small = self.pos.ins().fcmp(FloatCC::LessThan, magnitude, one);
+        self.choose(small, near, far)
     }
 }

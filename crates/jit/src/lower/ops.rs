@@ -31,7 +31,7 @@ impl Emitter<'_> {
         let single = self.shape.precision == Precision::F32;
         Ok(match op {
             Op::Const(literal) => self.real(literal.value()),
-            Op::Truth(truth) => self.bits(if truth { self.all_ones() } else { 0 }),
+            Op::Truth(truth) => self.truth(truth),
             Op::Spike(Edge::AtOrAbove) => self.spike(FloatCC::GreaterThanOrEqual, args[0]),
             Op::Spike(Edge::Above) => self.spike(FloatCC::GreaterThan, args[0]),
             Op::Detach => self.value(args[0]),
@@ -68,6 +68,7 @@ impl Emitter<'_> {
             Op::Exp | Op::Phi(0) if single => self.apply(args, Self::exp),
             Op::Expm1 if single => self.apply(args, Self::expm1),
             Op::Phi(1) if single => self.apply(args, Self::phi1),
+            Op::Phi(2) if single => self.apply(args, Self::phi2),
             Op::Log if single => self.apply(args, Self::log),
             Op::Log1p if single => self.apply(args, Self::log1p),
             Op::Tanh if single => self.apply(args, Self::tanh),
@@ -100,11 +101,13 @@ impl Emitter<'_> {
         })
     }
 
-    fn all_ones(&self) -> u64 {
-        match self.shape.precision {
+    /// All lanes true or all false.
+    pub(super) fn truth(&mut self, truth: bool) -> ir::Value {
+        let ones = match self.shape.precision {
             Precision::F32 => u64::from(u32::MAX),
             Precision::F64 => u64::MAX,
-        }
+        };
+        self.bits(if truth { ones } else { 0 })
     }
 
     fn unary(
