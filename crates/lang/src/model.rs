@@ -393,6 +393,8 @@ pub struct State {
     pub dimension: Option<Dimension>,
     /// Its value at the beginning of a sample; reads parameters only.
     pub start: Start,
+    /// Where its unit is written, if it is.
+    pub annotation: Option<Span>,
     /// How it advances; `None` if only assignments change it.
     pub dynamics: Option<Dynamics>,
     /// The whole declaration.

@@ -5,7 +5,7 @@ use super::Check;
 use super::items::ItemRef;
 use super::neuron::{merged, unknown_parameter};
 use super::scope::Scope;
-use super::units::words;
+use super::units::{in_words, words};
 use crate::ast::{self, NetworkStmt};
 use crate::diag::{Code, Diagnostic, did_you_mean};
 use crate::model::builtin::{self, Slot, Takes};
@@ -583,14 +583,14 @@ impl Check<'_> {
         }
         let port = target.segments.last().map_or("", |n| n.text.as_str());
         let message = format!(
-            "`{}` must be in {}, the unit of port `{port}`; found {}",
+            "`{}` must be {}, like port `{port}`; found {}",
             slot.name,
-            words(needed),
+            in_words(needed),
             words(found)
         );
         let finding = Check::finding(Code::E0308, expr.span, message)
             .label(format!("this is {}", words(found)))
-            .secondary(target.span, format!("this port is in {}", words(needed)));
+            .secondary(target.span, format!("this port is {}", in_words(needed)));
         self.report(finding);
     }
 

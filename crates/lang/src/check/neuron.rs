@@ -45,9 +45,12 @@ impl<'a> Check<'a> {
     /// Builds all neurons.
     pub(super) fn neurons(&mut self) {
         for (index, tree) in self.items.neurons.clone().into_iter().enumerate() {
+            let before = self.diagnostics.len();
             let statements = self.statements(index);
             let neuron = self.neuron(tree, &statements);
-            self.check_neuron(&neuron);
+            // What is only suspicious is not worth a word beside what is wrong.
+            let sound = !crate::diag::has_errors(&self.diagnostics[before..]);
+            self.check_neuron(&neuron, sound);
             self.model.neurons.push(neuron);
         }
     }
@@ -267,10 +270,10 @@ impl<'a> Check<'a> {
             && own != needed
         {
             let message = format!(
-                "`{}` is declared in {}, but starts at a value in {}",
+                "`{}` is declared {}, but its initial value is {}",
                 tree.name.text,
-                super::units::words(needed),
-                super::units::words(own)
+                super::units::in_words(needed),
+                super::units::in_words(own)
             );
             self.report(Check::finding(Code::E0304, tree.init.span, message));
         }
@@ -287,6 +290,7 @@ impl<'a> Check<'a> {
             dimension,
             start,
             dynamics: None,
+            annotation: tree.unit.as_ref().map(|u| u.span),
             span: tree.span,
         }
     }

@@ -3,7 +3,7 @@
 use super::Check;
 use super::neuron::{neuron_type, takes_plain};
 use super::scope::Scope;
-use super::units::words;
+use super::units::{in_words, words};
 use crate::ast::AssignOp;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Assign, DynamicsKind, Expr, ExprKind, Neuron, Ref, Spike, Start, State, Trigger, walk};
@@ -79,9 +79,9 @@ impl Check<'_> {
                 words(found)
             ),
             AssignOp::Set | AssignOp::Add | AssignOp::Sub => format!(
-                "`{name}` is in {}, but what is assigned is in {}",
-                words(needed),
-                words(found)
+                "`{name}` is {}, but what is assigned is {}",
+                in_words(needed),
+                in_words(found)
             ),
         };
         let mut finding = Check::finding(Code::E0304, assign.value.span, message)
@@ -219,10 +219,10 @@ fn scale_of(neuron: &Neuron, margin: Dimension) -> Option<String> {
 fn declared(state: &State) -> String {
     let kind = state.dimension.and_then(print::kind);
     let kind = kind.unwrap_or("what it is");
-    match &state.start {
-        Start::Value(_) | Start::Random(_) => {
-            format!("`{}` is {kind} because of its initial value", state.name.text)
-        }
+    let name = &state.name.text;
+    match state.annotation {
+        Some(_) => format!("`{name}` is {kind} because it is declared so"),
+        None => format!("`{name}` is {kind} because of its initial value"),
     }
 }
 
@@ -241,9 +241,10 @@ fn equation(
         DynamicsKind::Next => format!("next {name}"),
     };
     let message = format!("the equation for `{name}` has the wrong unit");
-    let start = match &state.start {
-        Start::Value(expr) => expr.span,
-        Start::Random(draw) => draw.span,
+    let start = match (&state.start, state.annotation) {
+        (_, Some(span)) => span,
+        (Start::Value(expr), None) => expr.span,
+        (Start::Random(draw), None) => draw.span,
     };
     let mut finding = Diagnostic::new(Code::E0302, rhs.span, message)
         .label(format!(

@@ -2,7 +2,7 @@
 
 use super::Check;
 use super::scope::Scope;
-use super::units::{Types, literal_unit, words};
+use super::units::{Types, as_words, in_words, literal_unit, words};
 use crate::ast::{self, ScopeKind};
 use crate::diag::{Code, Diagnostic, did_you_mean};
 use crate::model::builtin::Takes;
@@ -247,7 +247,7 @@ impl Check<'_> {
         let mut finding =
             Check::finding(Code::E0306, span, message).label(format!("this is {}", words(own)));
         if let Some((param, owner)) = declared {
-            let text = format!("`{owner}` declares it in {}", words(needed));
+            let text = format!("`{owner}` declares it {}", as_words(needed));
             finding = finding.secondary(param.name.span, text);
         }
         self.report(with_unit(finding, own, needed, &tree.value.init));
@@ -269,13 +269,13 @@ impl Check<'_> {
                 && own != needed
             {
                 let message = format!(
-                    "a bound of `{}` must be in {}, found {}",
+                    "a bound of `{}` must be {}, found {}",
                     tree.name.text,
-                    words(needed),
+                    in_words(needed),
                     words(own)
                 );
                 let finding = Check::finding(Code::E0306, end.span, message)
-                    .secondary(tree.value.init.span, format!("in {}", words(needed)));
+                    .secondary(tree.value.init.span, in_words(needed));
                 self.report(with_unit(finding, own, needed, tree_end));
             }
         }

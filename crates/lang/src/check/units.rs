@@ -48,6 +48,24 @@ pub(super) fn words(dimension: Dimension) -> String {
     print::describe(dimension)
 }
 
+/// `in mV`, or `a plain number`.
+pub(super) fn in_words(dimension: Dimension) -> String {
+    if dimension.is_none() {
+        words(dimension)
+    } else {
+        format!("in {}", words(dimension))
+    }
+}
+
+/// `in mV`, or `as a plain number`.
+pub(super) fn as_words(dimension: Dimension) -> String {
+    if dimension.is_none() {
+        format!("as {}", words(dimension))
+    } else {
+        in_words(dimension)
+    }
+}
+
 struct Inference<'a> {
     model: &'a Model,
     name_of: &'a dyn Fn(Ref) -> Option<String>,
