@@ -3,7 +3,7 @@
 //! One kernel becomes one function that advances any number of lanes by one step. Lanes run in
 //! groups that fill a 128-bit register (four `f32` or two `f64`), which is the widest that Cranelift
 //! has; the lanes that are left over run one by one through the same instructions, so that a lane's
-//! result does not depend on where it stands. What does not differ between lanes (constants, uniform
+//! result does not depend on where it stands. What does not differ between lanes (uniform
 //! arguments and everything computed from them) is computed once, before the loop.
 //!
 //! | file | what it holds |

@@ -11,7 +11,7 @@
 //!
 //! There is one lowering of each op and it is for a whole register: a single lane runs it with the
 //! other elements of the register unused. So the bits of a lane's result do not depend on how lanes
-//! are grouped, and the op files know nothing of loops. A kernel whose arguments are all uniform is
+//! are grouped, and the op files know nothing of loops. A kernel whose outputs are all uniform is
 //! its setup only. Every block is open until the end, so that constants can be added to `setup` while
 //! the loop bodies are being written.
 //!
@@ -161,13 +161,9 @@ pub(crate) fn lower(
     signature.params = vec![AbiParam::new(pointer); 2];
     let mut function = Function::with_name_signature(UserFuncName::user(0, 0), signature);
 
-    let blocks = [(); 5].map(|()| function.dfg.make_block());
-    blocks
-        .iter()
-        .for_each(|block| function.layout.append_block(*block));
-    let [setup, group, rest, single, done] = blocks;
-    let arguments = [(); 2].map(|()| function.dfg.append_block_param(setup, pointer));
-    let first = [group, single].map(|block| function.dfg.append_block_param(block, pointer));
+    let setup = function.dfg.make_block();
+    function.layout.append_block(setup);
+    let [rows, lanes] = [(); 2].map(|()| function.dfg.append_block_param(setup, pointer));
 
     let live = live::live(kernel);
     let mut emitter = Emitter {
@@ -191,49 +187,50 @@ pub(crate) fn lower(
         exponentials: BTreeMap::new(),
         marks: Vec::new(),
     };
-    emitter.load_pointers(arguments[0]);
+    emitter.load_pointers(rows);
     emitter.body(Rate::Uniform)?;
     if kernel.outputs.iter().any(|o| o.rate == Rate::Lane) {
-        let lanes = i64::from(emitter.shape.lanes);
-        emitter.group(group, Group::Full(first[0]));
-        emitter.body(Rate::Lane)?;
-        emitter.group(single, Group::Single(first[1]));
-        emitter.body(Rate::Lane)?;
-
-        emitter.pos.goto_bottom(setup);
-        let total = arguments[1];
-        let full = emitter.pos.ins().band_imm_s(total, -lanes);
-        let zero = emitter.pos.ins().iconst(pointer, 0);
-        emitter
-            .pos
-            .ins()
-            .brif(full, group, &[zero.into()], rest, &[]);
-        emitter.pos.goto_bottom(group);
-        emitter.repeat(group, first[0], lanes, full, rest);
-        emitter.pos.goto_bottom(rest);
-        let left = emitter.pos.ins().icmp(IntCC::UnsignedLessThan, full, total);
-        emitter
-            .pos
-            .ins()
-            .brif(left, single, &[full.into()], done, &[]);
-        emitter.pos.goto_bottom(single);
-        emitter.repeat(single, first[1], 1, total, done);
-        emitter.pos.goto_bottom(done);
-        emitter.pos.ins().return_(&[]);
-    } else {
-        emitter.pos.goto_bottom(setup);
-        emitter.pos.ins().return_(&[]);
+        emitter.loops(lanes)?;
     }
+    emitter.pos.ins().return_(&[]);
     let marks = emitter.marks;
-    if kernel.outputs.iter().all(|o| o.rate == Rate::Uniform) {
-        for block in [group, rest, single, done] {
-            function.layout.remove_block(block);
-        }
-    }
     Ok(Lowered { function, marks })
 }
 
 impl Emitter<'_> {
+    /// The loop over full groups and the loop over the lanes left over; leaves off in the block after
+    /// both.
+    fn loops(&mut self, total: ir::Value) -> Result<(), JitError> {
+        let [group, rest, single, done] = [(); 4].map(|()| self.pos.func.dfg.make_block());
+        for block in [group, rest, single, done] {
+            self.pos.func.layout.append_block(block);
+        }
+        let pointer = self.pos.func.dfg.value_type(total);
+        let [lane, last] =
+            [group, single].map(|block| self.pos.func.dfg.append_block_param(block, pointer));
+        self.group(group, Group::Full(lane));
+        self.body(Rate::Lane)?;
+        self.group(single, Group::Single(last));
+        self.body(Rate::Lane)?;
+
+        // Setup is complete only now: the loops added constants to it.
+        self.pos.goto_bottom(self.setup);
+        let step = i64::from(self.shape.lanes);
+        let full = self.pos.ins().band_imm_s(total, -step);
+        let zero = self.pos.ins().iconst(pointer, 0);
+        let first = [zero.into()];
+        self.pos.ins().brif(full, group, &first, rest, &[]);
+        self.pos.goto_bottom(group);
+        self.repeat(group, lane, step, full, rest);
+        self.pos.goto_bottom(rest);
+        let left = self.pos.ins().icmp(IntCC::UnsignedLessThan, full, total);
+        self.pos.ins().brif(left, single, &[full.into()], done, &[]);
+        self.pos.goto_bottom(single);
+        self.repeat(single, last, 1, total, done);
+        self.pos.goto_bottom(done);
+        Ok(())
+    }
+
     /// Starts writing the block of a group of lanes.
     fn group(&mut self, block: Block, group: Group) {
         self.pos.goto_bottom(block);
