@@ -1,22 +1,35 @@
-//! The language reference: its examples parse, and its list of keywords is the parser's.
+//! The language reference: its examples parse and check, and its list of keywords is the parser's.
 
-use rheobase_lang::diag::render::render_all;
+use rheobase_lang::check::check;
+use rheobase_lang::diag::{Diagnostic, render::render_all};
 use rheobase_lang::load::{NoFiles, load};
 use rheobase_lang::parse::RESERVED;
 
 const REFERENCE: &str = include_str!("../../../grammar/README.md");
 
-fn examples() -> impl Iterator<Item = &'static str> {
-    let blocks = REFERENCE.split("```snn\n").skip(1);
-    blocks.map(|rest| rest.split("```").next().unwrap_or(rest))
+/// The fenced blocks, each with whether it is also checked: ` ```snn parse` marks what `check` does
+/// not know yet.
+fn examples() -> impl Iterator<Item = (bool, &'static str)> {
+    let blocks = REFERENCE.split("```snn").skip(1);
+    blocks.map(|rest| {
+        let block = rest.split("```").next().unwrap_or(rest);
+        let (mark, text) = block.split_once('\n').unwrap_or(("", block));
+        (mark != " parse", text)
+    })
 }
 
 #[test]
-fn examples_parse() {
+fn examples_parse_and_check() {
     assert!(examples().count() > 10);
-    for example in examples() {
+    for (checked, example) in examples() {
         let loaded = load("example.snn", example, &NoFiles);
-        let messages = render_all(&loaded.diagnostics, &loaded.sources, false);
+        let mut findings = loaded.diagnostics;
+        if checked {
+            findings.extend(check(&loaded.files).diagnostics);
+        }
+        // An example shows one thing, so parts of it are not used.
+        findings.retain(Diagnostic::is_error);
+        let messages = render_all(&findings, &loaded.sources, false);
         assert_eq!(messages, "", "{example}");
     }
 }
