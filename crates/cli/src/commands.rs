@@ -7,6 +7,7 @@ mod eval;
 mod explain;
 mod fmt;
 mod gradcheck;
+mod new;
 mod simulate;
 mod train;
 
@@ -17,5 +18,6 @@ pub use eval::{EvalArgs, eval};
 pub use explain::{ExplainArgs, explain};
 pub use fmt::{FmtArgs, fmt};
 pub use gradcheck::{GradcheckArgs, gradcheck};
+pub use new::{NewArgs, Template, new};
 pub use simulate::{Executor, GradArgs, PrecisionArg, RunArgs, WhatArgs, grad, run};
 pub use train::{TrainArgs, train};

@@ -61,6 +61,10 @@ impl Console {
     }
 
     fn style(&self, on: &'static str) -> (&'static str, &'static str) {
-        if self.color { (on, "\x1b[0m") } else { ("", "") }
+        if self.color {
+            (on, "\x1b[0m")
+        } else {
+            ("", "")
+        }
     }
 }

@@ -124,12 +124,7 @@ fn set_argument(train: &mut ast::Train, setting: &str, name: &Name, value: &Expr
 }
 
 /// A parameter of the network: an argument of the plan, else the default.
-fn set_formal(
-    files: &mut [ast::File],
-    target: Target<'_>,
-    name: &Name,
-    value: &Expr,
-) -> bool {
+fn set_formal(files: &mut [ast::File], target: Target<'_>, name: &Name, value: &Expr) -> bool {
     let Some(network) = network(files, target) else {
         return false;
     };
@@ -155,19 +150,26 @@ fn set_override(
     let Some(network) = network(files, target) else {
         return false;
     };
-    let found = network.body.iter_mut().find_map(|statement| match statement {
-        NetworkStmt::Layer(found) if found.name.text == layer => Some(found),
-        NetworkStmt::Layer(_)
-        | NetworkStmt::Step { .. }
-        | NetworkStmt::Input(_)
-        | NetworkStmt::Connect(_)
-        | NetworkStmt::Output { .. }
-        | NetworkStmt::Let(_) => None,
-    });
+    let found = network
+        .body
+        .iter_mut()
+        .find_map(|statement| match statement {
+            NetworkStmt::Layer(found) if found.name.text == layer => Some(found),
+            NetworkStmt::Layer(_)
+            | NetworkStmt::Step { .. }
+            | NetworkStmt::Input(_)
+            | NetworkStmt::Connect(_)
+            | NetworkStmt::Output { .. }
+            | NetworkStmt::Let(_) => None,
+        });
     let Some(layer) = found else {
         return false;
     };
-    match layer.overrides.iter_mut().find(|p| p.name.text == name.text) {
+    match layer
+        .overrides
+        .iter_mut()
+        .find(|p| p.name.text == name.text)
+    {
         Some(param) => param.value.init = value.clone(),
         None => layer.overrides.push(Param {
             name: name.clone(),

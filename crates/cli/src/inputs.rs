@@ -72,7 +72,11 @@ impl Names<'_> {
         let entries = self.entries();
         for (name, array) in arrays {
             if let Some((entry, ..)) = entries.iter().find(|(_, n, _)| n == name) {
-                given.push((*entry, name, steps_samples_neurons(name, array).map_err(fail)?));
+                given.push((
+                    *entry,
+                    name,
+                    steps_samples_neurons(name, array).map_err(fail)?,
+                ));
             } else if !name.starts_with("init.") && !name.starts_with("param.") {
                 return Err(fail(self.unknown_array(name)));
             }
@@ -95,7 +99,11 @@ impl Names<'_> {
             };
             let expected = (inputs.steps, inputs.samples, *n);
             if values.dim() != expected {
-                let beside = if *name == first { String::new() } else { format!(" beside `{first}` {shape:?}") };
+                let beside = if *name == first {
+                    String::new()
+                } else {
+                    format!(" beside `{first}` {shape:?}")
+                };
                 return Err(fail(format!(
                     "`{name}` has shape {:?}, expected {expected:?}{beside} (steps, samples, neurons)",
                     values.dim()
@@ -111,7 +119,9 @@ impl Names<'_> {
                 let found = self.initial(state, array, inputs.samples).map_err(fail)?;
                 inputs.initial.push(found);
             } else if let Some(parameter) = name.strip_prefix("param.") {
-                inputs.parameters.push(self.parameter(parameter, array).map_err(fail)?);
+                inputs
+                    .parameters
+                    .push(self.parameter(parameter, array).map_err(fail)?);
             }
         }
         Ok(inputs)
@@ -182,7 +192,11 @@ impl Names<'_> {
     pub(crate) fn traces(&self) -> Vec<TraceName> {
         let mut traces = Vec::new();
         for (layer, data) in self.network.layers.iter().enumerate() {
-            let trace = |role, name: &String| TraceName { layer, role, name: name.clone() };
+            let trace = |role, name: &String| TraceName {
+                layer,
+                role,
+                name: name.clone(),
+            };
             let states = data.neuron.states.iter().filter(|s| is_visible(&s.name));
             traces.extend(states.map(|s| trace(Role::State, &s.name)));
             traces.extend(data.neuron.spikes.iter().map(|s| trace(Role::Spike, s)));
@@ -226,11 +240,21 @@ impl Names<'_> {
             .enumerate()
             .flat_map(|(l, layer)| {
                 let states = layer.neuron.states.iter().filter(|s| is_visible(&s.name));
-                states.map(move |s| (self.naming.of_layer(self.network, l, &s.name), l, s.name.as_str()))
+                states.map(move |s| {
+                    (
+                        self.naming.of_layer(self.network, l, &s.name),
+                        l,
+                        s.name.as_str(),
+                    )
+                })
             })
             .collect();
         let Some((_, layer, state)) = states.iter().find(|(n, ..)| n == name) else {
-            return Err(unknown("state", name, states.iter().map(|(n, ..)| n.as_str())));
+            return Err(unknown(
+                "state",
+                name,
+                states.iter().map(|(n, ..)| n.as_str()),
+            ));
         };
         finite(name, array)?;
         let n = self.network.layers[*layer].size();
@@ -257,7 +281,10 @@ impl Names<'_> {
 }
 
 /// The array with axes for steps, samples and neurons.
-pub(crate) fn steps_samples_neurons(name: &str, array: &ArrayD<f64>) -> Result<Array3<f64>, String> {
+pub(crate) fn steps_samples_neurons(
+    name: &str,
+    array: &ArrayD<f64>,
+) -> Result<Array3<f64>, String> {
     finite(name, array)?;
     let shape = array.shape().to_vec();
     let three = match shape.len() {
@@ -265,7 +292,9 @@ pub(crate) fn steps_samples_neurons(name: &str, array: &ArrayD<f64>) -> Result<A
         _ => array.clone(),
     };
     let three = three.into_dimensionality::<Ix3>().map_err(|_| {
-        format!("`{name}` has shape {shape:?}, expected [T, B, N] (steps, samples, neurons) or [T, N]")
+        format!(
+            "`{name}` has shape {shape:?}, expected [T, B, N] (steps, samples, neurons) or [T, N]"
+        )
     })?;
     if three.is_empty() {
         return Err(format!("`{name}` is empty: its shape is {shape:?}"));

@@ -17,8 +17,8 @@
 
 pub mod commands;
 pub mod console;
-pub mod failure;
 mod edits;
+pub mod failure;
 mod inputs;
 pub mod interrupt;
 mod names;

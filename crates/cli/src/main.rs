@@ -23,6 +23,13 @@ Exit status: 0 done; 1 the program has errors; 2 wrong usage; 3 a run failed; 13
 
 #[derive(Subcommand)]
 enum Command {
+    /// Make a starter project
+    #[command(after_help = "\
+Example:
+  rheo new my-digits
+  rheo train my-digits/digits.snn")]
+    New(commands::NewArgs),
+
     /// Report everything that is wrong or doubtful in a program
     #[command(after_help = "\
 Example:
@@ -140,6 +147,7 @@ fn main() -> ExitCode {
 
 fn dispatch(command: &Command, console: &Console) -> Result<(), Failure> {
     match command {
+        Command::New(args) => commands::new(args, console),
         Command::Check(args) => commands::check(args, console),
         Command::Fmt(args) => commands::fmt(args, console),
         Command::Explain(args) => commands::explain(args, console),

@@ -30,13 +30,16 @@ mod tests {
     #[test]
     fn a_near_name_or_the_list() {
         assert_eq!(
-            unknown("neuron", "LIG", ["LI", "LIF"]),
+            unknown("neuron", "LIG", ["ALIF", "LIF"]),
             "there is no neuron `LIG`; did you mean `LIF`?"
         );
         assert_eq!(
             unknown("port", "quux", ["x", "exc"]),
             "there is no port `quux`; there is `x`, `exc`"
         );
-        assert_eq!(unknown("network", "a", []), "there is no network `a`; there are none");
+        assert_eq!(
+            unknown("network", "a", []),
+            "there is no network `a`; there are none"
+        );
     }
 }

@@ -207,7 +207,11 @@ impl Front {
             Ok(unknown) => unknown,
             Err(findings) => {
                 // The map of the edits knows the places.
-                let edited = Front { sources, files, ..self };
+                let edited = Front {
+                    sources,
+                    files,
+                    ..self
+                };
                 edited.report(&findings, console);
                 return Err(Failure::ReportedUsage);
             }
@@ -253,7 +257,11 @@ impl Front {
 
     /// The first plan that trains a network: its arguments are those of the network.
     pub(crate) fn first_plan(&self, network: &str) -> Option<&str> {
-        let index = self.model.networks.iter().position(|n| n.name.text == network)?;
+        let index = self
+            .model
+            .networks
+            .iter()
+            .position(|n| n.name.text == network)?;
         let plan = self.model.trains.iter().find(|t| t.network == Some(index));
         plan.map(|t| t.name.text.as_str())
     }
@@ -272,7 +280,11 @@ impl Front {
             },
             (None, [only]) => only,
             (None, []) => {
-                let file = self.sources.files().first().map_or("the program", |f| f.name());
+                let file = self
+                    .sources
+                    .files()
+                    .first()
+                    .map_or("the program", |f| f.name());
                 return Err(Failure::Program(format!("`{file}` has no `train` block")));
             }
             (None, _) => {

@@ -24,15 +24,16 @@ pub(crate) struct Origin {
     pub(crate) settings: Vec<Setting>,
 }
 
-/// The text of `config.snn`.
+/// The text of `config.snn`. Of a program that is one already the text stays as it is, so that a run can be
+/// repeated and resumed from its own folder.
 pub(crate) fn config_text(front: &Front, origin: &Origin) -> String {
     let mut text = format!(
-        "#! train {}\n#! file {}\n",
+        "{HEAD}train {}\n{HEAD}file {}\n",
         origin.train,
         origin.file.display()
     );
     for setting in &origin.settings {
-        let line = format!("#! set {}={}", setting.name, setting.value);
+        let line = format!("{HEAD}set {}={}", setting.name, setting.value);
         writeln!(text, "{line}").expect("writing to a string does not fail");
     }
     for file in &front.files {
@@ -41,7 +42,10 @@ pub(crate) fn config_text(front: &Front, origin: &Origin) -> String {
             let line = format!("\n# ---- {} ----", source.name());
             writeln!(text, "{line}").expect("writing to a string does not fail");
         }
-        text.push_str(&without_imports(front, file));
+        let body = without_imports(front, file);
+        let is_head = |line: &&str| line.starts_with(HEAD);
+        let body: String = body.split_inclusive('\n').skip_while(is_head).collect();
+        text.push_str(&body);
         if !text.ends_with('\n') {
             text.push('\n');
         }
@@ -76,28 +80,29 @@ fn without_imports(front: &Front, file: &File) -> String {
     text
 }
 
-/// Reads the `#!` lines of a `config.snn`.
+/// How the lines begin that are not from the program.
+const HEAD: &str = "#! ";
+
+/// Reads the `#!` lines at the beginning of a program; without them the program is its own origin.
 ///
 /// # Errors
 ///
-/// The file cannot be read, or a setting in it is none.
-pub(crate) fn read_origin(config: &Path) -> Result<Origin, Failure> {
-    let text = std::fs::read_to_string(config);
-    let text = text.map_err(|error| Failure::file("read", config, &error))?;
+/// A setting in them is none.
+pub(crate) fn read_origin(file: &Path, text: &str) -> Result<Origin, Failure> {
     let mut origin = Origin {
         train: String::new(),
-        file: config.to_path_buf(),
+        file: std::fs::canonicalize(file).unwrap_or_else(|_| file.to_path_buf()),
         settings: Vec::new(),
     };
-    for line in text.lines() {
-        let Some((key, value)) = line.strip_prefix("#! ").and_then(|l| l.split_once(' ')) else {
+    for line in text.lines().take_while(|line| line.starts_with(HEAD)) {
+        let Some((key, value)) = line[HEAD.len()..].split_once(' ') else {
             continue;
         };
         match key {
             "train" => origin.train = value.to_string(),
             "file" => origin.file = PathBuf::from(value),
             "set" => origin.settings.push(parse_setting(value).map_err(|error| {
-                Failure::Run(format!("`{}`: `{line}`: {error}", config.display()))
+                Failure::Program(format!("`{}`: `{line}`: {error}", file.display()))
             })?),
             _ => {}
         }

@@ -127,7 +127,10 @@ mod tests {
         let message = |text: &str, of: &str| set(text, of).expect_err("wrong").to_string();
         assert!(message("tau=10", "ms").contains("write `tau=10ms`"));
         assert!(message("tau=10", "mV/ms").contains("write `tau=10[mV/ms]`"));
-        assert!(message("tau=10mV", "ms").contains("`10mV` is a voltage (mV), but the parameter is a time (ms)"));
+        assert!(
+            message("tau=10mV", "ms")
+                .contains("`10mV` is a voltage (mV), but the parameter is a time (ms)")
+        );
         assert!(message("tau=banana", "ms").contains("expected a number"));
         assert!(message("tau=10 msec", "ms").contains("`msec` is not a unit"));
         assert!(parse_setting("tau").is_err() && parse_setting("=3").is_err());

@@ -35,8 +35,13 @@ impl Naming {
     /// The name of a trace: `spikes` for the first spike output, further ones and states by their name.
     pub(crate) fn trace(self, network: &Network, trace: &TraceName) -> String {
         let layer = &network.layers[trace.layer];
-        let is_first = trace.role == Role::Spike && layer.neuron.spikes.first() == Some(&trace.name);
-        self.of_layer(network, trace.layer, if is_first { "spikes" } else { &trace.name })
+        let is_first =
+            trace.role == Role::Spike && layer.neuron.spikes.first() == Some(&trace.name);
+        self.of_layer(
+            network,
+            trace.layer,
+            if is_first { "spikes" } else { &trace.name },
+        )
     }
 
     /// The name of something that belongs to a layer.

@@ -9,20 +9,22 @@ use crate::edits::Target;
 use crate::failure::Failure;
 use crate::names::unknown;
 use crate::pipeline::{Front, compile};
+use crate::run_folder::{Origin, read_origin};
 use crate::settings::Setting;
 
 /// A plan that is ready to be trained.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) front: Front,
-    /// The name of the `train` block.
-    pub(crate) train: String,
+    /// The plan's name, and what decided it beside the text.
+    pub(crate) origin: Origin,
     pub(crate) program: Program,
     /// Where relative paths of data files start: the folder of the program.
     pub(crate) base: PathBuf,
 }
 
-/// Compiles the plan of this name, or the only one.
+/// Compiles the plan of this name, or the only one. A `config.snn` of a run folder brings the values with it
+/// that it was trained with.
 pub(crate) fn plan(
     file: &Path,
     train: Option<&str>,
@@ -30,20 +32,25 @@ pub(crate) fn plan(
     console: &Console,
 ) -> Result<Plan, Failure> {
     let front = compile(file, console)?;
-    let (train, network) = front.plan(train)?;
+    let first = front.sources.files().first();
+    let mut origin = read_origin(file, first.map_or("", |f| f.text()))?;
+    let of_origin = Some(origin.train.as_str()).filter(|name| !name.is_empty());
+    let (train, network) = front.plan(train.or(of_origin))?;
+    origin.train.clone_from(&train);
+    origin.settings.extend_from_slice(settings);
     let target = Target {
         network: &network,
         train: Some(&train),
     };
-    let (front, left) = front.with_settings(target, settings, console)?;
+    let (front, left) = front.with_settings(target, &origin.settings, console)?;
     let mut program = front.program(&network, Some(&train), console)?;
     for setting in left {
         set_weights(&mut program, setting)?;
     }
-    let base = file.parent().unwrap_or(Path::new("")).to_path_buf();
+    let base = origin.file.parent().unwrap_or(Path::new("")).to_path_buf();
     Ok(Plan {
         front,
-        train,
+        origin,
         program,
         base,
     })

@@ -102,7 +102,9 @@ pub fn bench(args: &BenchArgs, console: &Console) -> Result<(), Failure> {
     for (layer, density) in density {
         text.push_str(&format!("density   {layer} {density:.4}\n"));
     }
-    text.push_str(&format!("loss      {first:.4} at first, {last:.4} at last\n"));
+    text.push_str(&format!(
+        "loss      {first:.4} at first, {last:.4} at last\n"
+    ));
     console.print(&text)
 }
 

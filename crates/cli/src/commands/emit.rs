@@ -4,6 +4,8 @@
 //! them, or about one neuron alone with `--neuron`. Gradients are those that training needs: with respect to
 //! inputs, states and learned parameters; `--wrt all` asks for every parameter.
 
+mod model;
+
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -31,7 +33,7 @@ pub struct EmitArgs {
     #[arg(long, value_name = "NAME")]
     pub neuron: Option<String>,
     /// Length of a time step for --neuron [default: that of the only network in the file, else 1ms]
-    #[arg(long, value_name = "TIME", value_parser = parse_step)]
+    #[arg(long, value_name = "TIME", value_parser = parse_step, allow_hyphen_values = true)]
     pub step: Option<f64>,
     /// Gradients of which parameters
     #[arg(long, value_enum, default_value_t = Wrt::Learned)]
@@ -77,7 +79,7 @@ pub fn emit(args: &EmitArgs, console: &Console) -> Result<(), Failure> {
     let front = compile(&args.file, console)?;
     let text = match args.stage {
         Stage::Ast => ast::print::print(&front.files[0]),
-        Stage::Model => String::new(),
+        Stage::Model => model::print(&front.model),
         Stage::Asm => {
             let message = "the stage `asm` is not available yet; `clif` is the last before it";
             return Err(Failure::Usage(message.to_string()));

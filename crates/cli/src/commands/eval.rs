@@ -11,7 +11,6 @@ use serde_json::{Map, Value, json};
 use super::train::accuracy_line;
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::run_folder::read_origin;
 use crate::settings::{Setting, parse_setting};
 use crate::training::{Plan, plan, threads};
 
@@ -50,13 +49,20 @@ pub struct EvalArgs {
 pub fn eval(args: &EvalArgs, console: &Console) -> Result<(), Failure> {
     let (mut plan, weights_path) = if args.target.is_dir() {
         of_folder(args, console)?
+    } else if !args.target.exists() {
+        let message = format!("there is no `{}`", args.target.display());
+        return Err(Failure::Run(message));
     } else {
         let Some(weights) = &args.weights else {
             let message = "give the weights of a program with --weights, or a run folder";
             return Err(Failure::Usage(message.to_string()));
         };
-        let settings = settings(args, Vec::new());
-        let plan = plan(&args.target, args.train.as_deref(), &settings, console)?;
+        let plan = plan(
+            &args.target,
+            args.train.as_deref(),
+            &settings(args),
+            console,
+        )?;
         (plan, weights.clone())
     };
     if let (Some(data), Some(training)) = (&args.data, &mut plan.program.training)
@@ -64,17 +70,24 @@ pub fn eval(args: &EvalArgs, console: &Console) -> Result<(), Failure> {
     {
         training.test = Some(Split::Dataset(same_format(training, data)?));
     }
-    let mut trainer = Trainer::new(&plan.program, Backend::Jit, threads(args.threads), &plan.base)?;
+    let mut trainer = Trainer::new(
+        &plan.program,
+        Backend::Jit,
+        threads(args.threads),
+        &plan.base,
+    )?;
     let mut parameters = trainer.parameters().clone();
     let arrays = weights::load(&weights_path)?;
     weights::apply(&weights_path, &arrays, &mut parameters, true)?;
     trainer.set_parameters(parameters)?;
     let subsets = [(Subset::Test, "test"), (Subset::Valid, "valid")];
-    let found = subsets.into_iter().find(|(s, _)| !trainer.samples().is_empty(*s));
+    let found = subsets
+        .into_iter()
+        .find(|(s, _)| !trainer.samples().is_empty(*s));
     let Some((subset, name)) = found else {
         return Err(Failure::Program(format!(
             "`{}` has neither `test` nor `valid` samples; give a data set with --data",
-            plan.train
+            plan.origin.train
         )));
     };
     let evaluation = trainer.evaluate(subset)?;
@@ -94,18 +107,15 @@ fn of_folder(args: &EvalArgs, console: &Console) -> Result<(Plan, PathBuf), Fail
             "`{folder}` is no run folder: it has no config.snn"
         )));
     }
-    let origin = read_origin(&config)?;
-    let settings = settings(args, origin.settings);
-    let train = args.train.clone().or(Some(origin.train)).filter(|t| !t.is_empty());
-    let mut plan = plan(&config, train.as_deref(), &settings, console)?;
-    plan.base = origin.file.parent().unwrap_or(Path::new("")).to_path_buf();
+    let plan = plan(&config, args.train.as_deref(), &settings(args), console)?;
     let weights = args.weights.clone();
-    Ok((plan, weights.unwrap_or_else(|| args.target.join("best.safetensors"))))
+    let weights = weights.unwrap_or_else(|| args.target.join("best.safetensors"));
+    Ok((plan, weights))
 }
 
-/// Settings of the run, then those given now; `--data` with an expression is the setting `test`.
-fn settings(args: &EvalArgs, mut settings: Vec<Setting>) -> Vec<Setting> {
-    settings.extend(args.set.iter().cloned());
+/// The settings that were given; `--data` with an expression is the setting `test`.
+fn settings(args: &EvalArgs) -> Vec<Setting> {
+    let mut settings = args.set.clone();
     let data = args.data.iter().filter(|data| !Path::new(data).exists());
     settings.extend(data.map(|data| Setting {
         name: "test".to_string(),

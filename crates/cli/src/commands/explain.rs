@@ -23,7 +23,11 @@ pub fn explain(args: &ExplainArgs, console: &Console) -> Result<(), Failure> {
         None => {
             let known = Code::ALL.iter().flat_map(|c| [c.as_str(), c.name()]);
             let near = did_you_mean(&args.code, known).map(|k| format!("; did you mean `{k}`?"));
-            let codes = format!("; they run from {} to {}", Code::ALL[0], Code::ALL[Code::ALL.len() - 1]);
+            let codes = format!(
+                "; they run from {} to {}",
+                Code::ALL[0],
+                Code::ALL[Code::ALL.len() - 1]
+            );
             let message = format!("there is no code `{}`{}", args.code, near.unwrap_or(codes));
             Err(Failure::Usage(message))
         }

@@ -53,7 +53,10 @@ fn one(path: &Path, check: bool, console: &Console) -> Result<(), Failure> {
     let id = sources.add(path.to_string_lossy(), text.as_str());
     let formatted = format(&text, id).map_err(|findings: Vec<Diagnostic>| {
         console.note(&render_all(&findings, &sources, console.color));
-        Failure::Program(format!("`{}` has errors and is left as it is", path.display()))
+        Failure::Program(format!(
+            "`{}` has errors and is left as it is",
+            path.display()
+        ))
     })?;
     if formatted == text {
         return Ok(());

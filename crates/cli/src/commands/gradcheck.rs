@@ -21,7 +21,7 @@ pub struct GradcheckArgs {
     #[arg(long, value_name = "NAME")]
     pub neuron: Option<String>,
     /// Length of a time step [default: that of the only network in the file, else 1ms]
-    #[arg(long, value_name = "TIME", value_parser = parse_step)]
+    #[arg(long, value_name = "TIME", value_parser = parse_step, allow_hyphen_values = true)]
     pub step: Option<f64>,
     /// Seed of the inputs
     #[arg(long, default_value_t = 0)]
@@ -58,7 +58,11 @@ pub fn gradcheck(args: &GradcheckArgs, console: &Console) -> Result<(), Failure>
             }
         })?;
         let worst = report.worst().map_or(0.0, |entry| entry.error);
-        let verdict = if report.passed(TOLERANCE) { "ok" } else { "WRONG" };
+        let verdict = if report.passed(TOLERANCE) {
+            "ok"
+        } else {
+            "WRONG"
+        };
         console.print(&format!(
             "{name}, step {step_ms} ms, {} steps of {} lanes\n{report}{name}: {verdict}, largest relative error {worst:.1e}, tolerance {TOLERANCE:.0e}\n\n",
             config.steps, config.lanes

@@ -36,7 +36,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "NPZ")]
     pub input: PathBuf,
     /// Length of a time step of a neuron [default: that of the only network in the file, else 1ms]
-    #[arg(long, value_name = "TIME", value_parser = parse_step, conflicts_with = "network")]
+    #[arg(long, value_name = "TIME", value_parser = parse_step, conflicts_with = "network", allow_hyphen_values = true)]
     pub step: Option<f64>,
     /// Another value of a parameter, with its unit: `tau_mem=10ms`, `hid.v_th=0.8`
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_setting)]
@@ -203,14 +203,19 @@ impl Job {
         let mut overrides = Vec::new();
         let scalars: Vec<String> = arrays
             .iter()
-            .filter(|(key, a)| a.len() == 1 && key.starts_with("param.") && (a.ndim() == 0 || lanes > 1))
+            .filter(|(key, a)| {
+                a.len() == 1 && key.starts_with("param.") && (a.ndim() == 0 || lanes > 1)
+            })
             .map(|(key, _)| key.clone())
             .collect();
         for key in scalars {
             let name = key.trim_start_matches("param.");
             if plain.params.iter().any(|p| p.name == name) {
                 let value = arrays[&key].iter().copied().next().unwrap_or(f64::NAN);
-                overrides.push(Override { name: name.to_string(), value });
+                overrides.push(Override {
+                    name: name.to_string(),
+                    value,
+                });
             }
         }
         for setting in &args.set {
@@ -221,7 +226,10 @@ impl Job {
             let value = setting.in_base(&param.unit, step_ms)?;
             arrays.remove(&format!("param.{}", setting.name));
             overrides.retain(|o| o.name != setting.name);
-            overrides.push(Override { name: setting.name.clone(), value });
+            overrides.push(Override {
+                name: setting.name.clone(),
+                value,
+            });
         }
         let mut neuron = front.neuron(name, step_ms, &overrides, console)?;
         for param in neuron.params.clone() {
@@ -234,12 +242,21 @@ impl Job {
             name: name.to_string(),
             step_ms,
             inputs: Vec::new(),
-            layers: vec![Layer { name: name.to_string(), shape: vec![lanes], neuron }],
+            layers: vec![Layer {
+                name: name.to_string(),
+                shape: vec![lanes],
+                neuron,
+            }],
             connections: Vec::new(),
             order: vec![0],
         };
         let last = overrides.into_iter().map(|o| (o.name, o.value)).collect();
-        Ok(Job { network, naming: Naming::Neuron, arrays, last })
+        Ok(Job {
+            network,
+            naming: Naming::Neuron,
+            arrays,
+            last,
+        })
     }
 }
 
@@ -312,15 +329,23 @@ fn weight_value(network: &Network, setting: &Setting) -> Result<f64, Failure> {
 
 /// The number of lanes: the last axis of the first input array.
 fn lanes(neuron: &Neuron, arrays: &Arrays, file: &str) -> Result<usize, Failure> {
-    let port = neuron.ports.iter().find_map(|p| Some((&p.name, arrays.get(&p.name)?)));
+    let port = neuron
+        .ports
+        .iter()
+        .find_map(|p| Some((&p.name, arrays.get(&p.name)?)));
     let Some((name, array)) = port else {
         let ports = neuron.ports.iter().map(|p| p.name.as_str());
-        let wrong = arrays.keys().find(|k| !k.starts_with("init.") && !k.starts_with("param."));
+        let wrong = arrays
+            .keys()
+            .find(|k| !k.starts_with("init.") && !k.starts_with("param."));
         return Err(Failure::Run(match wrong {
             Some(name) => format!("{file}: {}", unknown("input port", name, ports)),
             None => {
                 let ports: Vec<String> = ports.map(|p| format!("`{p}`")).collect();
-                format!("{file}: it has no array for an input port; ports: {}", ports.join(", "))
+                format!(
+                    "{file}: it has no array for an input port; ports: {}",
+                    ports.join(", ")
+                )
             }
         }));
     };
@@ -363,13 +388,17 @@ fn specs(network: &Network) -> Result<Vec<ParameterSpec>, Failure> {
 }
 
 fn given_weights(names: &Names<'_>, path: &Path) -> Result<Vec<(String, ArrayD<f64>)>, Failure> {
-    let is_npz = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz"));
+    let is_npz = path
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("npz"));
     let arrays = if is_npz {
         read(path)?
     } else {
         weights::load(path).map_err(|error| Failure::Run(error.to_string()))?
     };
-    let fits = arrays.iter().map(|(name, array)| names.parameter(name, array));
+    let fits = arrays
+        .iter()
+        .map(|(name, array)| names.parameter(name, array));
     fits.collect::<Result<_, _>>()
         .map_err(|message| Failure::Run(format!("{}: {message}", shown(path))))
 }

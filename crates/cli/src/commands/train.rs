@@ -14,9 +14,9 @@ use rheobase_train::{
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::run_folder::{Origin, config_text};
+use crate::run_folder::config_text;
 use crate::settings::{Setting, parse_setting};
-use crate::training::{Plan, plan, threads};
+use crate::training::{plan, threads};
 
 /// Options of `rheo train`.
 #[derive(Clone, Debug, clap::Args)]
@@ -51,18 +51,25 @@ pub fn train(args: &TrainArgs, console: &Console) -> Result<(), Failure> {
     let plan = plan(&args.file, args.train.as_deref(), &args.set, console)?;
     let out = match (&args.resume, &args.out) {
         (Some(out), _) | (None, Some(out)) => out.clone(),
-        (None, None) => Path::new("runs").join(&plan.train),
+        (None, None) => Path::new("runs").join(&plan.origin.train),
     };
     if args.resume.is_some() && !out.join("last.ckpt").is_file() {
         let folder = out.display();
-        return Err(Failure::Run(format!("there is no run to resume in `{folder}`")));
+        return Err(Failure::Run(format!(
+            "there is no run to resume in `{folder}`"
+        )));
     }
     // Before data is read and anything is compiled: a run that cannot be kept must not begin.
     check_writable(&out)?;
-    let mut trainer = Trainer::new(&plan.program, Backend::Jit, threads(args.threads), &plan.base)?;
+    let mut trainer = Trainer::new(
+        &plan.program,
+        Backend::Jit,
+        threads(args.threads),
+        &plan.base,
+    )?;
     let config = Config {
         out: Some(out.clone()),
-        program: config_text(&plan.front, &origin(args, &plan)),
+        program: config_text(&plan.front, &plan.origin),
         resume: args.resume.is_some(),
     };
     interrupt::stop_between_steps();
@@ -102,15 +109,6 @@ pub(super) fn accuracy_line(subset: &str, found: &Evaluation) -> String {
     )
 }
 
-fn origin(args: &TrainArgs, plan: &Plan) -> Origin {
-    let file = std::fs::canonicalize(&args.file).unwrap_or_else(|_| args.file.clone());
-    Origin {
-        train: plan.train.clone(),
-        file,
-        settings: args.set.clone(),
-    }
-}
-
 /// How far a run is: a bar on a terminal, else one line per epoch.
 struct Progress {
     console: Console,
@@ -131,7 +129,9 @@ impl Progress {
         let bar = if console.bars {
             let style = "{prefix} [{bar:24}] {pos}/{len}  {msg}";
             let style = ProgressStyle::with_template(style);
-            let style = style.expect("the template is well formed").progress_chars("=> ");
+            let style = style
+                .expect("the template is well formed")
+                .progress_chars("=> ");
             ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr()).with_style(style)
         } else {
             ProgressBar::hidden()
@@ -184,9 +184,9 @@ impl Observer for Progress {
                 self.loss / done.max(1) as f64,
                 100.0 * self.correct as f64 / done.max(1) as f64,
             );
-            let left = self.left(total).map_or(String::new(), |left| {
-                format!("  {} left", shown(left))
-            });
+            let left = self
+                .left(total)
+                .map_or(String::new(), |left| format!("  {} left", shown(left)));
             self.bar.set_prefix(match self.epochs {
                 Some(epochs) => format!("epoch {epoch}/{epochs}"),
                 None => format!("epoch {epoch}"),
@@ -238,6 +238,9 @@ mod tests {
     #[test]
     fn times_for_people() {
         let text = |s| shown(Duration::from_secs(s));
-        assert_eq!([text(3), text(125), text(4321)], ["3 s", "2 min 5 s", "1 h 12 min"]);
+        assert_eq!(
+            [text(3), text(125), text(4321)],
+            ["3 s", "2 min 5 s", "1 h 12 min"]
+        );
     }
 }

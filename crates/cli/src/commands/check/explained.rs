@@ -48,7 +48,8 @@ pub(super) fn explained(front: &Front, console: &Console) -> Result<String, Fail
 fn neuron(front: &Front, neuron: &Neuron, head: &str) -> Result<String, Failure> {
     let stages = stages(neuron, Wrt::Learned)?;
     let model = front.model.neuron(&neuron.name);
-    let model = model.ok_or_else(|| Failure::Internal(format!("`{}` lost its model", neuron.name)))?;
+    let model =
+        model.ok_or_else(|| Failure::Internal(format!("`{}` lost its model", neuron.name)))?;
     let mut rows: Vec<(&str, String)> = vec![("order", order(model))];
     for chosen in &stages.integrators {
         let line = format!("{}' : {}, {}", chosen.state, chosen.taken, chosen.reason);
@@ -66,7 +67,11 @@ fn neuron(front: &Front, neuron: &Neuron, head: &str) -> Result<String, Failure>
     }
     rows.extend(cuts.into_iter().map(|cut| ("gradient", cut)));
     rows.extend(saved(&stages).into_iter().map(|line| ("saved", line)));
-    rows.extend(parameters(neuron).into_iter().map(|line| ("parameter", line)));
+    rows.extend(
+        parameters(neuron)
+            .into_iter()
+            .map(|line| ("parameter", line)),
+    );
     let mut text = format!("{head}\n");
     let mut last = "";
     for (key, line) in rows {
@@ -107,11 +112,19 @@ fn cuts(front: &Front, neuron: &model::Neuron) -> Vec<String> {
     for spike in &neuron.spikes {
         match &spike.surrogate {
             Some(call) => {
-                let name = call.surrogate.map(|i| front.model.surrogates[i].name.text.as_str());
+                let name = call
+                    .surrogate
+                    .map(|i| front.model.surrogates[i].name.text.as_str());
                 let name = name.unwrap_or("?");
-                cuts.push(format!("spike: derivative of `{name}`, {}", line(call.span)));
+                cuts.push(format!(
+                    "spike: derivative of `{name}`, {}",
+                    line(call.span)
+                ));
             }
-            None => cuts.push(format!("cut at a spike without surrogate, {}", line(spike.span))),
+            None => cuts.push(format!(
+                "cut at a spike without surrogate, {}",
+                line(spike.span)
+            )),
         }
     }
     for expr in expressions(neuron) {
@@ -125,7 +138,9 @@ fn cuts(front: &Front, neuron: &model::Neuron) -> Vec<String> {
     }
     if let Some(refractory) = &neuron.refractory {
         let place = line(refractory.span);
-        cuts.push(format!("when a neuron is refractory is a constant, {place}"));
+        cuts.push(format!(
+            "when a neuron is refractory is a constant, {place}"
+        ));
     }
     cuts
 }
@@ -159,7 +174,9 @@ fn saved(stages: &Stages) -> Vec<String> {
         Type::Bool => 1,
     };
     let total: usize = stages.saved.iter().map(|s| bytes(s.ty)).sum();
-    let mut lines = vec![format!("{total} bytes per neuron and step for the backward")];
+    let mut lines = vec![format!(
+        "{total} bytes per neuron and step for the backward"
+    )];
     lines.extend(stages.saved.iter().map(|saved| {
         let readers: Vec<String> = saved.readers.iter().map(ToString::to_string).collect();
         format!(
@@ -191,7 +208,11 @@ fn parameters(neuron: &Neuron) -> Vec<String> {
             Some((low, high)) => format!(" in {} .. {}", shown(low), shown(high)),
             None => String::new(),
         };
-        let learned = if param.learn.is_some() { ", learned" } else { "" };
+        let learned = if param.learn.is_some() {
+            ", learned"
+        } else {
+            ""
+        };
         format!("{}{sharing} = {initial}{bounds}{learned}", param.name)
     });
     lines.collect()
@@ -227,7 +248,11 @@ fn network(program: &Program) -> Result<String, Failure> {
     for input in &network.inputs {
         line("input", format!("{} {:?}", input.name, input.shape));
     }
-    let order: Vec<&str> = network.order.iter().map(|&l| network.layers[l].name.as_str()).collect();
+    let order: Vec<&str> = network
+        .order
+        .iter()
+        .map(|&l| network.layers[l].name.as_str())
+        .collect();
     line("order", order.join(", "));
     let mut trained = 0;
     for (name, shape, initial, learned) in connections(network) {
@@ -265,7 +290,13 @@ fn network(program: &Program) -> Result<String, Failure> {
             ),
         );
         // Value, gradient and, at most, two moments of an optimiser.
-        line("", format!("weights with gradient and moments {}", size_text(16 * trained)));
+        line(
+            "",
+            format!(
+                "weights with gradient and moments {}",
+                size_text(16 * trained)
+            ),
+        );
     }
     text.push('\n');
     Ok(text)
@@ -290,7 +321,12 @@ fn connections(network: &Network) -> Vec<(String, Vec<usize>, String, bool)> {
         let initial = initial_text(weight) + &delay;
         rows.push((name("weight"), vec![post, pre], initial, !connection.frozen));
         if let Some(bias) = bias {
-            rows.push((name("bias"), vec![post], initial_text(bias), !connection.frozen));
+            rows.push((
+                name("bias"),
+                vec![post],
+                initial_text(bias),
+                !connection.frozen,
+            ));
         }
     }
     rows
