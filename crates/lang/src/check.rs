@@ -12,11 +12,14 @@
 //! - `scope` and `resolve` turn names into indices;
 //! - `units` infers dimensions;
 //! - `neuron`, `surrogate`, `network`, `train` build the model of an item;
-//! - `flow`, `dynamics`, `stability` look at finished neurons: what reaches what, integrators,
-//!   values that cannot work.
+//! - `shapes` gives a network its sizes and delays;
+//! - `flow`, `dynamics`, `stability`, `hazards` look at finished neurons: what reaches what,
+//!   integrators, values that cannot work, with `interval` for what values are possible.
 
 mod dynamics;
 mod flow;
+mod hazards;
+mod interval;
 mod items;
 mod network;
 mod neuron;
@@ -58,7 +61,7 @@ impl Checked {
 
 /// Checks a program: the file that was asked for and everything that it imports, in any order.
 ///
-/// The items of all files are visible in each of them.
+/// The items of all files are visible in each of them; those of a file itself come first there.
 pub fn check(files: &[ast::File]) -> Checked {
     let mut check = Check {
         items: items::collect(files),

@@ -4,8 +4,11 @@
 use std::collections::BTreeSet;
 
 use insta::{assert_snapshot, glob};
+use proptest::prelude::*;
 use rheobase_lang::check::check;
 use rheobase_lang::diag::{Diagnostic, render::render_all};
+use rheobase_lang::load::{Loader, load};
+use rheobase_lang::lower::{lower_network, lower_neuron};
 use rheobase_lang::parse::parse;
 use rheobase_lang::span::SourceMap;
 
@@ -73,4 +76,91 @@ fn edits_help() {
             );
         }
     });
+}
+
+/// The worked examples, which use every construct of the language, have no errors.
+#[test]
+fn worked_examples() {
+    struct Beside;
+    impl Loader for Beside {
+        fn load(&self, _from: &str, path: &str) -> Result<String, String> {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/parse/");
+            std::fs::read_to_string(format!("{folder}{path}")).map_err(|e| e.to_string())
+        }
+    }
+    glob!("parse/[a-g]_*.snn", |path| {
+        let source = std::fs::read_to_string(path).expect("the file was just listed");
+        let loaded = load("main.snn", &source, &Beside);
+        let checked = check(&loaded.files);
+        let all = [loaded.diagnostics, checked.diagnostics].concat();
+        let text = render_all(&all, &loaded.sources, false);
+        assert_eq!(text, "", "{}", path.display());
+    });
+}
+
+/// The text of all files here, as words: what the mutations below are made of.
+fn words() -> Vec<String> {
+    let mut words = Vec::new();
+    for folder in ["check", "lower", "parse"] {
+        let path = format!("{}/tests/{folder}", env!("CARGO_MANIFEST_DIR"));
+        let mut files: Vec<_> = std::fs::read_dir(path)
+            .expect("the folder exists")
+            .map(|entry| entry.expect("it can be listed").path())
+            .filter(|path| path.extension().is_some_and(|e| e == "snn"))
+            .collect();
+        files.sort();
+        for file in files {
+            let text = std::fs::read_to_string(file).expect("the file was just listed");
+            words.extend(text.split_inclusive(char::is_whitespace).map(str::to_owned));
+        }
+    }
+    words
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever a program has become by swapping its words: every finding has a place in it, and
+    /// what passes the check is lowered or refused, without a panic.
+    #[test]
+    fn shuffled_programs(
+        start in any::<prop::sample::Index>(),
+        length in 20usize..400,
+        swaps in prop::collection::vec(any::<(prop::sample::Index, prop::sample::Index)>(), 0..6),
+        strays in prop::collection::vec(any::<(prop::sample::Index, prop::sample::Index)>(), 0..4),
+    ) {
+        let all = words();
+        let start = start.index(all.len());
+        let end = (start + length).min(all.len());
+        let mut text: Vec<String> = all[start..end].to_vec();
+        for (a, b) in swaps {
+            let (a, b) = (a.index(text.len()), b.index(text.len()));
+            text.swap(a, b);
+        }
+        for (at, what) in strays {
+            let at = at.index(text.len());
+            text[at] = all[what.index(all.len())].clone();
+        }
+        let source = text.concat();
+        let mut sources = SourceMap::new();
+        let id = sources.add("test.snn", source.as_str());
+        let (tree, _) = parse(&source, id);
+        let checked = check(&[tree]);
+        for finding in &checked.diagnostics {
+            prop_assert!(finding.primary.span.end as usize <= source.len());
+        }
+        render_all(&checked.diagnostics, &sources, false);
+        for neuron in &checked.model.neurons {
+            let lowered = lower_neuron(&checked.model, &neuron.name.text, 1.0, &[]);
+            if let (true, Ok(lowered)) = (checked.is_ok(), lowered) {
+                prop_assert_eq!(rheobase_ir::verify::verify(&lowered.step), Ok(()));
+            }
+        }
+        for network in &checked.model.networks {
+            let _ = lower_network(&checked.model, Some(&network.name.text), None);
+        }
+        for train in &checked.model.trains {
+            let _ = lower_network(&checked.model, None, Some(&train.name.text));
+        }
+    }
 }

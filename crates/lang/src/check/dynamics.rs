@@ -111,10 +111,13 @@ impl Walker<'_> {
                     chosen.product(Form { degree: 0, ..cond })
                 }
             }
-            ExprKind::Builtin { function, args } => match function {
-                Builtin::Detach => part(&args[0]),
-                _ => all(args).bent(),
-            },
+            ExprKind::Builtin { function, args } => {
+                if *function == Builtin::Detach {
+                    part(&args[0])
+                } else {
+                    all(args).bent()
+                }
+            }
             ExprKind::Call { function, args } => {
                 let args: Vec<Form> = args.iter().map(part).collect();
                 self.part(&self.model.functions[*function].body, &[], &args)
@@ -147,6 +150,20 @@ impl Walker<'_> {
             Ref::Const(_) | Ref::Param(_) | Ref::Pi | Ref::FanIn | Ref::FanOut => Form::CONSTANT,
         }
     }
+}
+
+/// Whether the equation of a state is linear in all states with an equation, with constant factors.
+pub(super) fn is_linear(model: &Model, neuron: &Neuron, state: usize) -> bool {
+    let walker = Walker {
+        model,
+        neuron,
+        is_variable: &|_| true,
+    };
+    let dynamics = neuron.states[state].dynamics.as_ref();
+    dynamics.is_some_and(|d| {
+        let form = walker.form(&d.rhs);
+        form.degree < 2 && !form.varying_factor
+    })
 }
 
 impl Check<'_> {

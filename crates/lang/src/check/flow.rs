@@ -2,12 +2,12 @@
 //! be said, parameters that cannot learn, phases that are missing.
 
 use super::Check;
-use crate::ast::{GateGradient, Phase};
+use crate::ast::Phase;
 use crate::diag::Code;
 use crate::model::builtin::Builtin;
 use crate::model::{
-    DynamicsKind, Expr, ExprKind, LayerKind, Network, Neuron, Ref, Spike, Start, Train, Trigger,
-    SettingValue, walk,
+    DynamicsKind, Expr, ExprKind, LayerKind, Network, Neuron, Ref, SettingValue, Source, Spike,
+    Start, Train, Trigger, walk,
 };
 
 impl Check<'_> {
@@ -27,6 +27,7 @@ impl Check<'_> {
             }
             self.unused(neuron);
             self.neuron_values(neuron);
+            self.hazards(neuron);
         }
     }
 
@@ -305,6 +306,35 @@ impl Check<'_> {
         }
     }
 
+    /// W0416: spikes that come back to their own layer only as constants.
+    pub(super) fn detached_recurrence(&mut self, network: &Network) {
+        for connection in &network.connections {
+            let (Source::Layer(from), Some(to), Some(port)) =
+                (connection.source, connection.target, connection.port)
+            else {
+                continue;
+            };
+            let LayerKind::Neuron(n) = network.layers[to].kind else {
+                continue;
+            };
+            let neuron = &self.model.neurons[n];
+            if from != to || neuron.broken || !port_is_read(neuron, port) {
+                continue;
+            }
+            if !differentiable_reads(neuron).contains(&Ref::Port(port)) {
+                let layer = &network.layers[to].name.text;
+                let message = format!(
+                    "every path {layer} -> {layer} is detached: these weights receive no gradient"
+                );
+                let name = &neuron.ports[port].name;
+                self.report(
+                    Check::finding(Code::W0416, connection.span, message)
+                        .secondary(name.span, "read only inside `detach` or in conditions"),
+                );
+            }
+        }
+    }
+
     /// W0604: layers from which the loss is not reached.
     pub(super) fn readout_reached(&mut self, train: &Train, network: &Network) {
         let Some(setting) = train.setting("loss") else {
@@ -313,7 +343,6 @@ impl Check<'_> {
         let SettingValue::Loss(loss) = &setting.value else {
             return;
         };
-        use crate::model::Source;
         let mut reached = vec![false; network.layers.len()];
         reached[loss.layer] = true;
         let mut changed = true;
@@ -378,7 +407,7 @@ fn expressions(neuron: &Neuron) -> Vec<&Expr> {
 }
 
 /// The expressions that are evaluated in a step.
-fn running_expressions(neuron: &Neuron) -> Vec<&Expr> {
+pub(super) fn running_expressions(neuron: &Neuron) -> Vec<&Expr> {
     let mut exprs: Vec<&Expr> = Vec::new();
     exprs.extend(neuron.lets.iter().map(|l| &l.value));
     exprs.extend(neuron.states.iter().filter_map(|s| Some(&s.dynamics.as_ref()?.rhs)));
@@ -503,15 +532,6 @@ fn flat_calls<'e>(expr: &'e Expr, found: &mut dyn FnMut(&'e Expr, Builtin)) {
     }
     for part in walk::parts(expr) {
         flat_calls(part, found);
-    }
-}
-
-/// Whether any reset block is differentiated, for explanations.
-pub(crate) fn gate_word(gradient: Option<GateGradient>) -> &'static str {
-    match gradient {
-        Some(GateGradient::Detached) => "detached",
-        Some(GateGradient::Attached) => "attached",
-        None => "attached (reaches no spike condition)",
     }
 }
 

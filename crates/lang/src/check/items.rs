@@ -1,4 +1,8 @@
 //! The items of all files by name, and constants and functions in an order of evaluation.
+//!
+//! A name means the item of the file in which it is written, if that file defines it; otherwise the
+//! first one among the imports. So a file may define again what it imports, and a file that is
+//! imported keeps its own meaning.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +52,10 @@ pub(super) struct Items<'a> {
     pub(super) neurons: Vec<&'a ast::Neuron>,
     pub(super) networks: Vec<&'a ast::Network>,
     pub(super) trains: Vec<&'a ast::Train>,
-    names: BTreeMap<&'a str, (ItemRef, Span)>,
+    /// The items of a name in the order of the files.
+    names: BTreeMap<&'a str, Vec<(ItemRef, Span)>>,
+    /// Where the text of each file begins in the address space of spans, in ascending order.
+    bases: Vec<u32>,
     /// Names that exist but cannot be used, because they depend on themselves.
     circular: Vec<&'a str>,
     /// Constants and functions in an order of evaluation.
@@ -59,9 +66,16 @@ pub(super) struct Items<'a> {
 }
 
 impl<'a> Items<'a> {
-    /// The item of a name.
-    pub(super) fn find(&self, name: &str) -> Option<ItemRef> {
-        self.names.get(name).map(|&(item, _)| item)
+    /// The item that a name means at a place.
+    pub(super) fn find(&self, name: &str, at: Span) -> Option<ItemRef> {
+        let rows = self.names.get(name)?;
+        let own = rows.iter().find(|(_, span)| self.same_file(*span, at));
+        own.or(rows.first()).map(|&(item, _)| item)
+    }
+
+    fn same_file(&self, a: Span, b: Span) -> bool {
+        let file = |span: Span| self.bases.partition_point(|&base| base <= span.start);
+        file(a) == file(b)
     }
 
     /// Whether a name that was not found needs no report: it is missing for a reported reason.
@@ -71,7 +85,8 @@ impl<'a> Items<'a> {
 
     /// The names of the items of a kind, for suggestions.
     pub(super) fn names_of(&self, kind: fn(ItemRef) -> bool) -> Vec<&'a str> {
-        let rows = self.names.iter().filter(|(_, (item, _))| kind(*item));
+        let of_kind = |rows: &Vec<(ItemRef, Span)>| rows.iter().any(|(item, _)| kind(*item));
+        let rows = self.names.iter().filter(|(_, rows)| of_kind(rows));
         rows.map(|(name, _)| *name).collect()
     }
 }
@@ -79,6 +94,9 @@ impl<'a> Items<'a> {
 /// Collects the items of all files.
 pub(super) fn collect(files: &[ast::File]) -> Items<'_> {
     let mut items = Items::default();
+    let begin = |file: &ast::File| file.id.span(0..0).start;
+    items.bases = files.iter().map(begin).collect();
+    items.bases.sort_unstable();
     let mut consts: Vec<&ast::Const> = Vec::new();
     let mut fns: Vec<&ast::Fn> = Vec::new();
     for file in files {
@@ -115,12 +133,15 @@ pub(super) fn collect(files: &[ast::File]) -> Items<'_> {
 
 impl<'a> Items<'a> {
     fn declare(&mut self, name: &'a ast::Name, item: ItemRef) -> bool {
-        if let Some(&(other, span)) = self.names.get(name.text.as_str()) {
-            self.diagnostics
-                .push(duplicate(name, other.words(), Some(span)));
+        let rows = self.names.get(name.text.as_str());
+        let mut rows = rows.into_iter().flatten();
+        if let Some(&(other, span)) = rows.find(|(_, span)| self.same_file(*span, name.span)) {
+            let finding = duplicate(name, other.words(), Some(span));
+            self.diagnostics.push(finding);
             return false;
         }
-        self.names.insert(&name.text, (item, name.span));
+        let rows = self.names.entry(&name.text).or_default();
+        rows.push((item, name.span));
         true
     }
 
@@ -139,7 +160,7 @@ impl<'a> Items<'a> {
 
     /// Orders constants and functions so that each comes after what it needs.
     fn arrange(&mut self, consts: &[&'a ast::Const], fns: &[&'a ast::Fn]) {
-        let node = |items: &Items<'_>, name: &str| match items.find(name) {
+        let node = |items: &Items<'_>, name: &str, at: Span| match items.find(name, at) {
             Some(ItemRef::Const(i)) => Some(i),
             Some(ItemRef::Fn(i)) => Some(consts.len() + i),
             Some(ItemRef::Surrogate(_) | ItemRef::Neuron(_) | ItemRef::Network(_)) | None => None,
@@ -147,7 +168,8 @@ impl<'a> Items<'a> {
         let mut dependencies: Vec<Vec<usize>> = Vec::new();
         for item in consts {
             let names = names_in(&item.value);
-            dependencies.push(names.iter().filter_map(|n| node(self, n)).collect());
+            let at = item.name.span;
+            dependencies.push(names.iter().filter_map(|n| node(self, n, at)).collect());
         }
         for item in fns {
             let mut names = names_in(&item.body);
@@ -156,12 +178,14 @@ impl<'a> Items<'a> {
             }
             let own = |n: &&str| !item.formals.iter().any(|f| f.name.text == **n);
             let names = names.into_iter().filter(|n| own(n));
-            dependencies.push(names.filter_map(|n| node(self, n)).collect());
+            let at = item.name.span;
+            dependencies.push(names.filter_map(|n| node(self, n, at)).collect());
         }
         let name_of = |i: usize| match i.checked_sub(consts.len()) {
             None => &consts[i].name,
             Some(f) => &fns[f].name,
         };
+        let mut in_circle = vec![false; dependencies.len()];
         let order = loop {
             match walk::topological(&dependencies) {
                 Ok(order) => break order,
@@ -170,6 +194,7 @@ impl<'a> Items<'a> {
                     self.diagnostics.push(circular(&names));
                     for &i in &cycle {
                         dependencies[i].clear();
+                        in_circle[i] = true;
                         self.circular.push(&name_of(i).text);
                     }
                 }
@@ -177,8 +202,13 @@ impl<'a> Items<'a> {
         };
         for i in order {
             let name = name_of(i);
-            if self.circular.contains(&name.text.as_str()) {
-                self.names.remove(name.text.as_str());
+            let rows = self.names.entry(&name.text).or_default();
+            let own = rows.iter().position(|(_, span)| *span == name.span);
+            if in_circle[i] {
+                rows.retain(|(_, span)| *span != name.span);
+                if rows.is_empty() {
+                    self.names.remove(name.text.as_str());
+                }
                 continue;
             }
             let item = match i.checked_sub(consts.len()) {
@@ -191,7 +221,10 @@ impl<'a> Items<'a> {
                     ItemRef::Fn(self.fns.len() - 1)
                 }
             };
-            self.names.insert(&name.text, (item, name.span));
+            // The index among the ordered ones replaces that among the written ones.
+            if let (Some(own), Some(rows)) = (own, self.names.get_mut(name.text.as_str())) {
+                rows[own].0 = item;
+            }
             self.order.push(item);
         }
     }

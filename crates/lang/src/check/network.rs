@@ -23,6 +23,7 @@ impl Check<'_> {
             let network = self.network(tree);
             self.model.networks.push(network);
         }
+        self.steps_given();
         for index in 0..self.model.networks.len() {
             self.group_cycles(index);
         }
@@ -89,13 +90,27 @@ impl Check<'_> {
                 | NetworkStmt::Let(_) => {}
             }
         }
-        if network.step.is_none() && !tree.broken {
-            let message = format!("network `{}` does not say how long a step is", tree.name.text);
-            self.report(
-                Check::finding(Code::E0201, tree.name.span, message).help("add `step 1 ms`"),
-            );
-        }
         network
+    }
+
+    /// A network without a step can only be a group of layers of another one.
+    fn steps_given(&mut self) {
+        let mut grouped = vec![false; self.model.networks.len()];
+        for network in &self.model.networks {
+            for (inner, _) in groups(network) {
+                grouped[inner] = true;
+            }
+        }
+        let mut findings = Vec::new();
+        for (network, grouped) in self.model.networks.iter().zip(grouped) {
+            if network.step.is_none() && !network.broken && !grouped {
+                let name = &network.name;
+                let message = format!("network `{}` does not say how long a step is", name.text);
+                let finding = Check::finding(Code::E0201, name.span, message);
+                findings.push(finding.help("add `step 1 ms`"));
+            }
+        }
+        self.diagnostics.extend(findings);
     }
 
     fn step(&mut self, network: &mut Network, scope: &Scope, value: &ast::Expr, span: Span) {
@@ -161,7 +176,7 @@ impl Check<'_> {
     }
 
     fn layer(&mut self, network: &Network, scope: &Scope, tree: &ast::Layer) -> Layer {
-        let found = self.items.find(&tree.kind.text);
+        let found = self.items.find(&tree.kind.text, tree.kind.span);
         let kind = match found {
             Some(ItemRef::Neuron(i)) => LayerKind::Neuron(i),
             Some(ItemRef::Network(i)) => LayerKind::Group(i),
@@ -512,14 +527,14 @@ impl Check<'_> {
                     Argument::Invalid
                 }
             },
-            Takes::Flag => match expr.kind {
-                ast::ExprKind::Bool(value) => Argument::Flag(value),
-                _ => {
-                    let message = format!("`{}` is `true` or `false`", slot.name);
-                    self.report(Check::finding(Code::E0306, expr.span, message));
-                    Argument::Invalid
+            Takes::Flag => {
+                if let ast::ExprKind::Bool(value) = expr.kind {
+                    return Argument::Flag(value);
                 }
-            },
+                let message = format!("`{}` is `true` or `false`", slot.name);
+                self.report(Check::finding(Code::E0306, expr.span, message));
+                Argument::Invalid
+            }
             Takes::Plain
             | Takes::Whole
             | Takes::Value

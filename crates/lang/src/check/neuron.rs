@@ -33,10 +33,12 @@ impl<'a> Statements<'a> {
 /// Picks the statements of one kind.
 macro_rules! pick {
     ($statements:expr, $kind:ident) => {
-        $statements.of(|stmt| match stmt {
-            NeuronStmt::$kind(inner) => Some(inner),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "picks one kind")]
-            _ => None,
+        $statements.of(|stmt| {
+            if let NeuronStmt::$kind(inner) = stmt {
+                Some(inner)
+            } else {
+                None
+            }
         })
     };
 }
@@ -67,7 +69,7 @@ impl<'a> Check<'a> {
             let Some(parent) = &tree.parent else {
                 break;
             };
-            match self.items.find(&parent.text) {
+            match self.items.find(&parent.text, parent.span) {
                 Some(ItemRef::Neuron(next)) if !chain.contains(&next) => chain.push(next),
                 Some(ItemRef::Neuron(next)) => {
                     broken = true;
@@ -113,7 +115,7 @@ impl<'a> Check<'a> {
     fn neuron(&mut self, tree: &ast::Neuron, statements: &Statements<'_>) -> Neuron {
         let place = format!("neuron `{}`", tree.name.text);
         let mut scope = Scope::new(place, statements.broken);
-        let parent = tree.parent.as_ref().and_then(|p| self.items.find(&p.text));
+        let parent = tree.parent.as_ref().and_then(|p| self.items.find(&p.text, p.span));
         let mut neuron = Neuron {
             name: tree.name.clone(),
             parent: match parent {
@@ -203,11 +205,14 @@ impl<'a> Check<'a> {
         scope: &mut Scope,
         statements: &Statements<'_>,
     ) {
-        let trees = statements.of(|stmt| match stmt {
-            NeuronStmt::Param(param) => Some((param, false)),
-            NeuronStmt::Override(param) => Some((param, true)),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "picks two kinds")]
-            _ => None,
+        let trees = statements.of(|stmt| {
+            if let NeuronStmt::Param(param) = stmt {
+                Some((param, false))
+            } else if let NeuronStmt::Override(param) = stmt {
+                Some((param, true))
+            } else {
+                None
+            }
         });
         let mut own = Vec::new();
         for ((tree, is_override), is_own) in trees {
@@ -508,7 +513,7 @@ impl<'a> Check<'a> {
             let nothing = |_: Ref| None;
             let number = model::eval::Env::new(&self.model, None, &nothing).number(&value);
             match number {
-                Ok(n) if n >= 1.0 && n <= 1000.0 && n.fract() == 0.0 => substeps = n as u32,
+                Ok(n) if (1.0..=1000.0).contains(&n) && n.fract() == 0.0 => substeps = n as u32,
                 Ok(n) => {
                     let message = format!("`substeps` must be a whole number from 1 to 1000, not {n}");
                     self.report(Check::finding(Code::E0306, expr.span, message));

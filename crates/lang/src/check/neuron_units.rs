@@ -217,8 +217,8 @@ fn scale_of(neuron: &Neuron, margin: Dimension) -> Option<String> {
 
 /// Why a state has the unit that it has.
 fn declared(state: &State) -> String {
-    let kind = state.dimension.and_then(print::kind);
-    let kind = kind.unwrap_or("what it is");
+    let dimension = state.dimension.unwrap_or(Dimension::NONE);
+    let kind = print::kind(dimension).map_or_else(|| in_words(dimension), str::to_string);
     let name = &state.name.text;
     match state.annotation {
         Some(_) => format!("`{name}` is {kind} because it is declared so"),

@@ -94,7 +94,7 @@ impl Check<'_> {
             name.span,
             format!("`{}` is not a unit", name.text),
         );
-        let is_name = scope.find(&name.text).is_some() || self.items.find(&name.text).is_some();
+        let is_name = scope.find(&name.text).is_some() || self.items.find(&name.text, name.span).is_some();
         if is_name && !unit.bracketed {
             finding = finding
                 .label("this is a name; a product needs `*`")
@@ -139,7 +139,7 @@ impl Check<'_> {
             | ast::ExprKind::If { .. }
             | ast::ExprKind::Range { .. } => return false,
         };
-        let visible = scope.find(name).is_some() || self.items.find(name).is_some();
+        let visible = scope.find(name).is_some() || self.items.find(name, rhs.span).is_some();
         if unit.bracketed || visible || names::find(name).is_none() {
             return false;
         }
@@ -158,7 +158,7 @@ impl Check<'_> {
         if let Some(entry) = scope.find(name) {
             return Some(entry.target);
         }
-        let item = self.items.find(name);
+        let item = self.items.find(name, span);
         if let Some(ItemRef::Const(i)) = item {
             return Some(Ref::Const(i));
         }
@@ -250,7 +250,7 @@ impl Check<'_> {
         args: &[ast::Arg],
         span: Span,
     ) -> Option<ExprKind> {
-        if let Some(ItemRef::Fn(function)) = self.items.find(&callee.text) {
+        if let Some(ItemRef::Fn(function)) = self.items.find(&callee.text, callee.span) {
             let formals = self.model.functions[function].formals.clone();
             let args = self.resolve_args(scope, callee, args, &formals)?;
             return Some(ExprKind::Call { function, args });
@@ -269,7 +269,7 @@ impl Check<'_> {
         let finding = if Law::find(name).is_some() {
             let message = format!("`{name}` is a distribution: only initial values can be random");
             Check::finding(Code::E0201, span, message)
-        } else if let Some(item) = self.items.find(name) {
+        } else if let Some(item) = self.items.find(name, callee.span) {
             let message = format!("`{name}` is {}, not a function", item.words());
             Check::finding(Code::E0201, callee.span, message)
         } else if scope.find(name).is_some() {
@@ -360,7 +360,7 @@ impl Check<'_> {
             span: call.span,
         };
         let name = &call.callee.text;
-        if let Some(ItemRef::Surrogate(index)) = self.items.find(name) {
+        if let Some(ItemRef::Surrogate(index)) = self.items.find(name, call.callee.span) {
             let formals = self.model.surrogates[index].formals.clone();
             let shape = formals.get(1..).unwrap_or_default();
             if let Some(args) = self.resolve_args(scope, &call.callee, &call.args, shape) {
@@ -394,7 +394,7 @@ impl Check<'_> {
         let ast::ExprKind::Call { callee, args } = &expr.kind else {
             return Start::Value(self.resolve(scope, expr));
         };
-        let shadowed = self.items.find(&callee.text).is_some();
+        let shadowed = self.items.find(&callee.text, callee.span).is_some();
         let Some(law) = Law::find(&callee.text).filter(|_| !shadowed) else {
             return Start::Value(self.resolve(scope, expr));
         };

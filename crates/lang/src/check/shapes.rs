@@ -309,6 +309,7 @@ impl Check<'_> {
             return;
         }
         self.dead_layers(&network);
+        self.detached_recurrence(&network);
         if complete {
             self.check_instance(&network, &[]);
         }

@@ -3,16 +3,21 @@
 //! refractory periods that are no whole number of steps.
 
 use super::Check;
+use super::dynamics::is_linear;
+use super::flow::ode_states;
 use super::network::is_zero;
 use super::params::param_numbers;
 use super::shapes::{Elaborated, rounded};
 use super::surrogate::surrogate_value;
-use crate::ast::AssignOp;
+use crate::ast::{AssignOp, GateGradient};
 use crate::diag::Code;
 use crate::model::{
-    DynamicsKind, Expr, Layer, LayerKind, Method, Model, Network, Neuron, Param, Ref, Spike, Start,
+    DynamicsKind, Expr, ExprKind, Layer, LayerKind, Method, Model, Network, Neuron, Param, Ref, Spike, Start,
     Trigger, eval, walk,
 };
+
+/// A jump, in units of the margin, above which a differentiated reset is worth a word.
+const LARGE_JUMP: f64 = 10.0;
 
 /// A neuron at rest: its parameters and states at their initial values, no input, no spike.
 struct Rest<'a> {
@@ -76,14 +81,14 @@ impl<'a> Rest<'a> {
         Some((self.value(above, states)? - self.value(below, states)?) / scale)
     }
 
-    /// The derivative of a state's equation by the state itself, in 1/ms.
-    fn own_rate(&self, state: usize) -> Option<f64> {
+    /// The derivative of a state's equation by a state.
+    fn rate(&self, state: usize, by: usize) -> Option<f64> {
         let rhs = &self.neuron.states[state].dynamics.as_ref()?.rhs;
-        let at = self.states[state]?;
+        let at = self.states[by]?;
         let width = 1e-4 * at.abs().max(1.0);
-        let moved = |by: f64| {
+        let moved = |distance: f64| {
             let mut states = self.states.clone();
-            states[state] = Some(at + by);
+            states[by] = Some(at + distance);
             self.value(rhs, &states)
         };
         Some((moved(width)? - moved(-width)?) / (2.0 * width))
@@ -98,7 +103,9 @@ impl Check<'_> {
         for spike in &neuron.spikes {
             findings.extend(reset_above_threshold(&rest, spike));
             findings.extend(narrow_surrogate(&rest, spike));
+            findings.extend(large_jumps(&rest, spike));
         }
+        findings.extend(unstable(&rest));
         self.diagnostics.extend(findings);
     }
 
@@ -144,7 +151,7 @@ fn euler_step(rest: &Rest<'_>, state: usize, step_ms: f64) -> Option<crate::diag
     let Method::Euler(substeps) = choice.method else {
         return None;
     };
-    let rate = -rest.own_rate(state)?;
+    let rate = -rest.rate(state, state)?;
     let ratio = rate * step_ms / f64::from(substeps);
     let name = &state_model.name.text;
     let shown = format!("step/tau of `{name}` is {ratio:.3}");
@@ -201,6 +208,115 @@ fn reset_above_threshold(rest: &Rest<'_>, spike: &Spike) -> Option<crate::diag::
         Check::finding(Code::W0512, assign.span, message)
             .secondary(*span, "still true after the reset"),
     )
+}
+
+/// W0414: an attached hard reset whose jump, in units of the margin, is large.
+fn large_jumps(rest: &Rest<'_>, spike: &Spike) -> Vec<crate::diag::Diagnostic> {
+    let Trigger::Crossing { above, below, .. } = &spike.trigger else {
+        return Vec::new();
+    };
+    let scale = match &spike.scale {
+        Some(scale) => rest.value(scale, &rest.states),
+        None => Some(1.0),
+    };
+    let (Some(threshold), Some(scale)) = (rest.value(below, &rest.states), scale) else {
+        return Vec::new();
+    };
+    let mut findings = Vec::new();
+    let attached = |r: &&crate::model::Reset| r.gradient == Some(GateGradient::Attached);
+    for assign in rest.neuron.resets.iter().filter(attached).flat_map(|r| &r.body) {
+        // Only where the state itself is compared is its value at a spike known.
+        let compared = above.kind == ExprKind::Ref(Ref::State(assign.state));
+        let (true, AssignOp::Set) = (compared, assign.op) else {
+            continue;
+        };
+        let Some(value) = rest.value(&assign.value, &rest.states) else {
+            continue;
+        };
+        let factor = (value - threshold) / scale;
+        if factor.abs() > LARGE_JUMP {
+            let name = &rest.neuron.states[assign.state].name.text;
+            let message = format!(
+                "each spike multiplies the gradient of `{name}` by up to {factor:.0} times the surrogate: the reset is attached and jumps far"
+            );
+            findings.push(
+                Check::finding(Code::W0414, assign.span, message)
+                    .secondary(spike.span, format!("it spikes at {threshold}"))
+                    .help("write `detached`, or make the jump small with a larger `scale`"),
+            );
+        }
+    }
+    findings
+}
+
+/// W0510: linear equations that grow without a spike.
+fn unstable(rest: &Rest<'_>) -> Vec<crate::diag::Diagnostic> {
+    let odes = ode_states(rest.neuron);
+    let linear = |&i: &usize| is_linear(rest.model, rest.neuron, i);
+    let mut findings = Vec::new();
+    for &i in odes.iter().filter(|i| linear(i)) {
+        let Some(rate) = own_growth(rest, i, &odes) else {
+            continue;
+        };
+        // Rounding in the difference quotient must not make an integrator unstable.
+        if rate <= 1e-9 {
+            continue;
+        }
+        let (Some(dynamics), name) = (
+            &rest.neuron.states[i].dynamics,
+            &rest.neuron.states[i].name.text,
+        ) else {
+            continue;
+        };
+        let message = format!(
+            "`{name}` grows without a spike: eigenvalue +{rate:.3}/ms, a factor e every {:.3} ms",
+            1.0 / rate
+        );
+        findings.push(Check::finding(Code::W0510, dynamics.rhs.span, message));
+    }
+    findings
+}
+
+/// The largest real part of the eigenvalues that a state takes part in, in 1/ms: alone, or with one
+/// other state that it is coupled to in both directions. `None` for larger circles.
+fn own_growth(rest: &Rest<'_>, state: usize, odes: &[usize]) -> Option<f64> {
+    let own = rest.rate(state, state)?;
+    let mut partners = Vec::new();
+    for &other in odes.iter().filter(|&&o| o != state) {
+        if rest.rate(state, other)? != 0.0 && reads_back(rest.neuron, other, state, odes) {
+            partners.push(other);
+        }
+    }
+    match partners.as_slice() {
+        [] => Some(own),
+        [other] => {
+            let (b, c) = (rest.rate(state, *other)?, rest.rate(*other, state)?);
+            let d = rest.rate(*other, *other)?;
+            let half_trace = (own + d) / 2.0;
+            let root = (half_trace * half_trace - (own * d - b * c)).max(0.0).sqrt();
+            Some(half_trace + root)
+        }
+        [..] => None,
+    }
+}
+
+/// Whether a state's equation depends on another one, directly or through others.
+fn reads_back(neuron: &Neuron, from: usize, on: usize, odes: &[usize]) -> bool {
+    let mut seen = vec![false; neuron.states.len()];
+    let mut todo = vec![from];
+    while let Some(state) = todo.pop() {
+        if state == on {
+            return true;
+        }
+        if std::mem::replace(&mut seen[state], true) || !odes.contains(&state) {
+            continue;
+        }
+        if let Some(dynamics) = &neuron.states[state].dynamics {
+            let reads = walk::deep_refs(&dynamics.rhs, &neuron.lets);
+            todo.extend(reads.iter().filter_map(|r| r.as_state()));
+        }
+    }
+    false
 }
 
 /// W0415: at rest the surrogate is so small that nothing starts to train.

@@ -51,7 +51,7 @@ impl Check<'_> {
 
     fn train(&mut self, tree: &ast::Train) -> Train {
         let scope = Scope::new(format!("training plan `{}`", tree.name.text), tree.broken);
-        let found = self.items.find(&tree.network.text);
+        let found = self.items.find(&tree.network.text, tree.network.span);
         let network = match found {
             Some(ItemRef::Network(i)) => Some(i),
             Some(
@@ -313,24 +313,27 @@ impl Check<'_> {
             ChoiceArg::Invalid
         };
         match slot.takes {
-            Takes::Text => match &expr.kind {
-                ast::ExprKind::Str(text) => ChoiceArg::Text(text.clone()),
-                _ => wrong(self, "a text in quotes"),
-            },
-            Takes::Flag => match expr.kind {
-                ast::ExprKind::Bool(value) => ChoiceArg::Flag(value),
-                _ => wrong(self, "`true` or `false`"),
-            },
-            Takes::Numbers => match &expr.kind {
-                ast::ExprKind::List(items) => {
-                    let list = items
-                        .iter()
-                        .map(|e| self.number_of(scope, slot, e, Dimension::NONE))
-                        .collect();
-                    ChoiceArg::List(list)
+            Takes::Text => {
+                if let ast::ExprKind::Str(text) = &expr.kind {
+                    ChoiceArg::Text(text.clone())
+                } else {
+                    wrong(self, "a text in quotes")
                 }
-                _ => wrong(self, "a list of numbers"),
-            },
+            }
+            Takes::Flag => {
+                if let ast::ExprKind::Bool(value) = expr.kind {
+                    ChoiceArg::Flag(value)
+                } else {
+                    wrong(self, "`true` or `false`")
+                }
+            }
+            Takes::Numbers => {
+                let ast::ExprKind::List(items) = &expr.kind else {
+                    return wrong(self, "a list of numbers");
+                };
+                let number = |e| self.number_of(scope, slot, e, Dimension::NONE);
+                ChoiceArg::List(items.iter().map(number).collect())
+            }
             Takes::Time => {
                 ChoiceArg::Number(self.number_of(scope, slot, expr, Dimension::TIME))
             }
@@ -484,10 +487,12 @@ impl Check<'_> {
     ) -> Option<(usize, Option<usize>)> {
         let (layer_name, state, place) = match &expr.kind {
             ast::ExprKind::Name(name) => (name.as_str(), None, expr.span),
-            ast::ExprKind::Field { base, field } => match &base.kind {
-                ast::ExprKind::Name(name) => (name.as_str(), Some(field), base.span),
-                _ => return self.no_trace(expr.span),
-            },
+            ast::ExprKind::Field { base, field } => {
+                let ast::ExprKind::Name(name) = &base.kind else {
+                    return self.no_trace(expr.span);
+                };
+                (name.as_str(), Some(field), base.span)
+            }
             ast::ExprKind::Number(_)
             | ast::ExprKind::Quantity { .. }
             | ast::ExprKind::Bool(_)
