@@ -36,9 +36,12 @@ impl Console {
     pub fn print(&self, text: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-        written.map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe => Failure::OutputClosed,
-            _ => Failure::Run(format!("cannot write to standard output: {error}")),
+        written.map_err(|error| {
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                Failure::OutputClosed
+            } else {
+                Failure::Run(format!("cannot write to standard output: {error}"))
+            }
         })
     }
 

@@ -8,7 +8,7 @@
 //! [`front`] never prints; [`compile`] prints what was found and gives a model only if there is no error.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use rheobase_ir::program::{Neuron, Program};
@@ -104,12 +104,13 @@ fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
 
 /// Why a file cannot be read, without the number that the system adds.
 fn reason(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_string(),
-        std::io::ErrorKind::IsADirectory => "it is a folder".to_string(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_string(),
-        _ => error.to_string(),
-    }
+    let known = [
+        (ErrorKind::NotFound, "there is no such file"),
+        (ErrorKind::IsADirectory, "it is a folder"),
+        (ErrorKind::PermissionDenied, "permission denied"),
+    ];
+    let found = known.iter().find(|(kind, _)| *kind == error.kind());
+    found.map_or_else(|| error.to_string(), |(_, words)| (*words).to_string())
 }
 
 /// As [`front`]; prints the diagnostics to standard error.

@@ -3,25 +3,24 @@
 //! With `--neuron` the lanes of the input arrays run side by side as one layer without connections. With
 //! `--network` the arrays are events: what is not 0 is an event, with its value where that is not 1.
 
+mod job;
+
 use std::path::{Path, PathBuf};
 
-use ndarray::{ArrayD, Axis, IxDyn};
+use ndarray::{ArrayD, IxDyn};
 use rheobase_data::npz;
-use rheobase_ir::kernel::{Def, Kernel, Role, Slot};
-use rheobase_ir::program::{Initial, Layer, Network, Neuron, Sharing};
-use rheobase_ir::types::Rate;
-use rheobase_lang::lower::Override;
+use rheobase_ir::program::Network;
 use rheobase_runtime::{Backend, Gradients, ParameterSpec, Simulator};
 use rheobase_train::weights;
 
 use crate::console::Console;
-use crate::edits::Target;
 use crate::failure::Failure;
-use crate::inputs::{Arrays, Inputs, Names, steps_samples_neurons};
-use crate::names::unknown;
-use crate::pipeline::{Front, compile};
+use crate::inputs::{Arrays, Inputs, Names};
+use crate::pipeline::compile;
 use crate::settings::{Setting, parse_setting, parse_step};
-use crate::simulation::{How, Naming, simulate};
+use crate::simulation::{How, simulate};
+
+use job::Job;
 
 /// Options of `rheo run`.
 #[derive(Clone, Debug, clap::Args)]
@@ -175,209 +174,6 @@ fn write(args: &RunArgs, job: &Job, inputs: &Inputs, how: How) -> Result<(), Fai
         ),
     };
     Ok(npz::write(&args.out, &arrays, precision)?)
-}
-
-/// A network that is ready to run, and what is left of the arrays and settings.
-struct Job {
-    network: Network,
-    naming: Naming,
-    arrays: Arrays,
-    /// Parameters that are set after everything else.
-    last: Vec<(String, f64)>,
-}
-
-impl Job {
-    /// One layer of unconnected lanes, as many as the input arrays have.
-    fn neuron(
-        front: &Front,
-        name: &str,
-        mut arrays: Arrays,
-        args: &RunArgs,
-        console: &Console,
-    ) -> Result<Job, Failure> {
-        let step_ms = args.step.unwrap_or_else(|| front.step_ms());
-        let plain = front.neuron(name, step_ms, &[], console)?;
-        let lanes = lanes(&plain, &arrays, &shown(&args.input))?;
-        // Numbers are put into the model before it is lowered, so that parameters that are computed from
-        // them follow.
-        let mut overrides = Vec::new();
-        let scalars: Vec<String> = arrays
-            .iter()
-            .filter(|(key, a)| {
-                a.len() == 1 && key.starts_with("param.") && (a.ndim() == 0 || lanes > 1)
-            })
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in scalars {
-            let name = key.trim_start_matches("param.");
-            if plain.params.iter().any(|p| p.name == name) {
-                let value = arrays[&key].iter().copied().next().unwrap_or(f64::NAN);
-                overrides.push(Override {
-                    name: name.to_string(),
-                    value,
-                });
-            }
-        }
-        for setting in &args.set {
-            let Some(param) = plain.params.iter().find(|p| p.name == setting.name) else {
-                let names = plain.params.iter().map(|p| p.name.as_str());
-                return Err(Failure::Usage(unknown("parameter", &setting.name, names)));
-            };
-            let value = setting.in_base(&param.unit, step_ms)?;
-            arrays.remove(&format!("param.{}", setting.name));
-            overrides.retain(|o| o.name != setting.name);
-            overrides.push(Override {
-                name: setting.name.clone(),
-                value,
-            });
-        }
-        let mut neuron = front.neuron(name, step_ms, &overrides, console)?;
-        for param in neuron.params.clone() {
-            let array = arrays.get(&format!("param.{}", param.name));
-            if array.is_some_and(|a| a.ndim() == 1 && a.len() == lanes) {
-                make_per_neuron(&mut neuron, &param.name);
-            }
-        }
-        let network = Network {
-            name: name.to_string(),
-            step_ms,
-            inputs: Vec::new(),
-            layers: vec![Layer {
-                name: name.to_string(),
-                shape: vec![lanes],
-                neuron,
-            }],
-            connections: Vec::new(),
-            order: vec![0],
-        };
-        let last = overrides.into_iter().map(|o| (o.name, o.value)).collect();
-        Ok(Job {
-            network,
-            naming: Naming::Neuron,
-            arrays,
-            last,
-        })
-    }
-}
-
-impl Job {
-    /// A network as it is. Weights can only be set once it is lowered.
-    fn network(
-        front: Front,
-        name: &str,
-        arrays: Arrays,
-        args: &RunArgs,
-        console: &Console,
-    ) -> Result<Job, Failure> {
-        let plan = front.first_plan(name).map(str::to_string);
-        let target = Target {
-            network: name,
-            train: plan.as_deref(),
-        };
-        let (front, left) = front.with_settings(target, &args.set, console)?;
-        let network = front.program(name, plan.as_deref(), console)?.network;
-        // The parameters of layers are in the network already, but a weights file would replace them again.
-        let mut last = layer_values(&network, &args.set);
-        for setting in left {
-            last.push((setting.name.clone(), weight_value(&network, setting)?));
-        }
-        Ok(Job {
-            network,
-            naming: Naming::Network,
-            arrays,
-            last,
-        })
-    }
-}
-
-/// The values of `layer.param` settings as they were lowered.
-fn layer_values(network: &Network, settings: &[Setting]) -> Vec<(String, f64)> {
-    let mut values = Vec::new();
-    for layer in &network.layers {
-        for param in &layer.neuron.params {
-            let name = format!("{}.{}", layer.name, param.name);
-            if let Initial::Constant(value) = param.initial
-                && settings.iter().any(|s| s.name == name)
-            {
-                values.push((name, value));
-            }
-        }
-    }
-    values
-}
-
-/// The value of `a.b.x.weight=0.5`, in the unit of the port.
-fn weight_value(network: &Network, setting: &Setting) -> Result<f64, Failure> {
-    let mut names = Vec::new();
-    for connection in &network.connections {
-        let port = &network.layers[connection.to].neuron.ports[connection.port];
-        for part in ["weight", "bias"] {
-            let name = format!("{}.{part}", connection.name);
-            if name == setting.name {
-                return setting.in_base(&port.unit, network.step_ms);
-            }
-            names.push(name);
-        }
-    }
-    names.extend(network.layers.iter().flat_map(|layer| {
-        let params = layer.neuron.params.iter();
-        params.map(|p| format!("{}.{}", layer.name, p.name))
-    }));
-    let names = names.iter().map(String::as_str);
-    Err(Failure::Usage(unknown("parameter", &setting.name, names)))
-}
-
-/// The number of lanes: the last axis of the first input array.
-fn lanes(neuron: &Neuron, arrays: &Arrays, file: &str) -> Result<usize, Failure> {
-    let port = neuron
-        .ports
-        .iter()
-        .find_map(|p| Some((&p.name, arrays.get(&p.name)?)));
-    let Some((name, array)) = port else {
-        let ports = neuron.ports.iter().map(|p| p.name.as_str());
-        let wrong = arrays
-            .keys()
-            .find(|k| !k.starts_with("init.") && !k.starts_with("param."));
-        return Err(Failure::Run(match wrong {
-            Some(name) => format!("{file}: {}", unknown("input port", name, ports)),
-            None => {
-                let ports: Vec<String> = ports.map(|p| format!("`{p}`")).collect();
-                format!(
-                    "{file}: it has no array for an input port; ports: {}",
-                    ports.join(", ")
-                )
-            }
-        }));
-    };
-    let array = steps_samples_neurons(name, array);
-    let array = array.map_err(|message| Failure::Run(format!("{file}: {message}")))?;
-    Ok(array.len_of(Axis(2)))
-}
-
-/// Gives a parameter a value for each lane.
-fn make_per_neuron(neuron: &mut Neuron, name: &str) {
-    if let Some(param) = neuron.params.iter_mut().find(|p| p.name == name) {
-        param.sharing = Sharing::PerNeuron;
-    }
-    let slot = Slot::new(Role::Param, name);
-    for kernel in [&mut neuron.step, &mut neuron.init] {
-        widen(kernel, &slot);
-    }
-}
-
-/// Makes an input of a kernel one value per lane, and the outputs that depend on it.
-fn widen(kernel: &mut Kernel, slot: &Slot) {
-    for node in &mut kernel.nodes {
-        if let Def::Input(input) = &mut node.def
-            && input.slot == *slot
-        {
-            input.rate = Rate::Lane;
-        }
-    }
-    let rates = kernel.rates();
-    for output in &mut kernel.outputs {
-        output.rate = output.rate.max(rates[output.value.index()]);
-    }
 }
 
 /// The parameters of a network.

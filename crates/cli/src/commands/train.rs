@@ -76,12 +76,12 @@ pub fn train(args: &TrainArgs, console: &Console) -> Result<(), Failure> {
     let mut progress = Progress::new(*console);
     let summary = train_plan(&mut trainer, &config, &mut progress);
     progress.end();
-    let summary = summary.map_err(|error| match Failure::from(error) {
-        Failure::Interrupted => {
+    let summary = summary.map_err(|error| {
+        let failure = Failure::from(error);
+        if failure == Failure::Interrupted {
             console.note(&format!("the run so far is in `{}`\n", out.display()));
-            Failure::Interrupted
         }
-        other => other,
+        failure
     })?;
     console.note(&format!(
         "best weights after epoch {} in `{}`\n",

@@ -195,9 +195,10 @@ fn parameters(neuron: &Neuron) -> Vec<String> {
             let text = format!("{} {}", round(value / param.unit.factor), param.unit.text);
             text.trim_end().to_string()
         };
-        let initial = match &param.initial {
-            Initial::Constant(value) => shown(*value),
-            other => initial_text(other),
+        let initial = if let Initial::Constant(value) = param.initial {
+            shown(value)
+        } else {
+            initial_text(&param.initial)
         };
         let sharing = match param.sharing {
             Sharing::Shared => "",
