@@ -3,8 +3,8 @@
 //! The formatter moves tokens and never changes one: the tree stays the same, and every comment
 //! stays at its line. What it decides: indentation, the spaces between tokens, one statement per
 //! line, no more than one empty line in a row. What it leaves to the author: other line breaks,
-//! groups of lines, and whether neighbouring lines are aligned. Lines whose `=`, or whose comment
-//! at the end, stand in one column are taken as a table and stay one.
+//! groups of lines, and columns. Neighbouring lines whose `:`, `per` or `=` stand in one column are
+//! taken as a table and stay one; a comment behind code stays in its column if there is room.
 //!
 //! Formatting a formatted text changes nothing; a property test holds both promises.
 

@@ -60,6 +60,16 @@ fn parsed_files_keep_their_promises() {
     });
 }
 
+/// The examples of the repository are in the standard form.
+#[test]
+fn examples_are_formatted() {
+    glob!("../../../examples", "**/*.snn", |path| {
+        let source = std::fs::read_to_string(path).expect("the file was just listed");
+        promises(&source);
+        assert_eq!(formatted(&source), source, "{path:?}");
+    });
+}
+
 /// The embedded files are examples of the standard form.
 #[test]
 fn std_files_are_formatted() {

@@ -144,13 +144,15 @@ fn hostile_characters() {
     assert_eq!(parsed("\u{feff}const a = 1\r\n").1, []);
 }
 
-/// A worked example to mutate.
+/// The texts to mutate: the files of `parse/` and the examples of the repository.
 fn examples() -> Vec<String> {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parse");
-    let listed = std::fs::read_dir(folder).expect("the folder is in the repository");
-    let mut paths: Vec<_> = listed
-        .map(|entry| entry.expect("the folder can be read").path())
-        .collect();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths = Vec::new();
+    for folder in ["tests/parse", "../../examples"] {
+        let listed = std::fs::read_dir(root.join(folder)).expect("the folder is there");
+        let all = listed.map(|entry| entry.expect("the folder can be read").path());
+        paths.extend(all.filter(|path| path.extension().is_some_and(|end| end == "snn")));
+    }
     paths.sort();
     let read = |path| std::fs::read_to_string(path).expect("the file was just listed");
     paths.into_iter().map(read).collect()

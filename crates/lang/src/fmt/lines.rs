@@ -17,18 +17,42 @@ pub(super) struct Line {
     level: usize,
     /// The code, spaced, without indentation.
     code: String,
-    /// Where its first `=` outside brackets stands in `code`.
-    equals: Option<usize>,
+    /// The first of each of [`MARKS`] outside brackets.
+    marks: [Option<Mark>; MARKS.len()],
     /// The comment at its end, or its only content.
     comment: Option<String>,
-    /// The column of that `=` and of the comment in the source, from the beginning of the code.
-    source_equals: usize,
+    /// The column of the comment in the source.
     source_comment: usize,
     /// Spaces between code and comment.
     comment_gap: usize,
 }
 
+/// Tokens that may stand in one column on neighbouring lines, in the order in which a line has
+/// them.
+const MARKS: [&str; 3] = [":", "per", "="];
+
+/// Where such a token stands, counted from the beginning of the code.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    /// In the line as it is being made.
+    at: usize,
+    /// In the source.
+    source: usize,
+}
+
 impl Line {
+    /// Puts spaces in front of the character at a column of the code.
+    fn pad(&mut self, column: usize, spaces: usize) {
+        let place = self.code.char_indices().nth(column);
+        let byte = place.map_or(self.code.len(), |(byte, _)| byte);
+        self.code.insert_str(byte, &" ".repeat(spaces));
+        for mark in self.marks.iter_mut().flatten() {
+            if mark.at >= column {
+                mark.at += spaces;
+            }
+        }
+    }
+
     /// Adds the line to a text.
     pub(super) fn write(&self, out: &mut String) {
         if self.blank_before {
@@ -119,12 +143,14 @@ impl Layout<'_> {
             self.open.pop();
         }
         let nested = self.nested_on_line();
-        let start = self.line_start;
+        let before = &self.spacing.source[self.line_start..self.spacing.tokens[i].start];
         let line = self.lines.last_mut().expect("a line was begun");
-        if text == "=" && line.equals.is_none() && !nested {
-            line.equals = Some(line.code.chars().count());
-            let before = &self.spacing.source[start..self.spacing.tokens[i].start];
-            line.source_equals = before.chars().count();
+        let kind = MARKS.iter().position(|mark| *mark == text && !nested);
+        if let Some(mark) = kind.map(|kind| &mut line.marks[kind]) {
+            mark.get_or_insert(Mark {
+                at: line.code.chars().count(),
+                source: before.chars().count(),
+            });
         }
         line.code.push_str(text);
         let level = line.level;
@@ -188,7 +214,8 @@ impl Layout<'_> {
         let text = token.text(self.spacing.source).trim_end().to_owned();
         let behind = self.lines.last().is_some_and(|line| line.comment.is_none()) && breaks == 0;
         if behind {
-            let before = &self.spacing.source[self.line_start..token.start];
+            let before = &self.spacing.source[..token.start];
+            let before = &before[before.rfind('\n').map_or(0, |at| at + 1)..];
             let line = self.lines.last_mut().expect("it was just looked at");
             line.source_comment = before.chars().count();
             line.comment = Some(text);
@@ -207,27 +234,30 @@ impl Layout<'_> {
     }
 }
 
-/// Aligns the lines that were aligned in the source.
+/// Keeps the tables of the source: marks that stand in one column on neighbouring lines stay in
+/// one column, and a comment stays in its column if the code leaves room.
 pub(super) fn align(lines: &mut [Line]) {
-    let equals = |line: &Line| line.equals.map(|_| line.source_equals);
-    for_runs(lines, equals, |run| {
-        let column = run.iter().filter_map(|line| line.equals).max().unwrap_or(0);
-        for line in run {
-            let Some(at) = line.equals else { continue };
-            let byte = line.code.char_indices().nth(at).map_or(0, |(byte, _)| byte);
-            line.code.insert_str(byte, &" ".repeat(column - at));
-            line.equals = Some(column);
-        }
-    });
-    let comments = |line: &Line| {
+    for kind in 0..MARKS.len() {
+        let column = |line: &Line| line.marks[kind].map(|mark| mark.source);
+        for_runs(lines, column, |run| {
+            let at = |line: &Line| line.marks[kind].map(|mark| mark.at);
+            let column = run.iter().filter_map(at).max().unwrap_or(0);
+            for line in run {
+                if let Some(at) = at(line) {
+                    line.pad(at, column - at);
+                }
+            }
+        });
+    }
+    let comment = |line: &Line| {
         let behind = line.comment.is_some() && !line.code.is_empty();
         behind.then_some(line.source_comment)
     };
-    for_runs(lines, comments, |run| {
-        let width = |line: &Line| line.code.chars().count();
+    for_runs(lines, comment, |run| {
+        let width = |line: &Line| INDENT * line.level + line.code.chars().count();
         let widest = run.iter().map(width).max().unwrap_or(0);
         for line in run {
-            line.comment_gap = widest - width(line) + 2;
+            line.comment_gap = line.source_comment.max(widest + 2) - width(line);
         }
     });
 }
