@@ -26,7 +26,11 @@ impl Template {
     /// The name of the program and its text.
     fn program(self) -> (&'static str, &'static str) {
         match self {
-            Template::Digits => ("digits.snn", include_str!("../../templates/digits.snn")),
+            // The first example is what a newcomer reads anyway.
+            Template::Digits => (
+                "digits.snn",
+                include_str!("../../../../examples/digits.snn"),
+            ),
         }
     }
 }

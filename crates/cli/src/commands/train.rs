@@ -72,8 +72,9 @@ pub fn train(args: &TrainArgs, console: &Console) -> Result<(), Failure> {
         program: config_text(&plan.front, &plan.origin),
         resume: args.resume.is_some(),
     };
+    let epochs = plan.program.training.map_or(0, |training| training.epochs);
     interrupt::stop_between_steps();
-    let mut progress = Progress::new(*console);
+    let mut progress = Progress::new(*console, epochs);
     let summary = train_plan(&mut trainer, &config, &mut progress);
     progress.end();
     let summary = summary.map_err(|error| {
@@ -120,12 +121,12 @@ struct Progress {
     done: usize,
     /// When the first step ended and how much of the run was done then: the rest is estimated from there.
     since: Option<(Instant, f64)>,
-    /// All epochs, once one is finished; then the time left is that of the whole run.
-    epochs: Option<usize>,
+    /// All epochs of the plan; the time left is that of the whole run.
+    epochs: usize,
 }
 
 impl Progress {
-    fn new(console: Console) -> Progress {
+    fn new(console: Console, epochs: usize) -> Progress {
         let bar = if console.bars {
             let style = "{prefix} [{bar:24}] {pos}/{len}  {msg}";
             let style = ProgressStyle::with_template(style);
@@ -144,7 +145,7 @@ impl Progress {
             correct: 0,
             done: 0,
             since: None,
-            epochs: None,
+            epochs,
         }
     }
 
@@ -159,8 +160,8 @@ impl Progress {
             self.since = Some((Instant::now(), position));
             return None;
         };
-        let end = self.epochs.unwrap_or(self.epoch) as f64;
-        let seconds = start.elapsed().as_secs_f64() / (position - first) * (end - position);
+        let ahead = self.epochs as f64 - position;
+        let seconds = start.elapsed().as_secs_f64() / (position - first) * ahead;
         Duration::try_from_secs_f64(seconds).ok()
     }
 }
@@ -187,10 +188,8 @@ impl Observer for Progress {
             let left = self
                 .left(total)
                 .map_or(String::new(), |left| format!("  {} left", shown(left)));
-            self.bar.set_prefix(match self.epochs {
-                Some(epochs) => format!("epoch {epoch}/{epochs}"),
-                None => format!("epoch {epoch}"),
-            });
+            self.bar
+                .set_prefix(format!("epoch {epoch}/{}", self.epochs));
             self.bar.set_length(total as u64);
             self.bar.set_position(done as u64);
             self.bar
@@ -203,7 +202,6 @@ impl Observer for Progress {
     }
 
     fn finished(&mut self, report: &EpochReport) {
-        self.epochs = Some(report.epochs);
         let mut line = format!(
             "epoch {}/{}  loss {:.4}  accuracy {:.2} %",
             report.epoch,
