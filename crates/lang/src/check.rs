@@ -35,7 +35,7 @@ mod units;
 
 pub use shapes::{Elaborated, elaborate};
 
-pub(crate) use params::param_numbers;
+pub(crate) use params::{Around, param_numbers, param_or_outer};
 
 use crate::ast;
 use crate::diag::{self, Code, Diagnostic};

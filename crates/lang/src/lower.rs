@@ -16,6 +16,7 @@ mod neuron;
 mod start;
 mod train;
 
+use crate::check::Around;
 use crate::diag::{Code, Diagnostic};
 use crate::model::Model;
 use crate::span::Span;
@@ -51,7 +52,7 @@ pub fn lower_neuron(
     };
     let mut params = found.params.clone();
     start::apply(&mut params, found, overrides)?;
-    neuron::lower(model, found, &params, step_ms)
+    neuron::lower(model, found, &params, step_ms, Around::step(step_ms))
 }
 
 /// A network and, if wanted, the plan to train it.

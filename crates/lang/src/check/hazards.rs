@@ -8,7 +8,7 @@
 use super::Check;
 use super::flow::running_expressions;
 use super::interval::{Interval, Ranges};
-use super::params::param_numbers;
+use super::params::{Around, param_numbers};
 use crate::ast::BinaryOp;
 use crate::diag::{Code, Diagnostic};
 use crate::model::builtin::Builtin;
@@ -141,7 +141,7 @@ fn domain(function: Builtin, arg: &Expr, what: &str, bound: &str) -> Diagnostic 
 
 /// The bounds of each parameter, or its value.
 fn param_ranges(model: &Model, neuron: &Neuron) -> Vec<Interval> {
-    let values = param_numbers(model, &neuron.params, None);
+    let values = param_numbers(model, &neuron.params, Around::NOTHING);
     let lookup = |name: Ref| values.get(name.as_param()?).copied().flatten();
     let env = eval::Env::new(model, None, &lookup);
     let params = neuron.params.iter().zip(&values);
@@ -159,7 +159,7 @@ fn param_ranges(model: &Model, neuron: &Neuron) -> Vec<Interval> {
 
 /// What a threshold says about the state that is compared with it.
 fn state_ranges(model: &Model, neuron: &Neuron) -> Vec<Interval> {
-    let values = param_numbers(model, &neuron.params, None);
+    let values = param_numbers(model, &neuron.params, Around::NOTHING);
     let lookup = |name: Ref| values.get(name.as_param()?).copied().flatten();
     let mut ranges = vec![Interval::ALL; neuron.states.len()];
     for spike in &neuron.spikes {

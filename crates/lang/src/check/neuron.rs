@@ -5,7 +5,7 @@
 
 use super::Check;
 use super::items::ItemRef;
-use super::params::ty;
+use super::params::{Around, ty};
 use super::scope::Scope;
 use crate::ast::{self, AssignOp, BinaryOp, NeuronStmt, Phase};
 use crate::diag::{Code, did_you_mean};
@@ -245,7 +245,7 @@ impl<'a> Check<'a> {
             }
             neuron.params.push(param);
         }
-        self.param_values(&neuron.params, &own, None);
+        self.param_values(&neuron.params, &own, Around::NOTHING);
     }
 
     fn port(&mut self, scope: &Scope, tree: &ast::Port) -> Port {

@@ -301,15 +301,20 @@ impl Check<'_> {
     }
 
     /// Values against bounds, once all parameters are known. `step` may be needed and unknown.
-    pub(super) fn param_values(&mut self, params: &[Param], checked: &[usize], step_ms: Option<f64>) {
-        let values = param_numbers(&self.model, params, step_ms);
+    pub(super) fn param_values(
+        &mut self,
+        params: &[Param],
+        checked: &[usize],
+        around: Around<'_>,
+    ) {
+        let values = param_numbers(&self.model, params, around);
         for &i in checked {
             let param = &params[i];
             let Some(bounds) = &param.bounds else {
                 continue;
             };
-            let lookup = |name: Ref| values.get(name.as_param()?).copied().flatten();
-            let env = eval::Env::new(&self.model, step_ms, &lookup);
+            let lookup = |name: Ref| param_or_outer(&values, around, name);
+            let env = eval::Env::new(&self.model, around.step_ms, &lookup);
             let (Ok(lo), Ok(hi)) = (env.number(&bounds.lo), env.number(&bounds.hi)) else {
                 continue;
             };
@@ -420,18 +425,44 @@ pub(super) fn plain_shown(dimension: Dimension) -> Shown {
     }
 }
 
+/// What values of parameters may depend on besides other parameters: the length of a step, and the
+/// names of the network in which a layer sets them.
+#[derive(Clone, Copy)]
+pub(crate) struct Around<'a> {
+    /// The length of a step in ms, if it is known.
+    pub(crate) step_ms: Option<f64>,
+    /// The values of a network's parameters and `let`s.
+    pub(crate) outer: &'a dyn Fn(Ref) -> Option<f64>,
+}
+
+impl Around<'static> {
+    /// No network and no step.
+    pub(crate) const NOTHING: Around<'static> = Around {
+        step_ms: None,
+        outer: &|_| None,
+    };
+
+    /// No network.
+    pub(crate) fn step(step_ms: f64) -> Around<'static> {
+        Around {
+            step_ms: Some(step_ms),
+            ..Around::NOTHING
+        }
+    }
+}
+
 /// The initial values of parameters in base units; of a distribution its centre. `None` where a
 /// value cannot be computed.
 pub(crate) fn param_numbers(
     model: &model::Model,
     params: &[Param],
-    step_ms: Option<f64>,
+    around: Around<'_>,
 ) -> Vec<Option<f64>> {
     let mut values: Vec<Option<f64>> = Vec::with_capacity(params.len());
     for param in params {
         let value = {
-            let lookup = |name: Ref| values.get(name.as_param()?).copied().flatten();
-            let env = eval::Env::new(model, step_ms, &lookup);
+            let lookup = |name: Ref| param_or_outer(&values, around, name);
+            let env = eval::Env::new(model, around.step_ms, &lookup);
             match &param.start {
                 Start::Value(expr) => env.number(expr).ok(),
                 Start::Random(draw) => centre(draw, &env),
@@ -440,6 +471,18 @@ pub(crate) fn param_numbers(
         values.push(value);
     }
     values
+}
+
+/// The value of a name in the formulas of parameters.
+pub(crate) fn param_or_outer(
+    values: &[Option<f64>],
+    around: Around<'_>,
+    name: Ref,
+) -> Option<f64> {
+    match name.as_param() {
+        Some(i) => values.get(i).copied().flatten(),
+        None => (around.outer)(name),
+    }
 }
 
 /// The middle of a distribution.

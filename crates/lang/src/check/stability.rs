@@ -6,7 +6,7 @@ use super::Check;
 use super::dynamics::is_linear;
 use super::flow::ode_states;
 use super::network::is_zero;
-use super::params::param_numbers;
+use super::params::{Around, param_numbers};
 use super::shapes::{Elaborated, rounded};
 use super::surrogate::surrogate_value;
 use crate::ast::{AssignOp, GateGradient};
@@ -33,9 +33,10 @@ impl<'a> Rest<'a> {
         model: &'a Model,
         neuron: &'a Neuron,
         params: &[Param],
-        step_ms: Option<f64>,
+        around: Around<'_>,
     ) -> Rest<'a> {
-        let params = param_numbers(model, params, step_ms);
+        let step_ms = around.step_ms;
+        let params = param_numbers(model, params, around);
         let lookup = |name: Ref| params.get(name.as_param()?).copied().flatten();
         let env = eval::Env::new(model, step_ms, &lookup);
         let states = neuron.states.iter().map(|s| match &s.start {
@@ -98,7 +99,7 @@ impl<'a> Rest<'a> {
 impl Check<'_> {
     /// What can be said of a neuron without a step length.
     pub(super) fn neuron_values(&mut self, neuron: &Neuron) {
-        let rest = Rest::new(&self.model, neuron, &neuron.params, None);
+        let rest = Rest::new(&self.model, neuron, &neuron.params, Around::NOTHING);
         let mut findings = Vec::new();
         for spike in &neuron.spikes {
             findings.extend(reset_above_threshold(&rest, spike));
@@ -125,8 +126,13 @@ impl Check<'_> {
         }
         let step = elaborated.step_ms;
         let all: Vec<usize> = (0..layer.params.len()).collect();
-        self.param_values(&layer.params, &all, Some(step));
-        let rest = Rest::new(&self.model, &neuron, &layer.params, Some(step));
+        let outer = |name: Ref| elaborated.lookup(name);
+        let around = Around {
+            step_ms: Some(step),
+            outer: &outer,
+        };
+        self.param_values(&layer.params, &all, around);
+        let rest = Rest::new(&self.model, &neuron, &layer.params, around);
         let mut findings = Vec::new();
         if let Some(refractory) = &neuron.refractory
             && let Some(value) = rest.value(&refractory.duration, &rest.states)

@@ -2,7 +2,7 @@
 
 use super::start;
 use super::{Findings, neuron, unchecked, unsupported};
-use crate::check::{Elaborated, elaborate};
+use crate::check::{Around, Elaborated, elaborate};
 use crate::diag::Diagnostic;
 use crate::model::builtin::Operation as Kind;
 use crate::model::{
@@ -22,7 +22,7 @@ pub(super) fn lower(
     let mut findings = Findings::new();
     let mut layers = Vec::new();
     for (layer, shape) in network.layers.iter().zip(&elaborated.layers) {
-        match lower_layer(model, layer, shape, elaborated.step_ms) {
+        match lower_layer(model, layer, shape, &elaborated) {
             Ok(layer) => layers.push(layer),
             Err(found) => findings.extend(found),
         }
@@ -58,13 +58,21 @@ fn lower_layer(
     model: &Model,
     layer: &Layer,
     shape: &[usize],
-    step_ms: f64,
+    elaborated: &Elaborated,
 ) -> Result<program::Layer, Findings> {
+    let step_ms = elaborated.step_ms;
     if let Some(repeat) = &layer.repeat {
         return Err(vec![unsupported(repeat.span, "a repeated layer")]);
     }
     let neuron = match layer.kind {
-        LayerKind::Neuron(n) => neuron::lower(model, &model.neurons[n], &layer.params, step_ms)?,
+        LayerKind::Neuron(n) => {
+            let outer = |name: Ref| elaborated.lookup(name);
+            let around = Around {
+                step_ms: Some(step_ms),
+                outer: &outer,
+            };
+            neuron::lower(model, &model.neurons[n], &layer.params, step_ms, around)?
+        }
         LayerKind::Group(_) => {
             let span = layer.kind_name.span;
             return Err(vec![unsupported(span, "a network as a layer")]);

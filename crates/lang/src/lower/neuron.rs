@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use super::expr::{Frame, Lowered, Writer};
 use super::{Findings, start, unchecked, unsupported};
 use crate::ast::{AssignOp, GateGradient, Phase, ScopeKind};
-use crate::check::param_numbers;
+use crate::check::{Around, param_numbers};
 use crate::diag::Diagnostic;
 use crate::model::{
     Assign, DynamicsKind, Method, Model, Neuron, Param, Ref, Spike, Start, Trigger, eval,
@@ -39,16 +39,18 @@ use rheobase_ir::types::{Rate, Type};
 /// The hidden state that counts refractory steps.
 const COUNTER: &str = "_refractory";
 
-/// Lowers a neuron with the given parameters (its own, or those of a layer).
+/// Lowers a neuron with the given parameters: its own, or those of a layer, whose values may use the
+/// names of the network `around` it.
 pub(super) fn lower(
     model: &Model,
     neuron: &Neuron,
     params: &[Param],
     step_ms: f64,
+    around: Around<'_>,
 ) -> Result<program::Neuron, Findings> {
-    let lowered_params = start::parameters(model, params, step_ms)?;
+    let lowered_params = start::parameters(model, params, step_ms, around)?;
     let one = |finding: Box<Diagnostic>| vec![*finding];
-    let period = refractory_steps(model, neuron, params, step_ms).map_err(one)?;
+    let period = refractory_steps(model, neuron, params, step_ms, around).map_err(one)?;
     let init = init(model, neuron, params, step_ms, period).map_err(one)?;
     let step = Step::new(model, neuron, params, step_ms, period);
     let step = step.run().map_err(one)?;
@@ -94,6 +96,7 @@ fn refractory_steps(
     neuron: &Neuron,
     params: &[Param],
     step_ms: f64,
+    around: Around<'_>,
 ) -> Result<u32, Box<Diagnostic>> {
     let Some(refractory) = &neuron.refractory else {
         return Ok(0);
@@ -101,7 +104,7 @@ fn refractory_steps(
     if neuron.spikes.is_empty() {
         return Ok(0);
     }
-    let numbers = param_numbers(model, params, Some(step_ms));
+    let numbers = param_numbers(model, params, around);
     let lookup = |name: Ref| numbers.get(name.as_param()?).copied().flatten();
     let env = eval::Env::new(model, Some(step_ms), &lookup);
     start::steps(&env, &refractory.duration, step_ms)

@@ -3,7 +3,7 @@
 
 use super::{Findings, Override, missing, unchecked, unsupported};
 use crate::ast::ScopeKind;
-use crate::check::param_numbers;
+use crate::check::{Around, param_numbers, param_or_outer};
 use crate::diag::{Code, Diagnostic};
 use crate::model::builtin::Law;
 use crate::model::{Bounds, Draw, Expr, ExprKind, Model, Neuron, Param, Ref, Shown, Start, Via, eval};
@@ -42,9 +42,10 @@ pub(super) fn parameters(
     model: &Model,
     params: &[Param],
     step_ms: f64,
+    around: Around<'_>,
 ) -> Result<Vec<Parameter>, Findings> {
-    let numbers = param_numbers(model, params, Some(step_ms));
-    let lookup = |name: Ref| numbers.get(name.as_param()?).copied().flatten();
+    let numbers = param_numbers(model, params, around);
+    let lookup = |name: Ref| param_or_outer(&numbers, around, name);
     let env = eval::Env::new(model, Some(step_ms), &lookup);
     let mut built = Vec::new();
     let mut findings = Vec::new();

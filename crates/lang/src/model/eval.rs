@@ -195,7 +195,7 @@ impl<'a> Env<'a> {
         match (name, formals) {
             (Ref::Pi, _) => Ok(Value::Number(std::f64::consts::PI)),
             (Ref::Formal(i), Some(values)) => values.get(i).copied().ok_or(missing),
-            (Ref::Let(i), None) => lets.get(i).copied().flatten().ok_or(missing),
+            (Ref::Let(i), None) if i < lets.len() => lets[i].ok_or(missing),
             (Ref::Const(i), _) => self.constant(i, span),
             (
                 Ref::Formal(_)

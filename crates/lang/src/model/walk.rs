@@ -91,8 +91,9 @@ fn expand(direct: Vec<Ref>, lets: &[Let], of: fn(&Expr) -> Vec<Ref>) -> Vec<Ref>
     let mut take = |names: Vec<Ref>, needed: &mut Vec<bool>| {
         for name in names {
             match name.as_let() {
-                Some(i) => needed[i] = true,
-                None => found.push(name),
+                // Without the lets at hand the name is looked up by whoever asks.
+                Some(i) if i < needed.len() => needed[i] = true,
+                Some(_) | None => found.push(name),
             }
         }
     };
@@ -113,8 +114,8 @@ pub fn needed_lets(expr: &Expr, lets: &[Let]) -> Vec<usize> {
     let mut needed = vec![false; lets.len()];
     let take = |names: Vec<Ref>, needed: &mut Vec<bool>| {
         for name in names {
-            if let Some(i) = name.as_let() {
-                needed[i] = true;
+            if let Some(slot) = name.as_let().and_then(|i| needed.get_mut(i)) {
+                *slot = true;
             }
         }
     };
