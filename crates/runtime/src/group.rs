@@ -451,6 +451,11 @@ impl<R: Float> Run<'_, '_, R> {
             add(target, &state.layers[l].rows[*row]);
         }
         for (slot, target) in &mut sum.initial[l] {
+            // A state that the batch gave does not come from the parameters.
+            let given = |i: &InitialState<'_, R>| i.layer == l && i.state == slot.name;
+            if self.batch.initial.iter().any(given) {
+                continue;
+            }
             let state_adjoint = Slot::new(Role::State, slot.name.as_str()).adjoint();
             if let Some(SlotId(row)) = code.row(&state_adjoint) {
                 add(target, &state.layers[l].rows[row]);

@@ -25,9 +25,7 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), TrainError> {
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new()
-            .prefix(".rheo-")
-            .tempfile_in(folder)?;
+        let mut file = temporary(folder)?;
         file.write_all(content)?;
         file.as_file().sync_all()?;
         let file = file.persist(path).map_err(|error| error.error)?;
@@ -35,6 +33,21 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), TrainError> {
         Ok(())
     };
     write().map_err(|error| failed(path, "write", &error))
+}
+
+/// A temporary file with the permissions of an ordinary one: those that the umask leaves.
+fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".rheo-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        return builder
+            .permissions(std::fs::Permissions::from_mode(0o666))
+            .tempfile_in(folder);
+    }
+    #[cfg(not(unix))]
+    builder.tempfile_in(folder)
 }
 
 /// Makes a folder if there is none and checks that files can be written in it, before hours of work depend on it.

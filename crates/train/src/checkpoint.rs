@@ -10,7 +10,7 @@ use safetensors::SafeTensors;
 use crate::atomic::replace;
 use crate::error::TrainError;
 use crate::optimizer::{Memory, Optimizer};
-use crate::weights::{array, damaged, read, serialise};
+use crate::weights::{METADATA, array, damaged, read, serialise};
 
 /// Counters of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,7 +85,10 @@ pub(crate) fn load(
     let bytes = read(path)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|error| damaged(path, &error))?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(path, &error))?;
-    let metadata = header.metadata().clone().unwrap_or_default();
+    let entries = header.metadata().as_ref().and_then(|m| m.get(METADATA));
+    let metadata: BTreeMap<String, String> = entries
+        .and_then(|json| serde_json::from_str(json).ok())
+        .unwrap_or_default();
     let text = |key: &str| metadata.get(key).map(String::as_str);
     if text("format") != Some("rheobase checkpoint") || text("version") != Some(VERSION) {
         return Err(mismatch("it is not a checkpoint of this version of rheo"));

@@ -11,6 +11,9 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use crate::atomic::replace;
 use crate::error::TrainError;
 
+/// The name under which all metadata of a file stands, as JSON.
+pub(crate) const METADATA: &str = "rheobase";
+
 fn mismatch(path: &Path, reason: String) -> TrainError {
     TrainError::Mismatch {
         path: path.to_path_buf(),
