@@ -13,7 +13,7 @@ mod train;
 
 pub use bench::{BenchArgs, bench};
 pub use check::{CheckArgs, check};
-pub use emit::{EmitArgs, Stage, Wrt, emit};
+pub use emit::{EmitArgs, Stage, Wrt, emit, render};
 pub use eval::{EvalArgs, eval};
 pub use explain::{ExplainArgs, explain};
 pub use fmt::{FmtArgs, fmt};

@@ -63,12 +63,14 @@ pub(crate) fn serialise(
             view.map_err(|error| mismatch(path, error.to_string()))?,
         ));
     }
-    let metadata = metadata
+    // One entry, because the format's own map has no order and equal runs must give equal bytes.
+    let entries: serde_json::Map<String, serde_json::Value> = metadata
         .iter()
-        .map(|(k, v)| (k.clone(), v.clone()))
+        .map(|(k, v)| (k.clone(), v.clone().into()))
         .collect();
-    safetensors::serialize(tensors, Some(metadata))
-        .map_err(|error| mismatch(path, error.to_string()))
+    let json = serde_json::Value::Object(entries).to_string();
+    let header = [(METADATA.to_string(), json)].into_iter().collect();
+    safetensors::serialize(tensors, Some(header)).map_err(|error| mismatch(path, error.to_string()))
 }
 
 /// Reads the tensors of a file, by name.

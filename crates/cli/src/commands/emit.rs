@@ -76,8 +76,17 @@ pub enum Wrt {
 ///
 /// The program has errors, or there is no such neuron.
 pub fn emit(args: &EmitArgs, console: &Console) -> Result<(), Failure> {
+    console.print(&render(args, console)?)
+}
+
+/// The text of a stage.
+///
+/// # Errors
+///
+/// As [`emit`].
+pub fn render(args: &EmitArgs, console: &Console) -> Result<String, Failure> {
     let front = compile(&args.file, console)?;
-    let text = match args.stage {
+    Ok(match args.stage {
         Stage::Ast => ast::print::print(&front.files[0]),
         Stage::Model => model::print(&front.model),
         Stage::Asm => {
@@ -91,8 +100,7 @@ pub fn emit(args: &EmitArgs, console: &Console) -> Result<(), Failure> {
             }
             text
         }
-    };
-    console.print(&text)
+    })
 }
 
 fn neurons(front: &Front, args: &EmitArgs, console: &Console) -> Result<Vec<Neuron>, Failure> {
