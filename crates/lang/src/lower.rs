@@ -145,7 +145,11 @@ fn only_network(model: &Model) -> Result<usize, Findings> {
             Err(vec![Diagnostic::new(Code::E0201, Span::default(), message)])
         }
         [first, ..] => {
-            let names: Vec<&str> = model.networks.iter().map(|n| n.name.text.as_str()).collect();
+            let names: Vec<&str> = model
+                .networks
+                .iter()
+                .map(|n| n.name.text.as_str())
+                .collect();
             let message = format!("there are several networks: {}", names.join(", "));
             Err(vec![
                 Diagnostic::new(Code::E0201, first.name.span, message).help("name the one to use"),

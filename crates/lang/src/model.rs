@@ -167,32 +167,56 @@ pub enum Ref {
 impl Ref {
     /// The index, if it is a parameter.
     pub fn as_param(self) -> Option<usize> {
-        if let Ref::Param(i) = self { Some(i) } else { None }
+        if let Ref::Param(i) = self {
+            Some(i)
+        } else {
+            None
+        }
     }
 
     /// The index, if it is a state.
     pub fn as_state(self) -> Option<usize> {
-        if let Ref::State(i) = self { Some(i) } else { None }
+        if let Ref::State(i) = self {
+            Some(i)
+        } else {
+            None
+        }
     }
 
     /// The index, if it is an input port.
     pub fn as_port(self) -> Option<usize> {
-        if let Ref::Port(i) = self { Some(i) } else { None }
+        if let Ref::Port(i) = self {
+            Some(i)
+        } else {
+            None
+        }
     }
 
     /// The index, if it is a spike.
     pub fn as_spike(self) -> Option<usize> {
-        if let Ref::Spike(i) = self { Some(i) } else { None }
+        if let Ref::Spike(i) = self {
+            Some(i)
+        } else {
+            None
+        }
     }
 
     /// The index, if it is a formal parameter.
     pub fn as_formal(self) -> Option<usize> {
-        if let Ref::Formal(i) = self { Some(i) } else { None }
+        if let Ref::Formal(i) = self {
+            Some(i)
+        } else {
+            None
+        }
     }
 
     /// The index, if it is a `let`.
     pub fn as_let(self) -> Option<usize> {
-        if let Ref::Let(i) = self { Some(i) } else { None }
+        if let Ref::Let(i) = self {
+            Some(i)
+        } else {
+            None
+        }
     }
 }
 

@@ -164,3 +164,65 @@ proptest! {
         }
     }
 }
+
+/// Programs that would take for ever, or overflow the stack, if anything were walked naively.
+#[test]
+fn hostile_programs() {
+    let lines = |n: usize, line: &dyn Fn(usize) -> String| (0..n).map(line).collect::<String>();
+    let before = |i: usize, name: &str, first: &str| match i {
+        0 => first.to_string(),
+        _ => format!("{name}{}", i - 1),
+    };
+    let neuron = |equation: &str, rest: &str| {
+        format!(
+            "neuron N {{ input x state v = 0 v' = {equation} / 1 ms on receive x {{ v += x }} {rest} }}"
+        )
+    };
+    let lets = lines(5000, &|i| {
+        format!("let l{i} = {} + 1\n", before(i, "l", "v"))
+    });
+    let consts = lines(5000, &|i| {
+        format!("const c{i} = {} + 1\n", before(i, "c", "1"))
+    });
+    let steps = lines(5000, &|i| {
+        format!("const c{i} = {} * 1 step / 1 ms\n", before(i, "c", "1"))
+    });
+    let fns = |n| {
+        lines(n, &|i| match i {
+            0 => "fn f0(x) = x\n".to_string(),
+            _ => format!("fn f{i}(x) = f{0}(x + 1) + f{0}(x + 2)\n", i - 1),
+        })
+    };
+    let children = lines(500, &|i| match i {
+        0 => "neuron N0 { input x state v = 0 on receive x { v += x } }\n".to_string(),
+        _ => format!("neuron N{i} : N{} {{ }}\n", i - 1),
+    });
+    let cases = [
+        (neuron("-l4999", &lets), None),
+        (format!("{consts}{}", neuron("-v * c4999", "")), None),
+        (format!("{steps}{}", neuron("-v * c4999", "")), None),
+        (format!("{}{}", fns(30), neuron("-f29(v)", "")), None),
+        (
+            format!("{}{}", fns(40), neuron("-f39(v)", "")),
+            Some("E0211"),
+        ),
+        (children, Some("E0607")),
+    ];
+    for (source, expected) in cases {
+        let mut sources = SourceMap::new();
+        let id = sources.add("test.snn", source.as_str());
+        let (tree, findings) = parse(&source, id);
+        assert_eq!(render_all(&findings, &sources, false), "");
+        let checked = check(&[tree]);
+        let codes: BTreeSet<&str> = checked
+            .diagnostics
+            .iter()
+            .map(|d| d.code.as_str())
+            .collect();
+        assert_eq!(codes, expected.into_iter().collect(), "{}", &source[..60]);
+        // Functions that are written out too often are refused, constants with `step` too.
+        if let Some(neuron) = checked.model.neurons.first() {
+            let _ = lower_neuron(&checked.model, &neuron.name.text, 1.0, &[]);
+        }
+    }
+}

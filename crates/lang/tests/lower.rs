@@ -55,7 +55,10 @@ fn describe_program(program: &Program) -> String {
     }
     for layer in &network.layers {
         verify(&layer.neuron.step).expect("the step is valid");
-        lines += &format!("layer {} : {} {:?}\n", layer.name, layer.neuron.name, layer.shape);
+        lines += &format!(
+            "layer {} : {} {:?}\n",
+            layer.name, layer.neuron.name, layer.shape
+        );
         for param in &layer.neuron.params {
             lines += &format!("  {param:?}\n");
         }
@@ -114,5 +117,8 @@ fn overrides_replace_the_initial_value() {
     assert_eq!(params, Ok(rheobase_ir::program::Initial::Constant(5.0)));
     let refused = lower_neuron(&checked.model, "LI", 1.0, &[change("taau", 5.0)]);
     let message = refused.map_err(|f| f[0].message.clone());
-    assert_eq!(message.err().as_deref(), Some("there is no parameter `taau`"));
+    assert_eq!(
+        message.err().as_deref(),
+        Some("there is no parameter `taau`")
+    );
 }

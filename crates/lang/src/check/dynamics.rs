@@ -4,6 +4,9 @@
 //! a walk that carries, for each part of a formula, its degree in the states of the system and
 //! whether something that changes from step to step multiplies one of them.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use super::Check;
 use super::flow::ode_states;
 use crate::ast::BinaryOp;
@@ -14,7 +17,7 @@ use crate::model::{
 };
 
 /// What a formula is in some variables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Form {
     /// 0, 1, or 2 for everything that is not linear.
     degree: u8,
@@ -65,6 +68,8 @@ struct Walker<'a> {
     model: &'a Model,
     neuron: &'a Neuron,
     is_variable: &'a dyn Fn(usize) -> bool,
+    /// Results of calls: functions that call each other twice must not be walked 2^depth times.
+    calls: RefCell<BTreeMap<(usize, Vec<Form>), Form>>,
 }
 
 impl Walker<'_> {
@@ -120,7 +125,13 @@ impl Walker<'_> {
             }
             ExprKind::Call { function, args } => {
                 let args: Vec<Form> = args.iter().map(part).collect();
-                self.part(&self.model.functions[*function].body, &[], &args)
+                let key = (*function, args);
+                if let Some(&form) = self.calls.borrow().get(&key) {
+                    return form;
+                }
+                let form = self.part(&self.model.functions[*function].body, &[], &key.1);
+                self.calls.borrow_mut().insert(key, form);
+                form
             }
         }
     }
@@ -158,6 +169,7 @@ pub(super) fn is_linear(model: &Model, neuron: &Neuron, state: usize) -> bool {
         model,
         neuron,
         is_variable: &|_| true,
+        calls: RefCell::default(),
     };
     let dynamics = neuron.states[state].dynamics.as_ref();
     dynamics.is_some_and(|d| {
@@ -239,6 +251,7 @@ impl Check<'_> {
                 model: &self.model,
                 neuron,
                 is_variable,
+                calls: RefCell::default(),
             };
             walker.form(&dynamics.rhs)
         };
@@ -246,20 +259,28 @@ impl Check<'_> {
         let own = form(&|i| i == state);
         let system = form(is_exact);
         let finding = if own.degree > 1 {
-            let message = format!("`{name}` is not linear in its own equation, so `exact` cannot integrate it");
+            let message = format!(
+                "`{name}` is not linear in its own equation, so `exact` cannot integrate it"
+            );
             Check::finding(Code::E0501, span, message)
         } else if own.varying_factor {
-            let message = format!("`exact` needs constant coefficients, but something that changes multiplies `{name}`");
+            let message = format!(
+                "`exact` needs constant coefficients, but something that changes multiplies `{name}`"
+            );
             let finding = Check::finding(Code::E0502, span, message);
             match changing_factor(neuron, &dynamics.rhs, state) {
                 Some(other) => finding.note(format!("`{other}` changes in every step")),
                 None => finding,
             }
         } else if system.degree > 1 {
-            let message = format!("the equation of `{name}` is not linear in the states that are integrated exactly");
+            let message = format!(
+                "the equation of `{name}` is not linear in the states that are integrated exactly"
+            );
             Check::finding(Code::E0501, span, message)
         } else if system.varying_factor {
-            let message = format!("`exact` needs constant coefficients, but the equation of `{name}` has one that changes");
+            let message = format!(
+                "`exact` needs constant coefficients, but the equation of `{name}` has one that changes"
+            );
             Check::finding(Code::E0502, span, message)
         } else {
             return;

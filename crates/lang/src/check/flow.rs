@@ -38,7 +38,11 @@ impl Check<'_> {
         };
         let has_equations = neuron.states.iter().any(|s| s.dynamics.is_some());
         let needed = [
-            (Phase::Receive, !neuron.receives.is_empty(), "`on receive` blocks"),
+            (
+                Phase::Receive,
+                !neuron.receives.is_empty(),
+                "`on receive` blocks",
+            ),
             (Phase::Integrate, has_equations, "equations"),
             (Phase::Spike, !neuron.spikes.is_empty(), "a spike condition"),
             (Phase::Reset, !neuron.resets.is_empty(), "`on spike` blocks"),
@@ -47,17 +51,14 @@ impl Check<'_> {
             if is_needed && neuron.phase(phase).is_none() {
                 let word = phase.word();
                 let message = format!("the neuron has {what}, but `order` has no `{word}`");
-                self.report(
-                    Check::finding(Code::E0514, span, message).help_edit(
-                        format!("add `{word}`"),
-                        span.after(),
-                        format!(", {word}"),
-                    ),
-                );
+                self.report(Check::finding(Code::E0514, span, message).help_edit(
+                    format!("add `{word}`"),
+                    span.after(),
+                    format!(", {word}"),
+                ));
             }
         }
-        if let (Some(spike), Some(reset)) =
-            (neuron.phase(Phase::Spike), neuron.phase(Phase::Reset))
+        if let (Some(spike), Some(reset)) = (neuron.phase(Phase::Spike), neuron.phase(Phase::Reset))
             && reset < spike
         {
             let message = "`reset` comes before `spike`, but it needs the spikes of the step";
@@ -173,13 +174,13 @@ impl Check<'_> {
     fn unused(&mut self, neuron: &Neuron) {
         let reads = reads_of(neuron);
         for (i, param) in neuron.params.iter().enumerate() {
-            if !reads.contains(&Ref::Param(i)) && neuron.parent.is_none() {
+            if reads.binary_search(&Ref::Param(i)).is_err() && neuron.parent.is_none() {
                 let message = format!("parameter `{}` is never read", param.name.text);
                 self.report(Check::finding(Code::W0206, param.name.span, message));
             }
         }
         for (i, item) in neuron.lets.iter().enumerate() {
-            if !reads.contains(&Ref::Let(i)) && neuron.parent.is_none() {
+            if reads.binary_search(&Ref::Let(i)).is_err() && neuron.parent.is_none() {
                 let message = format!("`{}` is never read", item.name.text);
                 self.report(Check::finding(Code::W0206, item.name.span, message));
             }
@@ -244,8 +245,19 @@ impl Check<'_> {
     fn flat_functions(&mut self, neuron: &Neuron) {
         let mut exprs: Vec<&Expr> = Vec::new();
         exprs.extend(neuron.lets.iter().map(|l| &l.value));
-        exprs.extend(neuron.states.iter().filter_map(|s| Some(&s.dynamics.as_ref()?.rhs)));
-        exprs.extend(neuron.receives.iter().flat_map(|r| &r.body).map(|a| &a.value));
+        exprs.extend(
+            neuron
+                .states
+                .iter()
+                .filter_map(|s| Some(&s.dynamics.as_ref()?.rhs)),
+        );
+        exprs.extend(
+            neuron
+                .receives
+                .iter()
+                .flat_map(|r| &r.body)
+                .map(|a| &a.value),
+        );
         exprs.extend(neuron.resets.iter().flat_map(|r| &r.body).map(|a| &a.value));
         for spike in &neuron.spikes {
             if let Trigger::Crossing { above, below, .. } = &spike.trigger {
@@ -410,8 +422,19 @@ fn expressions(neuron: &Neuron) -> Vec<&Expr> {
 pub(super) fn running_expressions(neuron: &Neuron) -> Vec<&Expr> {
     let mut exprs: Vec<&Expr> = Vec::new();
     exprs.extend(neuron.lets.iter().map(|l| &l.value));
-    exprs.extend(neuron.states.iter().filter_map(|s| Some(&s.dynamics.as_ref()?.rhs)));
-    exprs.extend(neuron.receives.iter().flat_map(|r| &r.body).map(|a| &a.value));
+    exprs.extend(
+        neuron
+            .states
+            .iter()
+            .filter_map(|s| Some(&s.dynamics.as_ref()?.rhs)),
+    );
+    exprs.extend(
+        neuron
+            .receives
+            .iter()
+            .flat_map(|r| &r.body)
+            .map(|a| &a.value),
+    );
     exprs.extend(neuron.resets.iter().flat_map(|r| &r.body).map(|a| &a.value));
     for spike in &neuron.spikes {
         match &spike.trigger {
@@ -436,7 +459,10 @@ fn start_exprs(start: &Start) -> Vec<&Expr> {
 
 /// Every name that a neuron reads somewhere, sorted.
 fn reads_of(neuron: &Neuron) -> Vec<Ref> {
-    let mut reads: Vec<Ref> = expressions(neuron).into_iter().flat_map(walk::refs).collect();
+    let mut reads: Vec<Ref> = expressions(neuron)
+        .into_iter()
+        .flat_map(walk::refs)
+        .collect();
     reads.sort_unstable();
     reads.dedup();
     reads
@@ -445,9 +471,20 @@ fn reads_of(neuron: &Neuron) -> Vec<Ref> {
 /// Every name from which a gradient can come back in a step.
 fn differentiable_reads(neuron: &Neuron) -> Vec<Ref> {
     let mut exprs: Vec<&Expr> = Vec::new();
-    exprs.extend(neuron.states.iter().filter_map(|s| Some(&s.dynamics.as_ref()?.rhs)));
+    exprs.extend(
+        neuron
+            .states
+            .iter()
+            .filter_map(|s| Some(&s.dynamics.as_ref()?.rhs)),
+    );
     exprs.extend(neuron.states.iter().flat_map(|s| start_exprs(&s.start)));
-    exprs.extend(neuron.receives.iter().flat_map(|r| &r.body).map(|a| &a.value));
+    exprs.extend(
+        neuron
+            .receives
+            .iter()
+            .flat_map(|r| &r.body)
+            .map(|a| &a.value),
+    );
     exprs.extend(neuron.resets.iter().flat_map(|r| &r.body).map(|a| &a.value));
     for spike in &neuron.spikes {
         if let Trigger::Crossing { above, below, .. } = &spike.trigger {
@@ -472,7 +509,10 @@ fn states_before_spikes(neuron: &Neuron) -> Vec<bool> {
         }
     }
     while let Some(expr) = todo.pop() {
-        for state in walk::deep_refs(expr, &neuron.lets).iter().filter_map(|r| r.as_state()) {
+        for state in walk::deep_refs(expr, &neuron.lets)
+            .iter()
+            .filter_map(|r| r.as_state())
+        {
             if std::mem::replace(&mut reaching[state], true) {
                 continue;
             }
@@ -495,7 +535,9 @@ fn has_error(expr: &Expr) -> bool {
 
 fn has_condition(expr: &Expr) -> bool {
     let mut found = false;
-    walk::visit(expr, &mut |e| found |= matches!(e.kind, ExprKind::If { .. }));
+    walk::visit(expr, &mut |e| {
+        found |= matches!(e.kind, ExprKind::If { .. })
+    });
     found
 }
 

@@ -168,10 +168,11 @@ impl Check<'_> {
     fn has_shape(&mut self, shape: &[ast::Expr], name: &ast::Name) {
         if shape.is_empty() {
             let message = format!("`{}` has no size", name.text);
-            self.report(
-                Check::finding(Code::E0602, name.span, message)
-                    .help_edit("write it in brackets", name.span.after(), "[1]"),
-            );
+            self.report(Check::finding(Code::E0602, name.span, message).help_edit(
+                "write it in brackets",
+                name.span.after(),
+                "[1]",
+            ));
         }
     }
 
@@ -444,7 +445,10 @@ impl Check<'_> {
         );
         let finding = Check::finding(Code::E0209, path.span, message)
             .secondary(name.span, "declared here")
-            .help(format!("add `on receive {} {{ … }}` to the neuron", name.text));
+            .help(format!(
+                "add `on receive {} {{ … }}` to the neuron",
+                name.text
+            ));
         self.report(finding);
     }
 
@@ -656,7 +660,11 @@ impl Check<'_> {
         let message = format!("a delay is a time, found {}", words(found));
         let finding = Check::finding(Code::E0306, span, message);
         self.report(if found.is_none() {
-            finding.help_edit("a number of steps is written with `step`", span.after(), " step")
+            finding.help_edit(
+                "a number of steps is written with `step`",
+                span.after(),
+                " step",
+            )
         } else {
             finding
         });
@@ -697,9 +705,10 @@ impl Check<'_> {
                 let read = super::flow::port_is_read(neuron, i);
                 if !connected && !read && !neuron.broken {
                     let message = format!("input `{}` is never used", port.name.text);
-                    findings.push(Check::finding(Code::W0206, port.name.span, message).help(
-                        format!("add `on receive {} {{ … }}`", port.name.text),
-                    ));
+                    findings.push(
+                        Check::finding(Code::W0206, port.name.span, message)
+                            .help(format!("add `on receive {} {{ … }}`", port.name.text)),
+                    );
                 }
             }
         }

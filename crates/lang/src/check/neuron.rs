@@ -16,6 +16,9 @@ use crate::model::{
 use crate::span::Span;
 use crate::units::Dimension;
 
+/// A longer line of parents is a mistake.
+const MAX_ANCESTORS: usize = 32;
+
 /// A neuron's statements, the oldest ancestor's first, each with whether it is the neuron's own.
 struct Statements<'a> {
     all: Vec<(&'a NeuronStmt, bool)>,
@@ -70,6 +73,15 @@ impl<'a> Check<'a> {
                 break;
             };
             match self.items.find(&parent.text, parent.span) {
+                Some(ItemRef::Neuron(_)) if chain.len() >= MAX_ANCESTORS => {
+                    broken = true;
+                    let message =
+                        format!("a neuron inherits from more than {MAX_ANCESTORS} others");
+                    if self.diagnostics.iter().all(|d| d.message != message) {
+                        self.report(Check::finding(Code::E0607, tree.name.span, message));
+                    }
+                    break;
+                }
                 Some(ItemRef::Neuron(next)) if !chain.contains(&next) => chain.push(next),
                 Some(ItemRef::Neuron(next)) => {
                     broken = true;
@@ -115,7 +127,10 @@ impl<'a> Check<'a> {
     fn neuron(&mut self, tree: &ast::Neuron, statements: &Statements<'_>) -> Neuron {
         let place = format!("neuron `{}`", tree.name.text);
         let mut scope = Scope::new(place, statements.broken);
-        let parent = tree.parent.as_ref().and_then(|p| self.items.find(&p.text, p.span));
+        let parent = tree
+            .parent
+            .as_ref()
+            .and_then(|p| self.items.find(&p.text, p.span));
         let mut neuron = Neuron {
             name: tree.name.clone(),
             parent: match parent {
@@ -137,12 +152,7 @@ impl<'a> Check<'a> {
             spikes: Vec::new(),
             resets: Vec::new(),
             refractory: None,
-            order: vec![
-                Phase::Receive,
-                Phase::Integrate,
-                Phase::Spike,
-                Phase::Reset,
-            ],
+            order: vec![Phase::Receive, Phase::Integrate, Phase::Spike, Phase::Reset],
             order_span: None,
             broken: statements.broken,
             span: tree.span,
@@ -216,9 +226,8 @@ impl<'a> Check<'a> {
         });
         let mut own = Vec::new();
         for ((tree, is_override), is_own) in trees {
-            let existing = neuron.param(&tree.name.text);
             if is_override {
-                let Some(index) = existing else {
+                let Some(index) = neuron.param(&tree.name.text) else {
                     if !scope.broken {
                         let names: Vec<&str> =
                             neuron.params.iter().map(|p| p.name.text.as_str()).collect();
@@ -342,8 +351,11 @@ impl<'a> Check<'a> {
         if tree.process.callee.text != "white" {
             let message = format!("there is no noise `{}`", tree.process.callee.text);
             self.report(
-                Check::finding(Code::E0201, tree.process.callee.span, message)
-                    .help_edit("there is white noise", tree.process.callee.span, "white"),
+                Check::finding(Code::E0201, tree.process.callee.span, message).help_edit(
+                    "there is white noise",
+                    tree.process.callee.span,
+                    "white",
+                ),
             );
         }
         if let Some(arg) = tree.process.args.first() {
@@ -365,7 +377,7 @@ impl<'a> Check<'a> {
         for (tree, is_ode) in equations {
             let rhs = self.resolve(scope, &tree.rhs);
             let name = &tree.state.text;
-            let Some(index) = neuron.state(name) else {
+            let Some(index) = state_of(scope, name) else {
                 self.undeclared_state(scope, tree, is_ode);
                 continue;
             };
@@ -515,7 +527,8 @@ impl<'a> Check<'a> {
             match number {
                 Ok(n) if (1.0..=1000.0).contains(&n) && n.fract() == 0.0 => substeps = n as u32,
                 Ok(n) => {
-                    let message = format!("`substeps` must be a whole number from 1 to 1000, not {n}");
+                    let message =
+                        format!("`substeps` must be a whole number from 1 to 1000, not {n}");
                     self.report(Check::finding(Code::E0306, expr.span, message));
                 }
                 Err(_) => {}
@@ -615,7 +628,7 @@ impl<'a> Check<'a> {
         for tree in body {
             let value = self.resolve(scope, &tree.value);
             let name = &tree.target.text;
-            if let Some(state) = neuron.state(name) {
+            if let Some(state) = state_of(scope, name) {
                 built.push(Assign {
                     state,
                     op: tree.op,
@@ -708,7 +721,8 @@ impl<'a> Check<'a> {
             | ExprKind::If { .. }
             | ExprKind::Builtin { .. }
             | ExprKind::Call { .. } => {
-                let message = "a spike condition must be one comparison: its two sides give the margin";
+                let message =
+                    "a spike condition must be one comparison: its two sides give the margin";
                 self.report(
                     Check::finding(Code::E0404, span, message)
                         .help("write it as `v >= v_th`; put other conditions into the threshold"),
@@ -727,7 +741,10 @@ impl<'a> Check<'a> {
     /// `refractory` and `order`: the neuron's own replaces the parent's, but may be given once.
     fn once(&mut self, neuron: &mut Neuron, scope: &Scope, statements: &Statements<'_>) {
         let refractory = pick!(statements, Refractory);
-        self.repeated("refractory", refractory.iter().map(|(r, own)| (r.span, *own)));
+        self.repeated(
+            "refractory",
+            refractory.iter().map(|(r, own)| (r.span, *own)),
+        );
         if let Some((tree, _)) = refractory.last() {
             let duration = self.resolve(scope, &tree.duration);
             let mut holds = Vec::new();
@@ -770,15 +787,22 @@ impl<'a> Check<'a> {
             return;
         }
         let message = match scope.find(&name.text) {
-            Some(entry) => format!("`{}` is {}, not a{} {kind}", name.text, entry.words,
-                if kind == "input" { "n" } else { "" }),
+            Some(entry) => format!(
+                "`{}` is {}, not a{} {kind}",
+                name.text,
+                entry.words,
+                if kind == "input" { "n" } else { "" }
+            ),
             None => format!("there is no {kind} `{}`", name.text),
         };
         self.report(Check::finding(Code::E0201, name.span, message));
     }
 
     fn repeated(&mut self, word: &str, places: impl Iterator<Item = (Span, bool)>) {
-        let own: Vec<Span> = places.filter(|(_, own)| *own).map(|(span, _)| span).collect();
+        let own: Vec<Span> = places
+            .filter(|(_, own)| *own)
+            .map(|(span, _)| span)
+            .collect();
         if let [first, rest @ ..] = own.as_slice() {
             for span in rest {
                 let message = format!("`{word}` is already given");
@@ -789,6 +813,11 @@ impl<'a> Check<'a> {
             }
         }
     }
+}
+
+/// The state of a name.
+fn state_of(scope: &Scope, name: &str) -> Option<usize> {
+    scope.find(name)?.target.as_state()
 }
 
 /// A parameter with the parts that an override does not mention taken from the declaration.
@@ -826,9 +855,15 @@ pub(super) fn unknown_parameter(
 /// The type of a name of a neuron; unknown while it is not built yet.
 pub(super) fn neuron_type(neuron: &Neuron, name: Ref) -> Ty {
     match name {
-        Ref::Param(i) => neuron.params.get(i).map_or(Ty::Unknown, |p| ty(p.dimension)),
+        Ref::Param(i) => neuron
+            .params
+            .get(i)
+            .map_or(Ty::Unknown, |p| ty(p.dimension)),
         Ref::Port(i) => neuron.ports.get(i).map_or(Ty::Unknown, |p| ty(p.dimension)),
-        Ref::State(i) => neuron.states.get(i).map_or(Ty::Unknown, |s| ty(s.dimension)),
+        Ref::State(i) => neuron
+            .states
+            .get(i)
+            .map_or(Ty::Unknown, |s| ty(s.dimension)),
         Ref::Let(i) => neuron.lets.get(i).map_or(Ty::Unknown, |l| l.ty),
         Ref::Spike(_) | Ref::Pi | Ref::FanIn | Ref::FanOut => Ty::Real(Dimension::NONE),
         Ref::Noise(_) => Ty::Real(Dimension::white_noise()),

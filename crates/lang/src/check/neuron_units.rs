@@ -6,7 +6,9 @@ use super::scope::Scope;
 use super::units::{in_words, words};
 use crate::ast::AssignOp;
 use crate::diag::{Code, Diagnostic};
-use crate::model::{Assign, DynamicsKind, Expr, ExprKind, Neuron, Ref, Spike, Start, State, Trigger, walk};
+use crate::model::{
+    Assign, DynamicsKind, Expr, ExprKind, Neuron, Ref, Spike, Start, State, Trigger, walk,
+};
 use crate::units::{Dimension, print};
 
 impl Check<'_> {
@@ -93,7 +95,10 @@ impl Check<'_> {
             let port = &neuron.ports[i];
             let (unit, _) = print::shown(needed);
             finding = finding.help_edit(
-                format!("give the input the unit of its weights: `input {} : {unit}`", port.name.text),
+                format!(
+                    "give the input the unit of its weights: `input {} : {unit}`",
+                    port.name.text
+                ),
                 port.name.span.after(),
                 format!(" : {unit}"),
             );
@@ -105,10 +110,7 @@ impl Check<'_> {
         let types = |name: Ref| neuron_type(neuron, name);
         let margin = match &spike.trigger {
             Trigger::Crossing {
-                above,
-                below,
-                span,
-                ..
+                above, below, span, ..
             } => {
                 // Inferred as a difference, so that a mismatch reads like one.
                 let difference = Expr {
@@ -133,7 +135,10 @@ impl Check<'_> {
                 if let Some(found) = found
                     && !found.is_none()
                 {
-                    let message = format!("a number of spikes is a plain number, found {}", words(found));
+                    let message = format!(
+                        "a number of spikes is a plain number, found {}",
+                        words(found)
+                    );
                     self.report(Check::finding(Code::E0303, count.span, message));
                 }
                 None
@@ -265,7 +270,10 @@ fn equation(
     };
     let quotient = format!("{} / ({})", needed_words(found), needed_words(needed));
     if let Some(what) = print::kind(missing) {
-        finding = finding.note(format!("{quotient} = {}, so {what} is missing", words(missing)));
+        finding = finding.note(format!(
+            "{quotient} = {}, so {what} is missing",
+            words(missing)
+        ));
     } else if let Some(what) = print::kind(inverse) {
         finding = finding.note(format!(
             "({}) / {} = {}, so a factor that is {what} is missing",
@@ -279,7 +287,11 @@ fn equation(
 
 fn needed_words(dimension: Dimension) -> String {
     let (text, _) = print::shown(dimension);
-    if text.is_empty() { "1".to_string() } else { text }
+    if text.is_empty() {
+        "1".to_string()
+    } else {
+        text
+    }
 }
 
 /// Looks for a parameter that would make the units right.
@@ -308,7 +320,11 @@ fn suggest_factor(
         (None, None) => return finding,
     };
     let kind = print::kind(what).unwrap_or("a parameter").to_string();
-    let verb = if sign == "/" { "divide by" } else { "multiply by" };
+    let verb = if sign == "/" {
+        "divide by"
+    } else {
+        "multiply by"
+    };
     let text = format!("{verb} {kind} in scope");
     let loose = matches!(
         rhs.kind,

@@ -100,8 +100,11 @@ impl Check<'_> {
             };
             if slot.takes == Takes::Plain {
                 if !own.is_none() {
-                    let message =
-                        format!("`{}` must be a plain number, found {}", slot.name, words(own));
+                    let message = format!(
+                        "`{}` must be a plain number, found {}",
+                        slot.name,
+                        words(own)
+                    );
                     self.report(Check::finding(Code::E0306, expr.span, message));
                 }
                 continue;
@@ -301,12 +304,7 @@ impl Check<'_> {
     }
 
     /// Values against bounds, once all parameters are known. `step` may be needed and unknown.
-    pub(super) fn param_values(
-        &mut self,
-        params: &[Param],
-        checked: &[usize],
-        around: Around<'_>,
-    ) {
+    pub(super) fn param_values(&mut self, params: &[Param], checked: &[usize], around: Around<'_>) {
         let values = param_numbers(&self.model, params, around);
         for &i in checked {
             let param = &params[i];
@@ -355,7 +353,8 @@ impl Check<'_> {
                 if lo < 0.0 { "negative" } else { "0" }
             );
             self.report(
-                Check::finding(Code::W0509, bounds.lo.span, message).help("use a small positive bound"),
+                Check::finding(Code::W0509, bounds.lo.span, message)
+                    .help("use a small positive bound"),
             );
         }
     }
@@ -370,7 +369,10 @@ fn outside_bounds(param: &Param, value: f64, (lo, hi): (f64, f64), edge: bool) -
             in_unit(value, param)
         )
     } else {
-        format!("`{name}` starts at {}, outside {bounds}", in_unit(value, param))
+        format!(
+            "`{name}` starts at {}, outside {bounds}",
+            in_unit(value, param)
+        )
     };
     let place = match &param.start {
         Start::Value(expr) => expr.span,
@@ -474,11 +476,7 @@ pub(crate) fn param_numbers(
 }
 
 /// The value of a name in the formulas of parameters.
-pub(crate) fn param_or_outer(
-    values: &[Option<f64>],
-    around: Around<'_>,
-    name: Ref,
-) -> Option<f64> {
+pub(crate) fn param_or_outer(values: &[Option<f64>], around: Around<'_>, name: Ref) -> Option<f64> {
     match name.as_param() {
         Some(i) => values.get(i).copied().flatten(),
         None => (around.outer)(name),

@@ -94,7 +94,8 @@ impl Check<'_> {
             name.span,
             format!("`{}` is not a unit", name.text),
         );
-        let is_name = scope.find(&name.text).is_some() || self.items.find(&name.text, name.span).is_some();
+        let is_name =
+            scope.find(&name.text).is_some() || self.items.find(&name.text, name.span).is_some();
         if is_name && !unit.bracketed {
             finding = finding
                 .label("this is a name; a product needs `*`")
@@ -148,7 +149,9 @@ impl Check<'_> {
         let message = format!("a compound unit needs brackets: `{compound}`");
         self.report(
             Check::finding(Code::E0104, unit.span.to(rhs.span), message)
-                .note(format!("without brackets this would use a variable `{name}`"))
+                .note(format!(
+                    "without brackets this would use a variable `{name}`"
+                ))
                 .help_edit("put it in brackets", unit.span.to(rhs.span), compound),
         );
         true
@@ -188,7 +191,9 @@ impl Check<'_> {
     fn undefined(&self, scope: &Scope, name: &str, span: Span) -> Diagnostic {
         let message = format!("there is no `{name}` in {}", scope.place);
         let finding = Check::finding(Code::E0201, span, message).label("not defined");
-        let constants = self.items.names_of(|item| matches!(item, ItemRef::Const(_)));
+        let constants = self
+            .items
+            .names_of(|item| matches!(item, ItemRef::Const(_)));
         let names = scope.names().chain(constants);
         match did_you_mean(name, names) {
             Some(near) => finding.help_edit(format!("did you mean `{near}`?"), span, near),
@@ -274,8 +279,11 @@ impl Check<'_> {
             Check::finding(Code::E0201, callee.span, message)
         } else if scope.find(name).is_some() {
             let message = format!("`{name}` is not a function");
-            Check::finding(Code::E0201, callee.span, message)
-                .help_edit("multiply", callee.span.after(), " * ")
+            Check::finding(Code::E0201, callee.span, message).help_edit(
+                "multiply",
+                callee.span.after(),
+                " * ",
+            )
         } else {
             let finding = Check::finding(
                 Code::E0201,

@@ -98,7 +98,9 @@ impl Scope {
 
     /// All names with what they stand for, in the order of declaration.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&str, Ref)> {
-        self.order.iter().map(|(name, target)| (name.as_str(), *target))
+        self.order
+            .iter()
+            .map(|(name, target)| (name.as_str(), *target))
     }
 
     /// The name of what a reference stands for.

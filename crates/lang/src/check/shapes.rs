@@ -357,7 +357,9 @@ impl Check<'_> {
         for connection in &network.connections {
             let (Some(from), Some(to)) = (
                 elaborated.source_size(connection.source),
-                connection.target.map(|t| elaborated.layers[t].iter().product::<usize>()),
+                connection
+                    .target
+                    .map(|t| elaborated.layers[t].iter().product::<usize>()),
             ) else {
                 continue;
             };
@@ -366,10 +368,7 @@ impl Check<'_> {
             };
             let equal_sizes = matches!(only.kind, Kind::OneToOne | Kind::Scale | Kind::Flatten);
             if equal_sizes && from != to {
-                let message = format!(
-                    "`{}` needs equal sizes: {from} -> {to}",
-                    only.callee.text
-                );
+                let message = format!("`{}` needs equal sizes: {from} -> {to}", only.callee.text);
                 self.report(
                     Check::finding(Code::E0602, only.span, message)
                         .secondary(connection.source_path.span, format!("{from} sources"))

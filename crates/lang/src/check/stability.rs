@@ -12,12 +12,15 @@ use super::surrogate::surrogate_value;
 use crate::ast::{AssignOp, GateGradient};
 use crate::diag::Code;
 use crate::model::{
-    DynamicsKind, Expr, ExprKind, Layer, LayerKind, Method, Model, Network, Neuron, Param, Ref, Spike, Start,
-    Trigger, eval, walk,
+    DynamicsKind, Expr, ExprKind, Layer, LayerKind, Method, Model, Network, Neuron, Param, Ref,
+    Spike, Start, Trigger, eval, walk,
 };
 
 /// A jump, in units of the margin, above which a differentiated reset is worth a word.
 const LARGE_JUMP: f64 = 10.0;
+
+/// The largest number of equations whose coupling is looked at.
+const MAX_PAIRS: usize = 64;
 
 /// A neuron at rest: its parameters and states at their initial values, no input, no spike.
 struct Rest<'a> {
@@ -29,12 +32,7 @@ struct Rest<'a> {
 }
 
 impl<'a> Rest<'a> {
-    fn new(
-        model: &'a Model,
-        neuron: &'a Neuron,
-        params: &[Param],
-        around: Around<'_>,
-    ) -> Rest<'a> {
+    fn new(model: &'a Model, neuron: &'a Neuron, params: &[Param], around: Around<'_>) -> Rest<'a> {
         let step_ms = around.step_ms;
         let params = param_numbers(model, params, around);
         let lookup = |name: Ref| params.get(name.as_param()?).copied().flatten();
@@ -59,12 +57,9 @@ impl<'a> Rest<'a> {
             Ref::Param(i) => self.params.get(i).copied().flatten(),
             Ref::State(i) => states.get(i).copied().flatten(),
             Ref::Port(_) | Ref::Spike(_) | Ref::Noise(_) => Some(0.0),
-            Ref::Const(_)
-            | Ref::Formal(_)
-            | Ref::Let(_)
-            | Ref::Pi
-            | Ref::FanIn
-            | Ref::FanOut => None,
+            Ref::Const(_) | Ref::Formal(_) | Ref::Let(_) | Ref::Pi | Ref::FanIn | Ref::FanOut => {
+                None
+            }
         };
         let env = eval::Env::new(self.model, self.step_ms, &lookup).with_lets(&self.neuron.lets);
         env.number(expr).ok()
@@ -162,7 +157,10 @@ fn euler_step(rest: &Rest<'_>, state: usize, step_ms: f64) -> Option<crate::diag
     let name = &state_model.name.text;
     let shown = format!("step/tau of `{name}` is {ratio:.3}");
     let (code, message) = if ratio > 2.0 {
-        (Code::W0503, format!("{shown}, above 2: forward Euler diverges"))
+        (
+            Code::W0503,
+            format!("{shown}, above 2: forward Euler diverges"),
+        )
     } else if ratio > 1.0 {
         let message = format!("{shown}, above 1: forward Euler changes the sign in every step");
         (Code::W0504, message)
@@ -230,7 +228,13 @@ fn large_jumps(rest: &Rest<'_>, spike: &Spike) -> Vec<crate::diag::Diagnostic> {
     };
     let mut findings = Vec::new();
     let attached = |r: &&crate::model::Reset| r.gradient == Some(GateGradient::Attached);
-    for assign in rest.neuron.resets.iter().filter(attached).flat_map(|r| &r.body) {
+    for assign in rest
+        .neuron
+        .resets
+        .iter()
+        .filter(attached)
+        .flat_map(|r| &r.body)
+    {
         // Only where the state itself is compared is its value at a spike known.
         let compared = above.kind == ExprKind::Ref(Ref::State(assign.state));
         let (true, AssignOp::Set) = (compared, assign.op) else {
@@ -258,6 +262,10 @@ fn large_jumps(rest: &Rest<'_>, spike: &Spike) -> Vec<crate::diag::Diagnostic> {
 /// W0510: linear equations that grow without a spike.
 fn unstable(rest: &Rest<'_>) -> Vec<crate::diag::Diagnostic> {
     let odes = ode_states(rest.neuron);
+    // Every pair is looked at: a neuron of more variables than this is no point neuron.
+    if odes.len() > MAX_PAIRS {
+        return Vec::new();
+    }
     let linear = |&i: &usize| is_linear(rest.model, rest.neuron, i);
     let mut findings = Vec::new();
     for &i in odes.iter().filter(|i| linear(i)) {
@@ -299,7 +307,9 @@ fn own_growth(rest: &Rest<'_>, state: usize, odes: &[usize]) -> Option<f64> {
             let (b, c) = (rest.rate(state, *other)?, rest.rate(*other, state)?);
             let d = rest.rate(*other, *other)?;
             let half_trace = (own + d) / 2.0;
-            let root = (half_trace * half_trace - (own * d - b * c)).max(0.0).sqrt();
+            let root = (half_trace * half_trace - (own * d - b * c))
+                .max(0.0)
+                .sqrt();
             Some(half_trace + root)
         }
         [..] => None,

@@ -145,7 +145,10 @@ impl Check<'_> {
             .iter()
             .map(|t| {
                 let names = names_in(&t.value);
-                names.iter().filter_map(|n| positions.get(n).copied()).collect()
+                names
+                    .iter()
+                    .filter_map(|n| positions.get(n).copied())
+                    .collect()
             })
             .collect();
         let mut in_circle = vec![false; trees.len()];
@@ -217,7 +220,8 @@ impl Check<'_> {
             largest = largest.max(d);
         }
         if findings.is_empty() && largest == 0.0 {
-            let message = format!("the derivative of `{name}` is 0 everywhere: nothing would train");
+            let message =
+                format!("the derivative of `{name}` is 0 everywhere: nothing would train");
             findings.push(Check::finding(Code::E0405, derivative.span, message));
         }
         let reads_margin = reads_formal(derivative, &surrogate.lets, 0);

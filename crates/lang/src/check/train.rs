@@ -9,7 +9,7 @@ use crate::ast;
 use crate::diag::{Code, did_you_mean};
 use crate::model::builtin::{Choice, REQUIRED_SETTINGS, SETTINGS, Slot, Takes};
 use crate::model::{
-    ChoiceArg, Expr, ExprKind, LayerKind, Loss, Network, Ref, Reduction, Setting, SettingValue,
+    ChoiceArg, Expr, ExprKind, LayerKind, Loss, Network, Reduction, Ref, Setting, SettingValue,
     Train, Ty, eval,
 };
 use crate::span::Span;
@@ -29,7 +29,10 @@ const MEANT: &[(&str, &str)] = &[
     ("lernrate", "optimizer = adam(lr = 1e-3)"),
     ("learning_rate", "optimizer = adam(lr = 1e-3)"),
     ("momentum", "optimizer = sgd(lr = 0.1, momentum = 0.9)"),
-    ("weight_decay", "optimizer = adamw(lr = 1e-3, weight_decay = 0.01)"),
+    (
+        "weight_decay",
+        "optimizer = adamw(lr = 1e-3, weight_decay = 0.01)",
+    ),
     ("batch_size", "batch = 32"),
     ("num_epochs", "epochs = 10"),
     ("num_steps", "duration = 100 step"),
@@ -143,7 +146,10 @@ impl Check<'_> {
             if let Some(found) = check.expect_number(ty, &expr)
                 && !found.is_none()
             {
-                let message = format!("a network's parameter is a plain number, found {}", words(found));
+                let message = format!(
+                    "a network's parameter is a plain number, found {}",
+                    words(found)
+                );
                 check.report(Check::finding(Code::E0306, expr.span, message));
             }
             expr
@@ -180,9 +186,7 @@ impl Check<'_> {
                 self.choice(scope, name, value)
             }
             "duration" => self.number_setting(scope, name, value, Dimension::TIME),
-            "batch" | "epochs" | "seed" => {
-                self.number_setting(scope, name, value, Dimension::NONE)
-            }
+            "batch" | "epochs" | "seed" => self.number_setting(scope, name, value, Dimension::NONE),
             "loss" => self.loss_setting(scope, value, network),
             "precision" => self.word(name, value, &["f32", "f64"]),
             "penalty" => SettingValue::Opaque(value.span),
@@ -236,7 +240,9 @@ impl Check<'_> {
 
     fn constant_value(&self, expr: &Expr) -> Option<f64> {
         let nothing = |_: Ref| None;
-        eval::Env::new(&self.model, None, &nothing).number(expr).ok()
+        eval::Env::new(&self.model, None, &nothing)
+            .number(expr)
+            .ok()
     }
 
     fn whole(&mut self, expr: &Expr, name: &str, least: f64) {
@@ -334,12 +340,8 @@ impl Check<'_> {
                 let number = |e| self.number_of(scope, slot, e, Dimension::NONE);
                 ChoiceArg::List(items.iter().map(number).collect())
             }
-            Takes::Time => {
-                ChoiceArg::Number(self.number_of(scope, slot, expr, Dimension::TIME))
-            }
-            Takes::Rate => {
-                ChoiceArg::Number(self.number_of(scope, slot, expr, Dimension::RATE))
-            }
+            Takes::Time => ChoiceArg::Number(self.number_of(scope, slot, expr, Dimension::TIME)),
+            Takes::Rate => ChoiceArg::Number(self.number_of(scope, slot, expr, Dimension::RATE)),
             Takes::Whole => {
                 let number = self.number_of(scope, slot, expr, Dimension::NONE);
                 self.whole(&number, slot.name, 1.0);
@@ -406,13 +408,11 @@ impl Check<'_> {
             && !matches!(&target.kind, ast::ExprKind::Name(name) if name == "label")
         {
             let message = "the target of `cross_entropy` is `label`";
-            self.report(
-                Check::finding(Code::E0704, target.span, message).help_edit(
-                    "the class of a sample is",
-                    target.span,
-                    "label",
-                ),
-            );
+            self.report(Check::finding(Code::E0704, target.span, message).help_edit(
+                "the class of a sample is",
+                target.span,
+                "label",
+            ));
         }
         let (Some(logits), Some(network)) = (arranged[0], network) else {
             return SettingValue::Invalid;
@@ -437,7 +437,10 @@ impl Check<'_> {
             if let Some(found) = self.expect_number(ty, &factor)
                 && !found.is_none()
             {
-                let message = format!("a factor on logits is a plain number, found {}", words(found));
+                let message = format!(
+                    "a factor on logits is a plain number, found {}",
+                    words(found)
+                );
                 self.report(Check::finding(Code::E0306, factor.span, message));
             }
             loss.scale = Some(scaled(loss.scale, factor, *op));
@@ -471,10 +474,10 @@ impl Check<'_> {
     fn no_reduction(&mut self, span: Span) -> Option<Loss> {
         let names: Vec<&str> = REDUCTIONS.iter().map(|(n, _)| *n).collect();
         let message = "logits are a trace of the readout, reduced over time";
-        self.report(Check::finding(Code::E0704, span, message).help(format!(
-            "use one of: {}, spike_count",
-            names.join(", ")
-        )));
+        self.report(
+            Check::finding(Code::E0704, span, message)
+                .help(format!("use one of: {}, spike_count", names.join(", "))),
+        );
         None
     }
 
@@ -509,8 +512,15 @@ impl Check<'_> {
             if network.broken {
                 return None;
             }
-            let names: Vec<&str> = network.layers.iter().map(|l| l.name.text.as_str()).collect();
-            let message = format!("network `{}` has no layer `{layer_name}`", network.name.text);
+            let names: Vec<&str> = network
+                .layers
+                .iter()
+                .map(|l| l.name.text.as_str())
+                .collect();
+            let message = format!(
+                "network `{}` has no layer `{layer_name}`",
+                network.name.text
+            );
             let finding = Check::finding(Code::E0603, place, message);
             let finding = match did_you_mean(layer_name, names.iter().copied()) {
                 Some(near) => finding.help_edit(format!("did you mean `{near}`?"), place, near),
@@ -530,11 +540,9 @@ impl Check<'_> {
                 let finding = Check::finding(Code::E0605, place, message)
                     .note(format!("`{}` has no `spike when …`", neuron.name.text));
                 let finding = match first {
-                    Some(state) => finding.help_edit(
-                        "read a state",
-                        place.after(),
-                        format!(".{state}"),
-                    ),
+                    Some(state) => {
+                        finding.help_edit("read a state", place.after(), format!(".{state}"))
+                    }
                     None => finding,
                 };
                 self.report(finding);
@@ -543,7 +551,10 @@ impl Check<'_> {
             return Some((layer, None));
         };
         if spikes {
-            let message = format!("`spike_count` counts the spikes of a layer; `{layer_name}.{}` is a state", state.text);
+            let message = format!(
+                "`spike_count` counts the spikes of a layer; `{layer_name}.{}` is a state",
+                state.text
+            );
             self.report(Check::finding(Code::E0605, expr.span, message));
             return None;
         }
@@ -680,8 +691,13 @@ impl Check<'_> {
                 );
             }
         }
-        if let (Some(classes), Some(Setting { value: SettingValue::Loss(loss), .. })) =
-            (classes, train.setting("loss"))
+        if let (
+            Some(classes),
+            Some(Setting {
+                value: SettingValue::Loss(loss),
+                ..
+            }),
+        ) = (classes, train.setting("loss"))
         {
             let size: usize = elaborated.layers[loss.layer].iter().product();
             if (size as f64) < classes {

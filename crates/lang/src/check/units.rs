@@ -98,9 +98,7 @@ impl Inference<'_> {
                 self.truth(cond, types);
                 self.branches(then, otherwise, expr.span, types)
             }
-            ExprKind::Builtin { function, args } => {
-                self.builtin(*function, args, expr.span, types)
-            }
+            ExprKind::Builtin { function, args } => self.builtin(*function, args, expr.span, types),
             ExprKind::Call { function, args } => self.call(*function, args, expr.span, types),
         }
     }
@@ -143,14 +141,7 @@ impl Inference<'_> {
         }
     }
 
-    fn binary(
-        &mut self,
-        op: BinaryOp,
-        lhs: &Expr,
-        rhs: &Expr,
-        span: Span,
-        types: Types<'_>,
-    ) -> Ty {
+    fn binary(&mut self, op: BinaryOp, lhs: &Expr, rhs: &Expr, span: Span, types: Types<'_>) -> Ty {
         match op {
             BinaryOp::Add | BinaryOp::Sub => self.alike(op, lhs, rhs, span, types),
             BinaryOp::Lt
@@ -196,14 +187,7 @@ impl Inference<'_> {
     }
 
     /// Both sides must have the same unit.
-    fn alike(
-        &mut self,
-        op: BinaryOp,
-        lhs: &Expr,
-        rhs: &Expr,
-        span: Span,
-        types: Types<'_>,
-    ) -> Ty {
+    fn alike(&mut self, op: BinaryOp, lhs: &Expr, rhs: &Expr, span: Span, types: Types<'_>) -> Ty {
         let (a, b) = (self.number(lhs, types), self.number(rhs, types));
         match (a, b) {
             (Some(a), Some(b)) if a == b => Ty::Real(a),
@@ -242,7 +226,11 @@ impl Inference<'_> {
         (rhs, b): (&Expr, Dimension),
         span: Span,
     ) -> Diagnostic {
-        let message = format!("cannot {verb} {} and {}", self.shown(lhs, a), self.shown(rhs, b));
+        let message = format!(
+            "cannot {verb} {} and {}",
+            self.shown(lhs, a),
+            self.shown(rhs, b)
+        );
         let finding = Diagnostic::new(Code::E0301, rhs.span, message)
             .label(format!("this is {}", words(b)))
             .secondary(lhs.span, format!("this is {}", words(a)));
@@ -255,7 +243,11 @@ impl Inference<'_> {
             Some((e, _, other)) => {
                 let (unit, _) = print::shown(other);
                 let unit = literal_unit(&unit);
-                finding.help_edit("give the number its unit", e.span.after(), format!(" {unit}"))
+                finding.help_edit(
+                    "give the number its unit",
+                    e.span.after(),
+                    format!(" {unit}"),
+                )
             }
             None => finding,
         }
@@ -339,13 +331,7 @@ impl Inference<'_> {
         self.in_range(a.power(power), span)
     }
 
-    fn builtin(
-        &mut self,
-        function: Builtin,
-        args: &[Expr],
-        span: Span,
-        types: Types<'_>,
-    ) -> Ty {
+    fn builtin(&mut self, function: Builtin, args: &[Expr], span: Span, types: Types<'_>) -> Ty {
         if function == Builtin::Detach {
             return self.infer(&args[0], types);
         }

@@ -165,7 +165,11 @@ impl<'m> Writer<'m> {
         Ok(value)
     }
 
-    fn parts(&mut self, frame: &mut Frame<'_>, args: &[Expr]) -> Result<Vec<Value>, Box<Diagnostic>> {
+    fn parts(
+        &mut self,
+        frame: &mut Frame<'_>,
+        args: &[Expr],
+    ) -> Result<Vec<Value>, Box<Diagnostic>> {
         args.iter().map(|a| self.part(frame, a)).collect()
     }
 
@@ -232,7 +236,13 @@ impl<'m> Writer<'m> {
     }
 
     /// Small whole exponents become products, 0.5 a square root, others the general power.
-    fn power(&mut self, frame: &mut Frame<'_>, base: &Expr, exponent: &Expr, span: Span) -> Lowered {
+    fn power(
+        &mut self,
+        frame: &mut Frame<'_>,
+        base: &Expr,
+        exponent: &Expr,
+        span: Span,
+    ) -> Lowered {
         let nothing = |_: Ref| None;
         let env = eval::Env::new(self.model, Some(self.step_ms), &nothing);
         let constant = env.number(exponent).ok();

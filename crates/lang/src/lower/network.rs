@@ -121,7 +121,9 @@ fn lower_connection(
         let what = format!("`{}` after another operation", second.callee.text);
         return Err(Box::new(unsupported(second.span, what)));
     }
-    let source_size = elaborated.source_size(connection.source).ok_or_else(wrong)?;
+    let source_size = elaborated
+        .source_size(connection.source)
+        .ok_or_else(wrong)?;
     let target_size: usize = elaborated.layers[to].iter().product();
     let lookup = |name: Ref| match name {
         Ref::FanIn => Some(source_size as f64),

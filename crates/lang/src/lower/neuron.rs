@@ -189,7 +189,9 @@ impl<'m> Step<'m> {
         }
         for state in &neuron.states {
             writer.origin(state.span);
-            let value = writer.builder.lane(Role::State, &state.name.text, Type::Real);
+            let value = writer
+                .builder
+                .lane(Role::State, &state.name.text, Type::Real);
             frame.states.push(value);
         }
         frame.spikes = vec![None; neuron.spikes.len()];
@@ -351,7 +353,10 @@ impl<'m> Step<'m> {
 
     fn raw_spike(&mut self, spike: &Spike) -> Lowered {
         if let Some(payload) = &spike.payload {
-            return Err(Box::new(unsupported(payload.span, "a spike with a payload")));
+            return Err(Box::new(unsupported(
+                payload.span,
+                "a spike with a payload",
+            )));
         }
         let (above, below, strict, span) = match &spike.trigger {
             Trigger::Crossing {
@@ -361,7 +366,10 @@ impl<'m> Step<'m> {
                 span,
             } => (above, below, *strict, *span),
             Trigger::Count(count) => {
-                return Err(Box::new(unsupported(count.span, "several spikes in a step")));
+                return Err(Box::new(unsupported(
+                    count.span,
+                    "several spikes in a step",
+                )));
             }
             Trigger::Invalid(span) => return Err(Box::new(unchecked(*span))),
         };
@@ -378,7 +386,10 @@ impl<'m> Step<'m> {
         let (derivative, primitive) = self.surrogate(spike, margin)?;
         self.writer.origin(spike.span);
         let edge = if strict { Edge::Above } else { Edge::AtOrAbove };
-        Ok(self.writer.builder.spike(edge, margin, derivative, primitive))
+        Ok(self
+            .writer
+            .builder
+            .spike(edge, margin, derivative, primitive))
     }
 
     /// The surrogate's derivative and primitive at a margin; without a surrogate nothing passes.
@@ -390,7 +401,9 @@ impl<'m> Step<'m> {
         let Some(call) = &spike.surrogate else {
             return Ok((self.writer.builder.real(0.0), None));
         };
-        let index = call.surrogate.ok_or_else(|| Box::new(unchecked(call.span)))?;
+        let index = call
+            .surrogate
+            .ok_or_else(|| Box::new(unchecked(call.span)))?;
         let surrogate = &self.writer.model.surrogates[index];
         let mut formals = vec![margin];
         for arg in &call.args {

@@ -6,7 +6,9 @@ use crate::ast::ScopeKind;
 use crate::check::{Around, param_numbers, param_or_outer};
 use crate::diag::{Code, Diagnostic};
 use crate::model::builtin::Law;
-use crate::model::{Bounds, Draw, Expr, ExprKind, Model, Neuron, Param, Ref, Shown, Start, Via, eval};
+use crate::model::{
+    Bounds, Draw, Expr, ExprKind, Model, Neuron, Param, Ref, Shown, Start, Via, eval,
+};
 use crate::span::Span;
 use crate::units::Unit;
 use rheobase_ir::program::{self, Constraint, Initial, Parameter, Sharing};
@@ -187,7 +189,11 @@ pub(super) fn number(env: &eval::Env<'_>, expr: &Expr) -> Result<f64, Box<Diagno
 }
 
 /// A time as whole steps, rounded.
-pub(super) fn steps(env: &eval::Env<'_>, expr: &Expr, step_ms: f64) -> Result<u32, Box<Diagnostic>> {
+pub(super) fn steps(
+    env: &eval::Env<'_>,
+    expr: &Expr,
+    step_ms: f64,
+) -> Result<u32, Box<Diagnostic>> {
     whole_steps(number(env, expr)? / step_ms, expr.span)
 }
 

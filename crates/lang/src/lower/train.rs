@@ -21,7 +21,7 @@ use super::{Findings, start, unchecked, unsupported};
 use crate::diag::{Code, Diagnostic};
 use crate::model::builtin::FILE_FORMATS;
 use crate::model::{
-    ChoiceArg, Expr, LayerKind, Loss, Model, Ref, Reduction, Setting, SettingValue, Train, eval,
+    ChoiceArg, Expr, LayerKind, Loss, Model, Reduction, Ref, Setting, SettingValue, Train, eval,
 };
 use crate::span::Span;
 use rheobase_ir::program::{self, Dataset, Encoding, Optimizer, Readout, Schedule, Split, Trace};
@@ -43,7 +43,8 @@ pub(super) fn lower(
         network: index,
     };
     plan.unsupported_settings()?;
-    plan.lower(network.step_ms).map_err(|finding| vec![*finding])
+    plan.lower(network.step_ms)
+        .map_err(|finding| vec![*finding])
 }
 
 struct Plan<'a> {
@@ -157,7 +158,9 @@ impl Plan<'_> {
     }
 
     fn steps(&self, step_ms: f64) -> One<usize> {
-        let expr = self.number_setting("duration")?.ok_or_else(|| self.wrong())?;
+        let expr = self
+            .number_setting("duration")?
+            .ok_or_else(|| self.wrong())?;
         let steps = start::steps(&self.env, expr, step_ms)?;
         if steps == 0 {
             let message = "a sample must be at least one step long";

@@ -276,7 +276,9 @@ impl Law {
     pub fn slots(self) -> &'static [Slot] {
         match self {
             Law::Normal => &const { [need("mean", Takes::Value), need("std", Takes::Value)] },
-            Law::LogNormal => &const { [need("median", Takes::Value), need("sigma", Takes::Plain)] },
+            Law::LogNormal => {
+                &const { [need("median", Takes::Value), need("sigma", Takes::Plain)] }
+            }
             Law::Uniform => &const { [need("low", Takes::Value), need("high", Takes::Value)] },
             Law::KaimingNormal
             | Law::KaimingUniform
@@ -355,50 +357,60 @@ impl Operation {
     pub fn slots(self) -> &'static [Slot] {
         use Takes::{Bounds, Flag, Plain, Weights, Whole};
         match self {
-            Operation::Dense => &const {
-                [
-                    need("w", Weights),
-                    may("bias", Weights),
-                    may("bounds", Bounds),
-                    may("self", Flag),
-                ]
-            },
-            Operation::Sparse => &const {
-                [
-                    need("p", Plain),
-                    need("w", Weights),
-                    may("bias", Weights),
-                    may("bounds", Bounds),
-                    may("self", Flag),
-                ]
-            },
-            Operation::Conv1d | Operation::Conv2d => &const {
-                [
-                    need("kernel", Whole),
-                    may("stride", Whole),
-                    may("pad", Plain),
-                    may("dilation", Whole),
-                    may("groups", Whole),
-                    need("w", Weights),
-                    may("bias", Weights),
-                    may("bounds", Bounds),
-                ]
-            },
-            Operation::SumPool | Operation::AvgPool | Operation::MaxPool => &const {
-                [
-                    need("kernel", Whole),
-                    may("stride", Whole),
-                    may("pad", Plain),
-                    may("w", Weights),
-                ]
-            },
-            Operation::OneToOne | Operation::Scale => &const {
-                [
-                    may("w", Weights),
-                    may("bias", Weights),
-                    may("bounds", Bounds),
-                ]
-            },
+            Operation::Dense => {
+                &const {
+                    [
+                        need("w", Weights),
+                        may("bias", Weights),
+                        may("bounds", Bounds),
+                        may("self", Flag),
+                    ]
+                }
+            }
+            Operation::Sparse => {
+                &const {
+                    [
+                        need("p", Plain),
+                        need("w", Weights),
+                        may("bias", Weights),
+                        may("bounds", Bounds),
+                        may("self", Flag),
+                    ]
+                }
+            }
+            Operation::Conv1d | Operation::Conv2d => {
+                &const {
+                    [
+                        need("kernel", Whole),
+                        may("stride", Whole),
+                        may("pad", Plain),
+                        may("dilation", Whole),
+                        may("groups", Whole),
+                        need("w", Weights),
+                        may("bias", Weights),
+                        may("bounds", Bounds),
+                    ]
+                }
+            }
+            Operation::SumPool | Operation::AvgPool | Operation::MaxPool => {
+                &const {
+                    [
+                        need("kernel", Whole),
+                        may("stride", Whole),
+                        may("pad", Plain),
+                        may("w", Weights),
+                    ]
+                }
+            }
+            Operation::OneToOne | Operation::Scale => {
+                &const {
+                    [
+                        may("w", Weights),
+                        may("bias", Weights),
+                        may("bounds", Bounds),
+                    ]
+                }
+            }
             Operation::Flatten => &[],
             Operation::Dropout => &const { [need("p", Plain)] },
             Operation::BatchNorm => &const { [may("momentum", Plain), may("eps", Plain)] },
@@ -430,7 +442,14 @@ const ADAM: &[Slot] = &[
 
 /// Readers of files, with the name that the data crate knows them by.
 pub const FILE_FORMATS: &[&str] = &[
-    "shd", "ssc", "nmnist", "dvs_gesture", "mnist", "idx", "npz", "spikes",
+    "shd",
+    "ssc",
+    "nmnist",
+    "dvs_gesture",
+    "mnist",
+    "idx",
+    "npz",
+    "spikes",
 ];
 
 const FILE: &[Slot] = &[need("path", Takes::Text)];
@@ -512,12 +531,7 @@ pub const CHOICES: &[Choice] = &[
     Choice {
         settings: &["optimizer"],
         name: "adamw",
-        slots: &[
-            ADAM[0],
-            ADAM[1],
-            ADAM[2],
-            may("weight_decay", Takes::Plain),
-        ],
+        slots: &[ADAM[0], ADAM[1], ADAM[2], may("weight_decay", Takes::Plain)],
     },
     Choice {
         settings: &["schedule"],
@@ -556,8 +570,21 @@ impl Choice {
 
 /// The settings of a training plan; the first [`REQUIRED_SETTINGS`] must be given.
 pub const SETTINGS: &[&str] = &[
-    "data", "duration", "loss", "optimizer", "epochs", "encode", "valid", "test", "penalty",
-    "schedule", "clip", "batch", "seed", "gradient", "precision",
+    "data",
+    "duration",
+    "loss",
+    "optimizer",
+    "epochs",
+    "encode",
+    "valid",
+    "test",
+    "penalty",
+    "schedule",
+    "clip",
+    "batch",
+    "seed",
+    "gradient",
+    "precision",
 ];
 
 /// How many of [`SETTINGS`] must be given.

@@ -57,7 +57,7 @@ enum Value {
 
 impl<'a> Env<'a> {
     /// Nodes that one evaluation may visit.
-    pub const FUEL: u32 = 1 << 20;
+    pub const FUEL: u32 = 1 << 16;
     /// Constants that contain `step` may refer to each other this deep.
     const DEPTH: u32 = 32;
 

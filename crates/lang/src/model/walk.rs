@@ -52,7 +52,8 @@ pub fn differentiable_refs(expr: &Expr) -> Vec<Ref> {
 fn collect_differentiable(expr: &Expr, found: &mut Vec<Ref>) {
     match &expr.kind {
         ExprKind::Ref(name) => found.push(*name),
-        ExprKind::Builtin { function, .. } if function.is_flat() || *function == Builtin::Detach => {}
+        ExprKind::Builtin { function, .. }
+            if function.is_flat() || *function == Builtin::Detach => {}
         ExprKind::If {
             then, otherwise, ..
         } => {

@@ -70,8 +70,8 @@ fn scaled(factor: f64, power: i32) -> f64 {
 
 /// The names that are worth suggesting for a misspelt unit.
 pub const COMMON: &[&str] = &[
-    "ms", "s", "us", "step", "mV", "V", "uV", "pA", "nA", "uA", "nS", "uS", "mS", "pF", "nF",
-    "uF", "MOhm", "GOhm", "kOhm", "Hz", "kHz", "fC", "pC",
+    "ms", "s", "us", "step", "mV", "V", "uV", "pA", "nA", "uA", "nS", "uS", "mS", "pF", "nF", "uF",
+    "MOhm", "GOhm", "kOhm", "Hz", "kHz", "fC", "pC",
 ];
 
 /// What people write and what they mean by it.

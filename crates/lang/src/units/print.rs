@@ -124,7 +124,10 @@ mod tests {
     fn units_read_as_neuroscientists_write_them() {
         assert_eq!(quotient(Dimension::VOLTAGE, Dimension::TIME), "mV/ms");
         assert_eq!(quotient(Dimension::CURRENT, Dimension::VOLTAGE), "nS");
-        assert_eq!(quotient(Dimension::CONDUCTANCE, Dimension::VOLTAGE), "nS/mV");
+        assert_eq!(
+            quotient(Dimension::CONDUCTANCE, Dimension::VOLTAGE),
+            "nS/mV"
+        );
         assert_eq!(quotient(Dimension::TIME, Dimension::TIME), "a plain number");
         assert_eq!(describe(Dimension::white_noise()), "1/ms^(1/2)");
         let noisy = Dimension::VOLTAGE.times(Dimension::white_noise());

@@ -78,8 +78,10 @@ pub fn quantity(text: &str) -> Result<Quantity, QuantityError> {
     let split = (1..=text.len())
         .rev()
         .filter(|&end| text.is_char_boundary(end) && end <= 64)
-        .find(|&end| text[..end].ends_with(|c: char| c.is_ascii_digit() || c == '.')
-            && text[..end].parse::<f64>().is_ok_and(f64::is_finite))
+        .find(|&end| {
+            text[..end].ends_with(|c: char| c.is_ascii_digit() || c == '.')
+                && text[..end].parse::<f64>().is_ok_and(f64::is_finite)
+        })
         .ok_or(QuantityError::Number)?;
     let value = text[..split].parse().map_err(|_| QuantityError::Number)?;
     let rest = text[split..].trim();
