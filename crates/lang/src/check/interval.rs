@@ -150,8 +150,14 @@ impl<'a> Ranges<'a> {
             ExprKind::Neg(a) => part(a).negated(),
             ExprKind::Binary { op, lhs, rhs } => self.binary(*op, lhs, rhs, formals),
             ExprKind::If {
-                then, otherwise, ..
-            } => part(then).union(part(otherwise)),
+                cond,
+                then,
+                otherwise,
+            } => match self.decided(cond, formals) {
+                Some(true) => part(then),
+                Some(false) => part(otherwise),
+                None => part(then).union(part(otherwise)),
+            },
             ExprKind::Builtin { function, args } => {
                 let args: Vec<Interval> = args.iter().map(part).collect();
                 builtin(*function, &args)
@@ -165,6 +171,34 @@ impl<'a> Ranges<'a> {
                 let args: Vec<Interval> = args.iter().map(part).collect();
                 self.part(&callee.body, &args)
             }
+        }
+    }
+
+    /// The value of a comparison that has the same result for all possible values.
+    fn decided(&self, cond: &Expr, formals: &[Interval]) -> Option<bool> {
+        let ExprKind::Binary { op, lhs, rhs } = &cond.kind else {
+            return None;
+        };
+        let (a, b) = (self.part(lhs, formals), self.part(rhs, formals));
+        let less = |a: Interval, b: Interval| match (a.high < b.low, a.low >= b.high) {
+            (true, _) => Some(true),
+            (false, true) => Some(false),
+            (false, false) => None,
+        };
+        match op {
+            BinaryOp::Lt => less(a, b),
+            BinaryOp::Gt => less(b, a),
+            BinaryOp::Ge => less(a, b).map(|yes| !yes),
+            BinaryOp::Le => less(b, a).map(|yes| !yes),
+            BinaryOp::Add
+            | BinaryOp::Sub
+            | BinaryOp::Mul
+            | BinaryOp::Div
+            | BinaryOp::Pow
+            | BinaryOp::Eq
+            | BinaryOp::Ne
+            | BinaryOp::And
+            | BinaryOp::Or => None,
         }
     }
 

@@ -308,6 +308,9 @@ impl Check<'_> {
         let values = param_numbers(&self.model, params, around);
         for &i in checked {
             let param = &params[i];
+            if let Some(finding) = not_positive(param, values[i]) {
+                self.report(finding);
+            }
             let Some(bounds) = &param.bounds else {
                 continue;
             };
@@ -358,6 +361,19 @@ impl Check<'_> {
             );
         }
     }
+}
+
+/// `exp` and `softplus` reach positive values only.
+fn not_positive(param: &Param, value: Option<f64>) -> Option<Diagnostic> {
+    let learn = param.learn?;
+    let positive = matches!(learn.via, Via::Exp | Via::Softplus);
+    let value = value.filter(|v| positive && *v <= 0.0)?;
+    let message = format!(
+        "`{}` starts at {}, but this way of learning gives positive values only",
+        param.name.text,
+        in_unit(value, param)
+    );
+    Some(Diagnostic::new(Code::E0409, learn.span, message))
 }
 
 fn outside_bounds(param: &Param, value: f64, (lo, hi): (f64, f64), edge: bool) -> Diagnostic {

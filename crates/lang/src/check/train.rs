@@ -42,6 +42,42 @@ const MEANT: &[(&str, &str)] = &[
     ("random_seed", "seed = 0"),
 ];
 
+/// Arguments with a range: choice (empty for any), parameter, what is allowed, in words.
+type Allowed = fn(f64) -> bool;
+const RANGES: &[(&str, &str, Allowed, &str)] = &[
+    (
+        "holdout",
+        "fraction",
+        |x| x > 0.0 && x < 1.0,
+        "between 0 and 1",
+    ),
+    (
+        "random_spikes",
+        "density",
+        |x| (0.0..=1.0).contains(&x),
+        "from 0 to 1",
+    ),
+    ("latency", "tau", |x| x > 0.0, "above 0"),
+    (
+        "latency",
+        "threshold",
+        |x| (0.0..1.0).contains(&x),
+        "from 0 to below 1",
+    ),
+    ("rate", "max_rate", |x| x > 0.0, "above 0"),
+    ("", "lr", |x| x > 0.0, "above 0"),
+    (
+        "",
+        "momentum",
+        |x| (0.0..1.0).contains(&x),
+        "from 0 to below 1",
+    ),
+    ("", "eps", |x| x > 0.0, "above 0"),
+    ("", "weight_decay", |x| x >= 0.0, "0 or above"),
+    ("cosine", "warmup", |x| x >= 0.0, "0 or above"),
+    ("grad_norm", "max", |x| x > 0.0, "above 0"),
+];
+
 impl Check<'_> {
     /// Builds all training plans.
     pub(super) fn trains(&mut self) {
@@ -189,9 +225,33 @@ impl Check<'_> {
             "batch" | "epochs" | "seed" => self.number_setting(scope, name, value, Dimension::NONE),
             "loss" => self.loss_setting(scope, value, network),
             "precision" => self.word(name, value, &["f32", "f64"]),
-            "penalty" => SettingValue::Opaque(value.span),
+            "gradient" => self.gradient(value),
             _ => SettingValue::Opaque(value.span),
         }
+    }
+
+    /// `bptt(…)`: how the gradient is computed. Its arguments choose between memory and time only.
+    fn gradient(&mut self, value: &ast::Expr) -> SettingValue {
+        let name = match &value.kind {
+            ast::ExprKind::Call { callee, .. } => Some(callee.text.as_str()),
+            ast::ExprKind::Name(name) => Some(name.as_str()),
+            ast::ExprKind::Number(_)
+            | ast::ExprKind::Quantity { .. }
+            | ast::ExprKind::Bool(_)
+            | ast::ExprKind::Str(_)
+            | ast::ExprKind::Field { .. }
+            | ast::ExprKind::List(_)
+            | ast::ExprKind::Unary { .. }
+            | ast::ExprKind::Binary { .. }
+            | ast::ExprKind::If { .. }
+            | ast::ExprKind::Range { .. } => None,
+        };
+        if name == Some("bptt") {
+            return SettingValue::Opaque(value.span);
+        }
+        let message = "`gradient` is `bptt`, backpropagation through time";
+        self.report(Check::finding(Code::E0704, value.span, message));
+        SettingValue::Invalid
     }
 
     fn word(&mut self, name: &str, value: &ast::Expr, words: &[&str]) -> SettingValue {
@@ -297,11 +357,16 @@ impl Check<'_> {
         let before = self.diagnostics.len();
         let arranged = self.arrange(&callee, args, &names);
         let failed = self.diagnostics.len() > before;
-        let args = arranged
+        let args: Vec<Option<ChoiceArg>> = arranged
             .into_iter()
             .zip(choice.slots)
             .map(|(given, slot)| given.map(|expr| self.choice_arg(scope, slot, expr)))
             .collect();
+        for (arg, slot) in args.iter().zip(choice.slots) {
+            if let Some(ChoiceArg::Number(expr)) = arg {
+                self.in_range(choice.name, slot.name, expr);
+            }
+        }
         if failed {
             return SettingValue::Invalid;
         }
@@ -309,6 +374,19 @@ impl Check<'_> {
             choice,
             args,
             span: value.span,
+        }
+    }
+
+    fn in_range(&mut self, choice: &str, slot: &str, expr: &Expr) {
+        let Some(value) = self.constant_value(expr) else {
+            return;
+        };
+        for (of, name, allowed, words) in RANGES {
+            let applies = *name == slot && (of.is_empty() || *of == choice);
+            if applies && !allowed(value) {
+                let message = format!("`{slot}` must be {words}, not {value}");
+                self.report(Check::finding(Code::E0704, expr.span, message));
+            }
         }
     }
 
