@@ -1,10 +1,13 @@
 //! What connects layers: the products with weights, forward and backward.
 //!
 //! Inputs are events, so the forward adds up the weight rows of the neurons that spiked and the weight
-//! gradient adds to those rows only. The gradient of the spikes themselves is dense (the surrogate of a
-//! neuron that did not spike has a derivative, too) and is a matrix product.
+//! gradient adds to those rows only. Where so many neurons spike that a matrix product is cheaper, it is
+//! taken instead; `choice.rs` says from where on. The gradient of the spikes themselves is dense (the
+//! surrogate of a neuron that did not spike has a derivative, too) and is a matrix product.
 //!
 //! The loops are plain Rust that the compiler vectorises; `pulp` picks AVX-512, AVX2 or NEON at run time.
 
+pub(crate) mod by_source;
+pub(crate) mod choice;
 pub(crate) mod dense;
 pub(crate) mod matmul;

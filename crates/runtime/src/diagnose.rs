@@ -57,7 +57,7 @@ struct Watch {
 
 impl<R: Float> Probe<R> for Watch {
     fn observe(&mut self, t: usize, view: &StepView<'_, R>) {
-        if self.found.is_some() {
+        if self.found.as_ref().is_some_and(|found| found.step <= t) {
             return;
         }
         for (layer, slot, state, n) in &self.states {

@@ -17,6 +17,13 @@ impl<'a> Events<'a> {
         self.offsets.len().saturating_sub(1)
     }
 
+    /// The number of events of the first `steps` steps.
+    pub(crate) fn count(&self, steps: usize) -> usize {
+        self.offsets
+            .get(steps.min(self.steps()))
+            .map_or(0, |&end| end as usize)
+    }
+
     /// Channels and values of the events of a step; nothing after the last step.
     pub fn at(&self, t: usize) -> (&'a [u32], Option<&'a [f32]>) {
         if t >= self.steps() {

@@ -1,10 +1,12 @@
 //! The kernels of a layer and the rows they work on.
 //!
 //! Every slot of the kernels gets one row. Where a row lives follows from its role: what is constant in
-//! time is shared by all groups; saved values have a row for every step; all else has one row that is
-//! overwritten at each step. Lanes are numbered sample by sample, `n` neurons each.
+//! time is shared by all groups; saved values and the adjoints of ports and spikes have a row for every
+//! step, because whole layers work on them at once; all else has one row that is overwritten at each
+//! step. Lanes are numbered sample by sample, `n` neurons each.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use rheobase_ir::executor::{Arg, Executor};
 use rheobase_ir::kernel::{Access, Kernel, Param, Role, Slot};
@@ -367,12 +369,22 @@ impl<R: Float> LayerCode<R> {
         }
     }
 
-    /// Sets all adjoint rows to zero.
+    /// Sets all adjoint rows to zero that are added to. Those of ports are written at every step.
     pub(crate) fn clear_adjoints(&self, rows: &mut [Row<R>]) {
         for (row, info) in rows.iter_mut().zip(&self.rows) {
-            if let (true, Row::Real(values)) = (info.slot.adjoint, row) {
+            let added = info.slot.adjoint && info.slot.role != Role::Port;
+            if let (true, Row::Real(values)) = (added, row) {
                 values.fill(R::ZERO);
             }
+        }
+    }
+
+    /// Where step `t` is in a row: all of it, or a part if it has a row for every step.
+    pub(crate) fn at_step(&self, slot: SlotId, t: usize, lanes: usize) -> Range<usize> {
+        match self.rows[slot.0].place {
+            Place::Constant(_) => 0..0,
+            Place::Step => 0..lanes,
+            Place::Tape => t * lanes..(t + 1) * lanes,
         }
     }
 
@@ -403,14 +415,11 @@ impl<R: Float> LayerCode<R> {
             .zip(&code.rows)
             .zip(&mut taken)
         {
-            let range = match self.rows[row].place {
-                Place::Constant(_) => {
-                    args.push(Arg::Real(&self.constants[row]));
-                    continue;
-                }
-                Place::Step => 0..lanes,
-                Place::Tape => t * lanes..(t + 1) * lanes,
-            };
+            if let Place::Constant(_) = self.rows[row].place {
+                args.push(Arg::Real(&self.constants[row]));
+                continue;
+            }
+            let range = self.at_step(SlotId(row), t, lanes);
             let writes = param.access != Access::Read;
             args.push(match (taken, writes) {
                 (Row::Real(values), true) => Arg::RealMut(&mut values[range]),
@@ -448,6 +457,7 @@ fn add_row(
     let place = match slot.role {
         Role::Param | Role::Derived | Role::Init if !slot.adjoint => Place::Constant(rate),
         Role::Saved => Place::Tape,
+        Role::Port | Role::Spike if slot.adjoint => Place::Tape,
         Role::Param | Role::Derived | Role::Init | Role::Port | Role::State | Role::Spike => {
             Place::Step
         }

@@ -16,19 +16,24 @@
 //! | `layer.rs` | the kernels of a layer and the rows they work on |
 //! | `events.rs` | spikes as lists of indices |
 //! | `connection/` | what connects layers: dense weights, driven by events |
-//! | `simulator.rs`, `group.rs` | a network; one group of samples forward and backward in time |
+//! | `parts.rs` | which layers run through all steps before others start |
+//! | `simulator.rs`, `group.rs` | a network; one group of samples |
+//! | `forward.rs`, `backward.rs` | the two directions of time |
 //! | `parallel.rs` | the only file that knows threads |
 //! | `diagnose.rs` | where the first number that is not finite appears |
 
 mod backend;
+mod backward;
 mod connection;
 mod diagnose;
 mod error;
 mod events;
+mod forward;
 mod group;
 mod layer;
 mod parallel;
 mod parameters;
+mod parts;
 mod probe;
 pub mod record;
 mod simulator;

@@ -1,16 +1,19 @@
 //! How a caller sees a simulation and where gradients start.
 //!
-//! A probe is made for every group. Forward, it is shown each step after all layers have run. Then it is
-//! told that the backward begins, and for each step, last first, it may add to the adjoints of states
-//! and spikes before the step's backward runs, and may read the adjoints of inputs afterwards.
+//! A probe is made for every group. Parts of a network (single layers, or layers in a cycle) run one after
+//! the other, each through all steps, and so the probe is shown every step once for each part; rows of
+//! layers that are not in the part are empty then. It is told that the backward begins, and for each
+//! part, last first, and each step, last first, it may add to the adjoints of states and spikes before the
+//! step's backward runs. When all is done it may read the adjoints of inputs, step by step.
 
 use crate::backend::Float;
 use crate::group::GroupState;
 use crate::layer::{Row, SlotId};
+use crate::simulator::Simulator;
 
 /// What is watched in a group; see the module page.
 pub trait Probe<R>: Send {
-    /// After step `t` of the forward.
+    /// After step `t` of a part of the forward; rows of layers of other parts are empty.
     fn observe(&mut self, t: usize, view: &StepView<'_, R>);
 
     /// Before the backward. False skips it.
@@ -18,11 +21,12 @@ pub trait Probe<R>: Send {
         true
     }
 
-    /// Before step `t` of the backward: adds dL/d(state at the end of the step) and dL/d(spike).
+    /// Before step `t` of a part of the backward: adds dL/d(state at the end of the step) and dL/d(spike).
+    /// Rows of layers of other parts are empty.
     fn seed(&mut self, t: usize, adjoints: &mut Adjoints<'_, R>);
 
-    /// After step `t` of the backward: the adjoints of ports are those of this step, those of states are with
-    /// respect to the states before the step.
+    /// After the backward, for each step, last first: the adjoints of ports and input populations at this
+    /// step. Those of states are with respect to the initial states.
     fn collect(&mut self, t: usize, view: &StepView<'_, R>) {
         let _ = (t, view);
     }
@@ -33,13 +37,30 @@ pub trait Probe<R>: Send {
     }
 }
 
-/// The rows of all layers after a step.
+/// The rows of layers after a step.
 pub struct StepView<'a, R> {
-    pub(crate) group: &'a GroupState<R>,
-    pub(crate) t: usize,
+    simulator: &'a Simulator<R>,
+    group: &'a GroupState<R>,
+    t: usize,
+    /// The layers whose rows are shown.
+    layers: &'a [usize],
 }
 
-impl<R: Float> StepView<'_, R> {
+impl<'a, R: Float> StepView<'a, R> {
+    pub(crate) fn new(
+        simulator: &'a Simulator<R>,
+        group: &'a GroupState<R>,
+        t: usize,
+        layers: &'a [usize],
+    ) -> StepView<'a, R> {
+        StepView {
+            simulator,
+            group,
+            t,
+            layers,
+        }
+    }
+
     /// The number of samples in the group.
     pub fn samples(&self) -> usize {
         self.group.samples
@@ -48,16 +69,20 @@ impl<R: Float> StepView<'_, R> {
     /// A row of numbers: `samples · n`, sample by sample.
     pub fn reals(&self, layer: usize, slot: SlotId) -> &[R] {
         match &self.group.layers[layer].rows[slot.0] {
-            Row::Real(values) => values,
-            Row::Bool(_) => &[],
+            Row::Real(values) if self.layers.contains(&layer) => {
+                &values[self
+                    .simulator
+                    .at_step(layer, slot, self.t, self.group.samples)]
+            }
+            Row::Real(_) | Row::Bool(_) => &[],
         }
     }
 
     /// A row of spikes, a byte each.
     pub fn bools(&self, layer: usize, slot: SlotId) -> &[u8] {
         match &self.group.layers[layer].rows[slot.0] {
-            Row::Bool(values) => values,
-            Row::Real(_) => &[],
+            Row::Bool(values) if self.layers.contains(&layer) => values,
+            Row::Bool(_) | Row::Real(_) => &[],
         }
     }
 
@@ -70,12 +95,29 @@ impl<R: Float> StepView<'_, R> {
     }
 }
 
-/// The adjoint rows of all layers before the backward of a step.
+/// The adjoint rows of layers before the backward of a step.
 pub struct Adjoints<'a, R> {
-    pub(crate) group: &'a mut GroupState<R>,
+    simulator: &'a Simulator<R>,
+    group: &'a mut GroupState<R>,
+    t: usize,
+    layers: &'a [usize],
 }
 
-impl<R: Float> Adjoints<'_, R> {
+impl<'a, R: Float> Adjoints<'a, R> {
+    pub(crate) fn new(
+        simulator: &'a Simulator<R>,
+        group: &'a mut GroupState<R>,
+        t: usize,
+        layers: &'a [usize],
+    ) -> Adjoints<'a, R> {
+        Adjoints {
+            simulator,
+            group,
+            t,
+            layers,
+        }
+    }
+
     /// The number of samples in the group.
     pub fn samples(&self) -> usize {
         self.group.samples
@@ -83,9 +125,12 @@ impl<R: Float> Adjoints<'_, R> {
 
     /// The adjoint row of a state or of a spike output (see [`crate::Simulator::adjoint_slot`]).
     pub fn row(&mut self, layer: usize, slot: SlotId) -> &mut [R] {
+        let range = self
+            .simulator
+            .at_step(layer, slot, self.t, self.group.samples);
         match &mut self.group.layers[layer].rows[slot.0] {
-            Row::Real(values) => values,
-            Row::Bool(_) => &mut [],
+            Row::Real(values) if self.layers.contains(&layer) => &mut values[range],
+            Row::Real(_) | Row::Bool(_) => &mut [],
         }
     }
 }

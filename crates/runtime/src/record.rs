@@ -141,6 +141,10 @@ impl<R: Float> Probe<R> for Recorder<'_, R> {
                 | Role::State
                 | Role::Saved => view.reals(trace.layer, *slot).to_vec(),
             };
+            // The layer is not in the part that is shown.
+            if row.is_empty() {
+                continue;
+            }
             let shape = (
                 self.steps,
                 self.samples.len(),

@@ -1,16 +1,20 @@
 //! A network, ready to run: compiled layers, parameters, and the routes between them.
 
+use std::ops::Range;
+
 use pulp::Arch;
 use rheobase_ir::kernel::{Role, Slot};
 use rheobase_ir::pipeline::{Stages, Wanted};
 use rheobase_ir::program::{Network, Source, Synapses};
 
 use crate::backend::{Backend, Float};
+use crate::connection::matmul::transpose;
 use crate::error::RuntimeError;
 use crate::group::{Batch, GradientSum, GroupState};
 use crate::layer::{LayerCode, Pass, SlotId};
 use crate::parallel;
 use crate::parameters::{Owner, ParameterSpec, Parameters, source_size, specs};
+use crate::parts::parts;
 use crate::probe::Probe;
 
 /// Which parameters of neurons get gradients. Weights and biases of trained connections always do.
@@ -41,6 +45,16 @@ pub(crate) struct ConnectionCode {
     pub(crate) trained: bool,
 }
 
+impl ConnectionCode {
+    /// Whether it starts in this part.
+    pub(crate) fn inside(&self, part: &[usize]) -> bool {
+        match self.from {
+            Source::Input(_) => false,
+            Source::Layer(l) => part.contains(&l),
+        }
+    }
+}
+
 /// A network, ready to run.
 pub struct Simulator<R> {
     pub(crate) network: Network,
@@ -53,8 +67,10 @@ pub struct Simulator<R> {
     pub(crate) port_adjoints: Vec<Vec<Option<SlotId>>>,
     pub(crate) spikes: Vec<Option<SlotId>>,
     pub(crate) spike_adjoints: Vec<Option<SlotId>>,
-    /// For each layer how many steps of spike adjoints are kept: its longest outgoing delay plus one.
-    pub(crate) ring_depth: Vec<usize>,
+    /// The layers that run together, in order.
+    pub(crate) parts: Vec<Vec<usize>>,
+    /// For each parameter that is the weights of a connection inside of a part its transpose; else empty.
+    pub(crate) transposed: Vec<Vec<R>>,
     pub(crate) arch: Arch,
     pool: parallel::Pool<GroupState<R>>,
 }
@@ -103,24 +119,14 @@ impl<R: Float> Simulator<R> {
             layer_slot(&layers[l], Role::Spike, name, adjoint)
         };
         let all = 0..layers.len();
-        let depth = |l: usize| {
-            let from_here = network
-                .connections
-                .iter()
-                .filter(|c| c.from == Source::Layer(l));
-            from_here
-                .map(|c| c.delay as usize + 1)
-                .max()
-                .filter(|d| *d > 1)
-                .unwrap_or(0)
-        };
         Ok(Simulator {
             incoming,
             ports: all.clone().map(|l| slots(l, false)).collect(),
             port_adjoints: all.clone().map(|l| slots(l, true)).collect(),
             spikes: all.clone().map(|l| spike(l, false)).collect(),
-            spike_adjoints: all.clone().map(|l| spike(l, true)).collect(),
-            ring_depth: all.map(depth).collect(),
+            spike_adjoints: all.map(|l| spike(l, true)).collect(),
+            parts: parts(network),
+            transposed: vec![Vec::new(); specs.len()],
             network: network.clone(),
             layers,
             parameters: Parameters::zeros(specs),
@@ -187,7 +193,33 @@ impl<R: Float> Simulator<R> {
             }
             code.set_parameters(&values, GROUP)?;
         }
+        self.transpose_inner();
         Ok(())
+    }
+
+    /// Transposes the weights that the backward reads at every step.
+    fn transpose_inner(&mut self) {
+        for part in &self.parts {
+            for &l in part {
+                for connection in self.incoming[l].iter().filter(|c| c.inside(part)) {
+                    let weights = &self.parameters.values[connection.weight];
+                    let turned = &mut self.transposed[connection.weight];
+                    transpose(weights, self.layers[l].n, turned);
+                }
+            }
+        }
+    }
+
+    /// Where step `t` of a group of `samples` is in a row of a layer.
+    pub(crate) fn at_step(
+        &self,
+        layer: usize,
+        slot: SlotId,
+        t: usize,
+        samples: usize,
+    ) -> Range<usize> {
+        let code = &self.layers[layer];
+        code.at_step(slot, t, samples * code.n)
     }
 
     /// The row of a state of a layer.
@@ -220,7 +252,7 @@ impl<R: Float> Simulator<R> {
         &self,
         batch: &Batch<'_, R>,
         threads: usize,
-        probe: impl Fn(std::ops::Range<usize>) -> P + Sync,
+        probe: impl Fn(Range<usize>) -> P + Sync,
     ) -> Result<Outcome<R, P>, RuntimeError> {
         self.run(batch, threads, probe, Pass::Infer)
     }
@@ -234,7 +266,7 @@ impl<R: Float> Simulator<R> {
         &self,
         batch: &Batch<'_, R>,
         threads: usize,
-        probe: impl Fn(std::ops::Range<usize>) -> P + Sync,
+        probe: impl Fn(Range<usize>) -> P + Sync,
     ) -> Result<Outcome<R, P>, RuntimeError> {
         self.run(batch, threads, probe, Pass::Forward)
     }
@@ -243,7 +275,7 @@ impl<R: Float> Simulator<R> {
         &self,
         batch: &Batch<'_, R>,
         threads: usize,
-        probe: impl Fn(std::ops::Range<usize>) -> P + Sync,
+        probe: impl Fn(Range<usize>) -> P + Sync,
         pass: Pass,
     ) -> Result<Outcome<R, P>, RuntimeError> {
         self.check(batch)?;

@@ -33,6 +33,9 @@ struct Rates {
     decay: f32,
     beta1: f32,
     beta2: f32,
+    /// `1 − beta`, rounded once: from a rounded beta2 of 0.999 it would be off by 5e-5 of itself.
+    rest1: f32,
+    rest2: f32,
     eps: f32,
     correction1: f32,
     correction2: f32,
@@ -139,6 +142,8 @@ impl Optimizer {
             decay: (lr * weight_decay) as f32,
             beta1: beta1 as f32,
             beta2: beta2 as f32,
+            rest1: (1.0 - beta1) as f32,
+            rest2: (1.0 - beta2) as f32,
             eps: eps as f32,
             correction1: (1.0 / (1.0 - beta1.powi(n))) as f32,
             correction2: (1.0 / (1.0 - beta2.powi(n))) as f32,
@@ -152,6 +157,8 @@ fn step(method: &Method, rates: &Rates, memory: &mut Memory, gradient: impl Fn(u
         decay,
         beta1,
         beta2,
+        rest1,
+        rest2,
         eps,
         correction1,
         correction2,
@@ -167,8 +174,8 @@ fn step(method: &Method, rates: &Rates, memory: &mut Memory, gradient: impl Fn(u
             let moments = memory.first.iter_mut().zip(&mut memory.second);
             for (i, (raw, (first, second))) in memory.raw.iter_mut().zip(moments).enumerate() {
                 let g = gradient(i, *raw);
-                *first = beta1 * *first + (1.0 - beta1) * g;
-                *second = beta2 * *second + (1.0 - beta2) * g * g;
+                *first = beta1 * *first + rest1 * g;
+                *second = beta2 * *second + rest2 * g * g;
                 let direction = *first * correction1 / ((*second * correction2).sqrt() + eps);
                 *raw -= lr * direction + decay * *raw;
             }

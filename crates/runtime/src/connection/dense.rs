@@ -1,7 +1,10 @@
 //! Dense connections driven by events. Weights are stored `[n_pre, n_post]`.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rheobase_ir::real::Real;
+
+use crate::connection::by_source::Arrivals;
+use crate::connection::choice;
 
 /// Columns whose sums are kept in registers while the events go by.
 const BLOCK: usize = 64;
@@ -14,65 +17,120 @@ pub(crate) fn gather<R: Real>(
     values: Option<&[f32]>,
     out: &mut [R],
 ) {
-    if events.is_empty() {
-        return;
-    }
-    match values {
-        None => arch.dispatch(|| gather_spikes(weights, events, out)),
-        Some(values) => arch.dispatch(|| gather_graded(weights, events, values, out)),
-    }
-}
-
-#[inline(always)]
-fn gather_spikes<R: Real>(weights: &[R], events: &[u32], out: &mut [R]) {
-    let n = out.len();
-    let (blocks, rest) = out.as_chunks_mut::<BLOCK>();
-    let mut column = 0;
-    for block in blocks {
-        gather_block(weights, n, column, events, block);
-        column += BLOCK;
-    }
-    let (quarters, rest) = rest.as_chunks_mut::<{ BLOCK / 4 }>();
-    for block in quarters {
-        gather_block(weights, n, column, events, block);
-        column += BLOCK / 4;
-    }
-    for &e in events {
-        let row = &weights[e as usize * n + column..][..rest.len()];
-        rest.iter_mut()
-            .zip(row)
-            .for_each(|(sum, &w)| *sum = sum.add(w));
+    if !events.is_empty() {
+        arch.dispatch(Gather {
+            weights,
+            events,
+            values,
+            out,
+        });
     }
 }
 
+/// `out[i, j] += Σ_e value_e · table[e, j]` over what `arrivals(i)` lists, for all rows of `out` of length
+/// `n`. A table that is larger than the cache is copied and gone through by panels of columns.
+pub(crate) fn gather_rows<'e, R: Real>(
+    arch: Arch,
+    table: &[R],
+    n: usize,
+    panel: &mut Vec<R>,
+    arrivals: impl Fn(usize) -> Arrivals<'e>,
+    out: &mut [R],
+) {
+    let width = choice::panel(table.len() / n, n, size_of::<R>());
+    for column in (0..n).step_by(width) {
+        let columns = column..(column + width).min(n);
+        let table = if width == n {
+            table
+        } else {
+            panel.clear();
+            for row in table.chunks_exact(n) {
+                panel.extend_from_slice(&row[columns.clone()]);
+            }
+            &panel[..]
+        };
+        for (i, row) in out.chunks_exact_mut(n).enumerate() {
+            let (events, values) = arrivals(i);
+            gather(arch, table, events, values, &mut row[columns.clone()]);
+        }
+    }
+}
+
+/// The arguments of [`gather`]. A closure would not be inlined into the function that has the wide
+/// registers, and would run with the narrowest.
+struct Gather<'a, R> {
+    weights: &'a [R],
+    events: &'a [u32],
+    values: Option<&'a [f32]>,
+    out: &'a mut [R],
+}
+
+impl<R: Real> WithSimd for Gather<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let n = self.out.len();
+        let (blocks, rest) = self.out.as_chunks_mut::<BLOCK>();
+        let mut column = 0;
+        for block in blocks {
+            gather_block(self.weights, n, column, self.events, self.values, block);
+            column += BLOCK;
+        }
+        let (quarters, rest) = rest.as_chunks_mut::<{ BLOCK / 4 }>();
+        for block in quarters {
+            gather_block(self.weights, n, column, self.events, self.values, block);
+            column += BLOCK / 4;
+        }
+        let (small, rest) = rest.as_chunks_mut::<{ BLOCK / 16 }>();
+        for block in small {
+            gather_block(self.weights, n, column, self.events, self.values, block);
+            column += BLOCK / 16;
+        }
+        if rest.is_empty() {
+            return;
+        }
+        for (i, &e) in self.events.iter().enumerate() {
+            let value = self.values.map_or(R::ONE, |v| R::from_f64(f64::from(v[i])));
+            let row = &self.weights[e as usize * n + column..][..rest.len()];
+            rest.iter_mut()
+                .zip(row)
+                .for_each(|(sum, &w)| *sum = sum.add(w.mul(value)));
+        }
+    }
+}
+
+/// [`gather`] for the `N` columns from `column` on.
 #[inline(always)]
 fn gather_block<R: Real, const N: usize>(
     weights: &[R],
     n: usize,
     column: usize,
     events: &[u32],
+    values: Option<&[f32]>,
     block: &mut [R; N],
 ) {
     let mut sums = *block;
-    for &e in events {
-        let row = &weights[e as usize * n + column..][..N];
-        for (sum, &w) in sums.iter_mut().zip(row) {
-            *sum = sum.add(w);
+    match values {
+        None => {
+            for &e in events {
+                let row = &weights[e as usize * n + column..][..N];
+                for (sum, &w) in sums.iter_mut().zip(row) {
+                    *sum = sum.add(w);
+                }
+            }
+        }
+        Some(values) => {
+            for (&e, &value) in events.iter().zip(values) {
+                let value = R::from_f64(f64::from(value));
+                let row = &weights[e as usize * n + column..][..N];
+                for (sum, &w) in sums.iter_mut().zip(row) {
+                    *sum = sum.add(w.mul(value));
+                }
+            }
         }
     }
     *block = sums;
-}
-
-#[inline(always)]
-fn gather_graded<R: Real>(weights: &[R], events: &[u32], values: &[f32], out: &mut [R]) {
-    let n = out.len();
-    for (&e, &value) in events.iter().zip(values) {
-        let value = R::from_f64(f64::from(value));
-        let row = &weights[e as usize * n..][..n];
-        for (sum, &w) in out.iter_mut().zip(row) {
-            *sum = sum.add(w.mul(value));
-        }
-    }
 }
 
 /// `dw[e, j] += value_e · delta[j]` for every event `e`.
@@ -83,35 +141,49 @@ pub(crate) fn scatter<R: Real>(
     values: Option<&[f32]>,
     delta: &[R],
 ) {
-    if events.is_empty() {
-        return;
-    }
-    match values {
-        None => arch.dispatch(|| scatter_spikes(dw, events, delta)),
-        Some(values) => arch.dispatch(|| scatter_graded(dw, events, values, delta)),
-    }
-}
-
-#[inline(always)]
-fn scatter_spikes<R: Real>(dw: &mut [R], events: &[u32], delta: &[R]) {
-    let n = delta.len();
-    for &e in events {
-        let row = &mut dw[e as usize * n..][..n];
-        row.iter_mut()
-            .zip(delta)
-            .for_each(|(sum, &d)| *sum = sum.add(d));
+    if !events.is_empty() {
+        arch.dispatch(Scatter {
+            dw,
+            events,
+            values,
+            delta,
+        });
     }
 }
 
-#[inline(always)]
-fn scatter_graded<R: Real>(dw: &mut [R], events: &[u32], values: &[f32], delta: &[R]) {
-    let n = delta.len();
-    for (&e, &value) in events.iter().zip(values) {
-        let value = R::from_f64(f64::from(value));
-        let row = &mut dw[e as usize * n..][..n];
-        row.iter_mut()
-            .zip(delta)
-            .for_each(|(sum, &d)| *sum = sum.add(d.mul(value)));
+/// The arguments of [`scatter`].
+struct Scatter<'a, R> {
+    dw: &'a mut [R],
+    events: &'a [u32],
+    values: Option<&'a [f32]>,
+    delta: &'a [R],
+}
+
+impl<R: Real> WithSimd for Scatter<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let n = self.delta.len();
+        match self.values {
+            None => {
+                for &e in self.events {
+                    let row = &mut self.dw[e as usize * n..][..n];
+                    row.iter_mut()
+                        .zip(self.delta)
+                        .for_each(|(sum, &d)| *sum = sum.add(d));
+                }
+            }
+            Some(values) => {
+                for (&e, &value) in self.events.iter().zip(values) {
+                    let value = R::from_f64(f64::from(value));
+                    let row = &mut self.dw[e as usize * n..][..n];
+                    row.iter_mut()
+                        .zip(self.delta)
+                        .for_each(|(sum, &d)| *sum = sum.add(d.mul(value)));
+                }
+            }
+        }
     }
 }
 
@@ -135,13 +207,21 @@ mod tests {
 
     #[test]
     fn events_agree_with_the_dense_product() {
-        for n in [1, 3, 16, 20, 64, 67, 144] {
+        for n in [1, 3, 16, 20, 64, 67, 144, 3000] {
             let weights: Vec<f32> = (0..50 * n).map(weight).collect();
             let events = [0u32, 3, 17, 49];
             let values = [1.0f32, 0.5, -2.0, 3.0];
             for graded in [None, Some(&values[..])] {
                 let mut out = vec![0.25f32; n];
                 gather(Arch::new(), &weights, &events, graded, &mut out);
+                let (mut rows, mut panel) = (vec![0.25f32; 2 * n], Vec::new());
+                let arrivals = |i: usize| match i {
+                    0 => (&[][..], None),
+                    _ => (&events[..], graded),
+                };
+                gather_rows(Arch::new(), &weights, n, &mut panel, arrivals, &mut rows);
+                assert!(rows[..n].iter().all(|x| *x == 0.25));
+                assert_eq!(rows[n..], out);
                 let delta: Vec<f32> = (0..n).map(|j| weight(j + 5)).collect();
                 let mut dw = vec![0.0f32; 50 * n];
                 scatter(Arch::new(), &mut dw, &events, graded, &delta);

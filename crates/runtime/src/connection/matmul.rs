@@ -1,4 +1,4 @@
-//! The gradient of presynaptic spikes: a small dense product for each step.
+//! Matrix products: gradients of spikes, and connections whose input is dense.
 #![expect(
     unsafe_code,
     reason = "the matrix product of the gemm crate takes pointers and strides; bounds are checked here"
@@ -6,46 +6,70 @@
 
 use rheobase_ir::real::Real;
 
-/// `out[b, i] += Σ_j delta[b, j] · w[i, j]`, that is `out += delta · wᵀ`, for `w` of `[n_pre, n_post]`.
+/// A row-major matrix, read as it is or with its axes exchanged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Matrix<'a, R> {
+    values: &'a [R],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a, R> Matrix<'a, R> {
+    /// A matrix of rows of this length.
+    pub(crate) fn of_rows(values: &'a [R], columns: usize) -> Matrix<'a, R> {
+        Matrix {
+            values,
+            rows: values.len() / columns.max(1),
+            columns,
+            row_stride: columns,
+            column_stride: 1,
+        }
+    }
+
+    /// The same with its axes exchanged.
+    pub(crate) fn transposed(self) -> Matrix<'a, R> {
+        Matrix {
+            values: self.values,
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+        }
+    }
+}
+
+/// `out += a · b`, row-major.
 ///
 /// # Panics
 ///
-/// The slices do not have `samples·n_pre`, `samples·n_post` and `n_pre·n_post` elements.
-pub(crate) fn add_product_transposed<R: Real>(
-    samples: usize,
-    n_pre: usize,
-    n_post: usize,
-    delta: &[R],
-    w: &[R],
-    out: &mut [R],
-) {
-    assert!(
-        out.len() == samples * n_pre
-            && delta.len() == samples * n_post
-            && w.len() == n_pre * n_post
-    );
-    if out.is_empty() || delta.is_empty() {
+/// The sizes do not fit.
+pub(crate) fn add_product<R: Real>(out: &mut [R], a: Matrix<'_, R>, b: Matrix<'_, R>) {
+    assert!(a.columns == b.rows && out.len() == a.rows * b.columns);
+    assert!(a.values.len() >= a.rows * a.columns && b.values.len() >= b.rows * b.columns);
+    if out.is_empty() || a.columns == 0 {
         return;
     }
-    // SAFETY: the three slices are alive for the call and, by the assertion above, hold the elements that
-    // the sizes and strides reach: out and delta are row-major [samples, n_pre] and [samples, n_post], and
-    // w is read as the transpose of row-major [n_pre, n_post]. `out` is borrowed mutably, so it overlaps
+    // SAFETY: the three slices are alive for the call. A matrix is made by `of_rows` and `transposed` only,
+    // so its strides reach elements below `rows · columns`, which its slice holds by the assertion above;
+    // `out` is row-major and holds `a.rows · b.columns` elements. It is borrowed mutably, so it overlaps
     // neither of the others.
     unsafe {
         gemm::gemm(
-            samples,
-            n_pre,
-            n_post,
+            a.rows,
+            b.columns,
+            a.columns,
             out.as_mut_ptr(),
             1,
-            n_pre as isize,
+            b.columns as isize,
             true,
-            delta.as_ptr(),
-            1,
-            n_post as isize,
-            w.as_ptr(),
-            n_post as isize,
-            1,
+            a.values.as_ptr(),
+            a.column_stride as isize,
+            a.row_stride as isize,
+            b.values.as_ptr(),
+            b.column_stride as isize,
+            b.row_stride as isize,
             R::ONE,
             R::ONE,
             false,
@@ -56,27 +80,43 @@ pub(crate) fn add_product_transposed<R: Real>(
     }
 }
 
+/// The transpose of a matrix of `columns` columns. Products with few rows that read a matrix transposed
+/// would otherwise copy it each time.
+pub(crate) fn transpose<R: Real>(values: &[R], columns: usize, out: &mut Vec<R>) {
+    let rows = values.len() / columns.max(1);
+    out.resize(values.len(), R::ZERO);
+    for (i, row) in values.chunks_exact(columns.max(1)).enumerate() {
+        for (j, &value) in row.iter().enumerate() {
+            out[j * rows + i] = value;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn agrees_with_the_definition() {
-        let (samples, n_pre, n_post) = (3, 5, 7);
-        let delta: Vec<f64> = (0..samples * n_post)
-            .map(|i| i as f64 * 0.5 - 3.0)
-            .collect();
-        let w: Vec<f64> = (0..n_pre * n_post)
-            .map(|i| 1.0 / (i as f64 + 1.0))
-            .collect();
-        let mut out = vec![1.0; samples * n_pre];
-        add_product_transposed(samples, n_pre, n_post, &delta, &w, &mut out);
-        for b in 0..samples {
-            for i in 0..n_pre {
-                let sum: f64 = (0..n_post)
-                    .map(|j| delta[b * n_post + j] * w[i * n_post + j])
-                    .sum();
-                assert!((out[b * n_pre + i] - 1.0 - sum).abs() < 1e-12);
+    fn products_agree_with_the_definition() {
+        let (m, k, n) = (3, 5, 7);
+        let a: Vec<f64> = (0..m * k).map(|i| i as f64 * 0.5 - 3.0).collect();
+        let b: Vec<f64> = (0..k * n).map(|i| 1.0 / (i as f64 + 1.0)).collect();
+        let (mut a_turned, mut b_turned) = (Vec::new(), Vec::new());
+        transpose(&a, k, &mut a_turned);
+        transpose(&b, n, &mut b_turned);
+        let rows = Matrix::of_rows;
+        for (left, right) in [
+            (rows(&a, k), rows(&b, n)),
+            (rows(&a_turned, m).transposed(), rows(&b, n)),
+            (rows(&a, k), rows(&b_turned, k).transposed()),
+        ] {
+            let mut out = vec![1.0; m * n];
+            add_product(&mut out, left, right);
+            for i in 0..m {
+                for j in 0..n {
+                    let sum: f64 = (0..k).map(|x| a[i * k + x] * b[x * n + j]).sum();
+                    assert!((out[i * n + j] - 1.0 - sum).abs() < 1e-12);
+                }
             }
         }
     }
