@@ -11,7 +11,8 @@
 //! - `items` collects the items of all files and orders constants and functions;
 //! - `scope` and `resolve` turn names into indices;
 //! - `units` infers dimensions;
-//! - `neuron`, `surrogate`, `network`, `train` build the model of an item;
+//! - `neuron` (with `params`, `spikes`, `integrators`), `surrogate`, `network`, `train` build the
+//!   model of an item, and `neuron_units` checks the units of a neuron's statements;
 //! - `shapes` gives a network its sizes and delays;
 //! - `flow`, `dynamics`, `stability`, `hazards` look at finished neurons: what reaches what,
 //!   integrators, values that cannot work, with `interval` for what values are possible.
@@ -19,6 +20,7 @@
 mod dynamics;
 mod flow;
 mod hazards;
+mod integrators;
 mod interval;
 mod items;
 mod network;
@@ -28,6 +30,7 @@ mod params;
 mod resolve;
 mod scope;
 mod shapes;
+mod spikes;
 mod stability;
 mod surrogate;
 mod train;

@@ -7,11 +7,11 @@ use super::Check;
 use super::items::ItemRef;
 use super::params::{Around, ty};
 use super::scope::Scope;
-use crate::ast::{self, AssignOp, BinaryOp, NeuronStmt, Phase};
+use crate::ast::{self, AssignOp, NeuronStmt, Phase};
 use crate::diag::{Code, did_you_mean};
 use crate::model::{
-    self, Assign, Dynamics, DynamicsKind, Expr, ExprKind, Integrator, Method, Neuron, Noise, Param,
-    Port, Receive, Ref, Refractory, Reset, Shown, Spike, Start, State, Trigger, Ty, walk,
+    Assign, Dynamics, DynamicsKind, Expr, ExprKind, Integrator, Method, Neuron, Noise, Param, Port,
+    Receive, Ref, Refractory, Reset, Shown, Spike, Start, State, Ty, walk,
 };
 use crate::span::Span;
 use crate::units::Dimension;
@@ -493,56 +493,6 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn method(&mut self, call: &ast::Call) -> Option<Method> {
-        const NAMES: [&str; 5] = ["exact", "exp_euler", "euler", "heun", "rk4"];
-        let name = call.callee.text.as_str();
-        let formals: &[(&str, bool)] = match name {
-            "euler" | "rk4" => &[("substeps", false)],
-            _ => &[],
-        };
-        if !NAMES.contains(&name) {
-            let message = format!("there is no integrator `{name}`");
-            let finding = Check::finding(Code::E0201, call.callee.span, message);
-            let near = match name {
-                "linear" | "expm" | "propagator" => Some("exact"),
-                "exponential_euler" => Some("exp_euler"),
-                "runge_kutta" | "rk" => Some("rk4"),
-                _ => did_you_mean(name, NAMES),
-            };
-            self.report(match near {
-                Some(near) => {
-                    finding.help_edit(format!("did you mean `{near}`?"), call.callee.span, near)
-                }
-                None => finding.help(format!("there are: {}", NAMES.join(", "))),
-            });
-            return None;
-        }
-        let args = self.arrange(&call.callee, &call.args, formals);
-        let mut substeps = 1;
-        if let Some(expr) = args.first().copied().flatten() {
-            let scope = Scope::new("the arguments of an integrator", false);
-            let value = self.resolve(&scope, expr);
-            let nothing = |_: Ref| None;
-            let number = model::eval::Env::new(&self.model, None, &nothing).number(&value);
-            match number {
-                Ok(n) if (1.0..=1000.0).contains(&n) && n.fract() == 0.0 => substeps = n as u32,
-                Ok(n) => {
-                    let message =
-                        format!("`substeps` must be a whole number from 1 to 1000, not {n}");
-                    self.report(Check::finding(Code::E0306, expr.span, message));
-                }
-                Err(_) => {}
-            }
-        }
-        Some(match name {
-            "exact" => Method::Exact,
-            "exp_euler" => Method::ExpEuler,
-            "euler" => Method::Euler(substeps),
-            "heun" => Method::Heun,
-            _ => Method::Rk4(substeps),
-        })
-    }
-
     fn events(&mut self, neuron: &mut Neuron, scope: &Scope, statements: &Statements<'_>) {
         for (tree, _) in pick!(statements, OnReceive) {
             let body = self.assigns(neuron, scope, &tree.body);
@@ -663,79 +613,6 @@ impl<'a> Check<'a> {
             self.report(finding);
         }
         built
-    }
-
-    fn spike(&mut self, scope: &Scope, tree: &ast::Spike) -> Spike {
-        let trigger = match &tree.trigger {
-            ast::Trigger::When(expr) => {
-                let cond = self.resolve(scope, expr);
-                self.crossing(cond)
-            }
-            ast::Trigger::Count(expr) => Trigger::Count(self.resolve(scope, expr)),
-        };
-        let payload = tree.payload.as_ref().map(|e| self.resolve(scope, e));
-        let scale = tree.scale.as_ref().map(|e| self.resolve(scope, e));
-        let surrogate = tree.surrogate.as_ref();
-        let surrogate = surrogate.map(|call| self.surrogate_call(scope, call));
-        Spike {
-            name: tree.name.clone(),
-            trigger,
-            payload,
-            scale,
-            surrogate,
-            span: tree.span,
-        }
-    }
-
-    /// The condition as a margin: one comparison of two numbers.
-    fn crossing(&mut self, cond: Expr) -> Trigger {
-        let span = cond.span;
-        let (above, below, strict) = match cond.kind {
-            ExprKind::Binary {
-                op: BinaryOp::Ge,
-                lhs,
-                rhs,
-            } => (*lhs, *rhs, false),
-            ExprKind::Binary {
-                op: BinaryOp::Gt,
-                lhs,
-                rhs,
-            } => (*lhs, *rhs, true),
-            ExprKind::Binary {
-                op: BinaryOp::Le,
-                lhs,
-                rhs,
-            } => (*rhs, *lhs, false),
-            ExprKind::Binary {
-                op: BinaryOp::Lt,
-                lhs,
-                rhs,
-            } => (*rhs, *lhs, true),
-            ExprKind::Error => return Trigger::Invalid(span),
-            ExprKind::Number { .. }
-            | ExprKind::Bool(_)
-            | ExprKind::Ref(_)
-            | ExprKind::Neg(_)
-            | ExprKind::Not(_)
-            | ExprKind::Binary { .. }
-            | ExprKind::If { .. }
-            | ExprKind::Builtin { .. }
-            | ExprKind::Call { .. } => {
-                let message =
-                    "a spike condition must be one comparison: its two sides give the margin";
-                self.report(
-                    Check::finding(Code::E0404, span, message)
-                        .help("write it as `v >= v_th`; put other conditions into the threshold"),
-                );
-                return Trigger::Invalid(span);
-            }
-        };
-        Trigger::Crossing {
-            above,
-            below,
-            strict,
-            span,
-        }
     }
 
     /// `refractory` and `order`: the neuron's own replaces the parent's, but may be given once.
