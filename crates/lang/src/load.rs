@@ -32,9 +32,19 @@ impl Loader for NoFiles {
 }
 
 /// The embedded files and their texts.
-pub const STD: [(&str, &str); 2] = [
+pub const STD: [(&str, &str); 9] = [
     ("std/surrogates.snn", include_str!("../std/surrogates.snn")),
     ("std/neurons.snn", include_str!("../std/neurons.snn")),
+    ("std/norse.snn", include_str!("../std/norse.snn")),
+    ("std/rockpool.snn", include_str!("../std/rockpool.snn")),
+    ("std/sinabs.snn", include_str!("../std/sinabs.snn")),
+    ("std/snntorch.snn", include_str!("../std/snntorch.snn")),
+    (
+        "std/spikingjelly.snn",
+        include_str!("../std/spikingjelly.snn"),
+    ),
+    ("std/spytorch.snn", include_str!("../std/spytorch.snn")),
+    ("std/spyx.snn", include_str!("../std/spyx.snn")),
 ];
 
 /// More files than this are no program.
