@@ -38,7 +38,9 @@ impl<'a> Events<'a> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SpikeLog {
     offsets: Vec<u32>,
+    /// The first `len` are those of this run. What follows is room for more.
     indices: Vec<u32>,
+    len: usize,
     samples: usize,
 }
 
@@ -47,31 +49,38 @@ impl SpikeLog {
     pub(crate) fn restart(&mut self, samples: usize) {
         self.offsets.clear();
         self.offsets.push(0);
-        self.indices.clear();
+        self.len = 0;
         self.samples = samples;
     }
 
-    /// Appends the spikes of the next step: a byte per lane, sample by sample, `n` neurons each.
+    /// Appends the spikes of the next step: a byte 0 or 1 per lane, sample by sample, `n` neurons each.
     pub(crate) fn append(&mut self, spikes: &[u8], n: usize) {
-        for sample in spikes.chunks_exact(n) {
-            let (words, rest) = sample.as_chunks::<8>();
-            for (w, bytes) in words.iter().enumerate() {
-                let mut word = u64::from_le_bytes(*bytes);
-                while word != 0 {
-                    let byte = word.trailing_zeros() / 8;
-                    self.indices.push(w as u32 * 8 + byte);
-                    word &= word - 1;
-                }
-            }
-            let first = words.len() * 8;
-            self.indices.extend(
-                rest.iter()
-                    .enumerate()
-                    .filter(|(_, s)| **s != 0)
-                    .map(|(i, _)| (first + i) as u32),
-            );
-            self.offsets.push(self.indices.len() as u32);
+        let most = self.len + spikes.len();
+        if self.indices.len() < most {
+            self.indices.resize(most.max(2 * self.indices.len()), 0);
         }
+        for sample in spikes.chunks_exact(n) {
+            let (words, rest) = sample.as_chunks::<64>();
+            for (w, bytes) in words.iter().enumerate() {
+                self.append_set_bits(bits(bytes), w as u32 * 64);
+            }
+            if !rest.is_empty() {
+                let mut bytes = [0; 64];
+                bytes[..rest.len()].copy_from_slice(rest);
+                self.append_set_bits(bits(&bytes), words.len() as u32 * 64);
+            }
+            self.offsets.push(self.len as u32);
+        }
+    }
+
+    fn append_set_bits(&mut self, mut bits: u64, first: u32) {
+        let room = &mut self.indices[self.len..];
+        let count = bits.count_ones() as usize;
+        for index in &mut room[..count] {
+            *index = first + bits.trailing_zeros();
+            bits &= bits - 1;
+        }
+        self.len += count;
     }
 
     /// The neurons that fired at a step in a sample of the group.
@@ -82,8 +91,20 @@ impl SpikeLog {
 
     /// The number of spikes so far.
     pub(crate) fn len(&self) -> usize {
-        self.indices.len()
+        self.len
     }
+}
+
+/// One bit for each of 64 bytes that are 0 or 1. The product moves the lowest bit of each of eight bytes to
+/// a bit of the highest byte, and no two of its terms meet.
+fn bits(bytes: &[u8; 64]) -> u64 {
+    let (words, _) = bytes.as_chunks::<8>();
+    let mut bits = 0;
+    for (w, word) in words.iter().enumerate() {
+        let byte = u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        bits |= byte << (8 * w);
+    }
+    bits
 }
 
 #[cfg(test)]
@@ -104,5 +125,21 @@ mod tests {
         assert_eq!(log.at(0, 1), [0, 10]);
         assert_eq!(log.at(1, 0), [0u32; 0]);
         assert_eq!(log.len(), 6);
+    }
+
+    #[test]
+    fn spikes_of_every_neuron_are_found() {
+        for n in [1, 63, 64, 65, 200] {
+            let mut log = SpikeLog::default();
+            log.restart(1);
+            for t in 0..n {
+                let spikes: Vec<u8> = (0..n).map(|i| u8::from(i == t || i % 7 == 3)).collect();
+                log.append(&spikes, n);
+                let expected: Vec<u32> = (0..n as u32)
+                    .filter(|&i| i == t as u32 || i % 7 == 3)
+                    .collect();
+                assert_eq!(log.at(t, 0), expected, "n {n} t {t}");
+            }
+        }
     }
 }

@@ -401,38 +401,27 @@ impl<R: Float> LayerCode<R> {
             Pass::Forward => &self.forward,
             Pass::Backward => &self.backward,
         };
-        // The rows are taken out for the call, which costs a few moves and needs no unsafe code.
-        let mut taken: SmallVec<[Row<R>; INLINE_ARGS]> = code
-            .rows
-            .iter()
-            .map(|&SlotId(row)| std::mem::replace(&mut rows[row], Row::empty()))
-            .collect();
+        // Every row is an argument at most once, so the borrows can be handed out one by one.
+        let mut borrows: SmallVec<[Option<&mut Row<R>>; INLINE_ARGS]> =
+            rows.iter_mut().map(Some).collect();
         let mut args: SmallVec<[Arg<'_, R>; INLINE_ARGS]> = SmallVec::new();
-        for ((param, &SlotId(row)), taken) in code
-            .executor
-            .signature()
-            .iter()
-            .zip(&code.rows)
-            .zip(&mut taken)
-        {
-            if let Place::Constant(_) = self.rows[row].place {
-                args.push(Arg::Real(&self.constants[row]));
+        for (param, &row) in code.executor.signature().iter().zip(&code.rows) {
+            if let Place::Constant(_) = self.rows[row.0].place {
+                args.push(Arg::Real(&self.constants[row.0]));
                 continue;
             }
-            let range = self.at_step(SlotId(row), t, lanes);
-            let writes = param.access != Access::Read;
-            args.push(match (taken, writes) {
+            let range = self.at_step(row, t, lanes);
+            let borrow = borrows[row.0].take().expect("a row is one argument");
+            args.push(match (borrow, param.access != Access::Read) {
                 (Row::Real(values), true) => Arg::RealMut(&mut values[range]),
                 (Row::Real(values), false) => Arg::Real(&values[range]),
                 (Row::Bool(values), true) => Arg::BoolMut(&mut values[range]),
                 (Row::Bool(values), false) => Arg::Bool(&values[range]),
             });
         }
-        let result = code.executor.call(lanes, &mut args);
+        code.executor.call(lanes, &mut args)?;
         drop(args);
-        for (&SlotId(row), taken) in code.rows.iter().zip(taken) {
-            rows[row] = taken;
-        }
+        drop(borrows);
         if pass == Pass::Backward {
             for &SlotId(row) in &self.forgotten {
                 if let Row::Real(values) = &mut rows[row] {
@@ -440,7 +429,7 @@ impl<R: Float> LayerCode<R> {
                 }
             }
         }
-        Ok(result?)
+        Ok(())
     }
 }
 

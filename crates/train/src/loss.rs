@@ -110,11 +110,10 @@ impl CrossEntropy {
         match self.target.reduction {
             Reduction::Max => {
                 for ((logit, peak), x) in self.logits.iter_mut().zip(&mut self.peak).zip(row) {
-                    // A NaN must reach the loss, so it counts as the larger.
-                    if x > *logit || x.is_nan() {
-                        *logit = x;
-                        *peak = t as u32;
-                    }
+                    // A NaN must reach the loss, so it counts as the larger. Written without a branch.
+                    let larger = (x > *logit) | x.is_nan();
+                    *logit = if larger { x } else { *logit };
+                    *peak = if larger { t as u32 } else { *peak };
                 }
             }
             Reduction::Sum => self
