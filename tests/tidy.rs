@@ -113,9 +113,11 @@ fn nothing_is_left_undone_or_switched_off() {
             assert!(!text.contains(forbidden), "{path} contains `{forbidden}`");
         }
     }
-    for module in files("crates", "/mod.rs") {
-        panic!("{module}: modules are `name.rs` beside `name/`");
-    }
+    let modules = files("crates", "/mod.rs");
+    assert!(
+        modules.is_empty(),
+        "{modules:?}: modules are `name.rs` beside `name/`"
+    );
 }
 
 /// The dependencies that a manifest lists for the library itself.

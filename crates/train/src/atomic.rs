@@ -42,11 +42,8 @@ fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        return builder
-            .permissions(std::fs::Permissions::from_mode(0o666))
-            .tempfile_in(folder);
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    #[cfg(not(unix))]
     builder.tempfile_in(folder)
 }
 
