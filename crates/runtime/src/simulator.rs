@@ -279,9 +279,15 @@ impl<R: Float> Simulator<R> {
         pass: Pass,
     ) -> Result<Outcome<R, P>, RuntimeError> {
         self.check(batch)?;
+        // A batch that is one group would keep one thread busy.
+        let size = if batch.samples > GROUP {
+            GROUP
+        } else {
+            GROUP / 2
+        };
         let groups: Vec<_> = (0..batch.samples)
-            .step_by(GROUP)
-            .map(|g| g..(g + GROUP).min(batch.samples))
+            .step_by(size)
+            .map(|g| g..(g + size).min(batch.samples))
             .collect();
         let sums = groups.len().clamp(1, MOST_SUMS);
         let work = |s: usize| {

@@ -10,12 +10,11 @@ const DENSE_GATHER: f64 = 0.4;
 /// The same for the gradient of weights: 0.21 to 0.33.
 const DENSE_GRADIENT: f64 = 0.25;
 
-/// Bytes of a table from which on a gather goes through it by panels of columns: half of a usual
-/// second-level cache.
-const CACHED_BYTES: usize = 512 << 10;
+/// Bytes of a table from which on a gather goes through it by panels of columns: a second-level cache.
+const CACHED_BYTES: usize = 1 << 20;
 
 /// The number of columns of a panel, if as many fit into the cache.
-const PANEL: usize = 64;
+const PANEL: usize = 128;
 
 /// From this number of outputs on, weight gradients are gathered from sorted events.
 const SORT_FROM: usize = 64;

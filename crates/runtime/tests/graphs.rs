@@ -1,0 +1,473 @@
+//! Graphs of layers against the same graphs written out as loops over steps, samples and neurons: chains,
+//! skips, cycles through two layers, delays longer than the run, one step, no input, dense input, and
+//! layers wide enough for every way of summing. Traces, and gradients of weights, biases and inputs.
+
+use std::collections::BTreeMap;
+
+use ndarray::{Array2, Array3, ArrayView3};
+use rheobase_ir::kernel::Role;
+use rheobase_ir::program::{
+    Connection, Initial, Layer, Network, Neuron, Parameter, Population, Sharing, Source, Synapses,
+    Unit, Variable,
+};
+use rheobase_ir::text::parse;
+use rheobase_runtime::record::{Recorder, TraceName};
+use rheobase_runtime::{Backend, Batch, Events, Float, Gradients, Parameters, Simulator};
+
+const DECAY: f64 = 0.875;
+
+/// Leaky neuron with soft reset; everything is differentiated. The derivative of a spike is 1/(1 + |u|)².
+const STEP: &str = "kernel LIF.step {
+  v0 = in real uniform param decay
+  v1 = in real state v
+  v2 = in real port x
+  v3 = mul v0, v1
+  v4 = add v3, v2
+  v5 = const 1.0
+  v6 = sub v4, v5
+  v7 = abs v6
+  v8 = add v5, v7
+  v9 = mul v8, v8
+  v10 = div v5, v9
+  v11 = spike.ge v6, v10
+  v12 = select v11, v6, v4
+  out state v = v12
+  out spike s = v11
+}";
+
+/// A connection: source (`None` for the input), target, delay.
+type Edge = (Option<usize>, usize, usize);
+
+/// A graph and its data.
+struct Case {
+    inputs: usize,
+    sizes: Vec<usize>,
+    edges: Vec<Edge>,
+    steps: usize,
+    samples: usize,
+    /// Share of the input entries that are not zero.
+    density: f64,
+    graded: bool,
+}
+
+/// Traces and gradients by name.
+type Results = BTreeMap<String, Vec<f64>>;
+
+/// Numbers in −1..1 that look random and are the same everywhere; multiples of 1/1024, so that `f32` holds them.
+fn values(seed: usize, n: usize) -> Vec<f64> {
+    let mut state = (seed as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (0..n)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            ((state >> 53) as f64 - 1024.0) / 1024.0
+        })
+        .collect()
+}
+
+impl Case {
+    fn chain(inputs: usize, sizes: &[usize], steps: usize, samples: usize) -> Case {
+        let mut edges = vec![(None, 0, 0)];
+        edges.extend((1..sizes.len()).map(|l| (Some(l - 1), l, 0)));
+        Case {
+            inputs,
+            sizes: sizes.to_vec(),
+            edges,
+            steps,
+            samples,
+            density: 0.2,
+            graded: true,
+        }
+    }
+
+    fn source_size(&self, source: Option<usize>) -> usize {
+        source.map_or(self.inputs, |l| self.sizes[l])
+    }
+
+    /// The weights of each connection, `[n_post, n_pre]`, so large that neurons spike.
+    fn weights(&self) -> Vec<Array2<f64>> {
+        let weights = self.edges.iter().enumerate().map(|(c, &(from, to, _))| {
+            let shape = (self.sizes[to], self.source_size(from));
+            let scale = (4.0 / shape.1 as f64).sqrt();
+            let scale = (scale * 64.0).round() / 64.0;
+            let numbers = values(100 + c, shape.0 * shape.1);
+            let numbers = numbers.iter().map(|x| (x + 0.25) * scale).collect();
+            Array2::from_shape_vec(shape, numbers).expect("as many as it holds")
+        });
+        weights.collect()
+    }
+
+    fn bias(&self) -> Vec<f64> {
+        let numbers = values(50, self.sizes[0]);
+        numbers.iter().map(|x| x * 0.25).collect()
+    }
+
+    fn input(&self) -> Array3<f64> {
+        let shape = (self.steps, self.samples, self.inputs);
+        let n = self.steps * self.samples * self.inputs;
+        let numbers = values(7, n).into_iter().zip(values(8, n));
+        let numbers = numbers.map(|(x, chance)| {
+            if (chance + 1.0) / 2.0 >= self.density {
+                0.0
+            } else if self.graded {
+                x + 1.25
+            } else {
+                1.0
+            }
+        });
+        Array3::from_shape_vec(shape, numbers.collect()).expect("as many as it holds")
+    }
+
+    /// dL/d(spike) and dL/d(v) of a layer at each step.
+    fn cotangents(&self, layer: usize) -> [Array3<f64>; 2] {
+        let shape = (self.steps, self.samples, self.sizes[layer]);
+        [200, 300].map(|seed| {
+            let numbers = values(seed + layer, shape.0 * shape.1 * shape.2);
+            Array3::from_shape_vec(shape, numbers).expect("as many as it holds")
+        })
+    }
+
+    fn network(&self) -> Network {
+        let variable = |name: &str| Variable {
+            name: name.into(),
+            unit: Unit::one(),
+        };
+        let neuron = Neuron {
+            name: "LIF".into(),
+            params: vec![Parameter {
+                name: "decay".into(),
+                initial: Initial::Constant(DECAY),
+                sharing: Sharing::Shared,
+                bounds: None,
+                learn: None,
+                unit: Unit::one(),
+            }],
+            states: vec![variable("v")],
+            ports: vec![variable("x")],
+            spikes: vec!["s".into()],
+            init: parse("kernel LIF.init {\n v0 = const 0.0\n out uniform init v = v0\n}")
+                .expect("a kernel"),
+            step: parse(STEP).expect("a kernel"),
+        };
+        let layer = |(l, &n): (usize, &usize)| Layer {
+            name: format!("l{l}"),
+            shape: vec![n],
+            neuron: neuron.clone(),
+        };
+        let connection = |(c, &(from, to, delay)): (usize, &Edge)| Connection {
+            name: format!("c{c}"),
+            from: from.map_or(Source::Input(0), Source::Layer),
+            to,
+            port: 0,
+            synapses: Synapses::Dense {
+                weight: Initial::Constant(0.0),
+                bias: (c == 0).then_some(Initial::Constant(0.0)),
+                bounds: None,
+                self_connections: true,
+            },
+            delay: delay as u32,
+            frozen: false,
+        };
+        Network {
+            name: "Net".into(),
+            step_ms: 1.0,
+            inputs: vec![Population {
+                name: "in".into(),
+                shape: vec![self.inputs],
+            }],
+            layers: self.sizes.iter().enumerate().map(layer).collect(),
+            connections: self.edges.iter().enumerate().map(connection).collect(),
+            order: (0..self.sizes.len()).collect(),
+        }
+    }
+
+    /// The events of each sample: offsets, channels, values.
+    fn trains(&self) -> Vec<(Vec<u32>, Vec<u32>, Vec<f32>)> {
+        let input = self.input();
+        let train = |b: usize| {
+            let (mut offsets, mut indices, mut numbers) = (vec![0], Vec::new(), Vec::new());
+            for t in 0..self.steps {
+                for channel in 0..self.inputs {
+                    if input[[t, b, channel]] != 0.0 {
+                        indices.push(channel as u32);
+                        numbers.push(input[[t, b, channel]] as f32);
+                    }
+                }
+                offsets.push(indices.len() as u32);
+            }
+            (offsets, indices, numbers)
+        };
+        (0..self.samples).map(train).collect()
+    }
+
+    /// The graph written out.
+    fn by_hand(&self) -> Results {
+        let (weights, bias, input) = (self.weights(), self.bias(), self.input());
+        let zeros = || -> Vec<Array3<f64>> {
+            let layers = self.sizes.iter();
+            layers
+                .map(|&n| Array3::zeros((self.steps, self.samples, n)))
+                .collect()
+        };
+        let (mut s, mut v, mut u) = (zeros(), zeros(), zeros());
+        let (mut ds, mut dv, mut dh) = (zeros(), zeros(), zeros());
+        for l in 0..self.sizes.len() {
+            [ds[l], dv[l]] = self.cotangents(l);
+        }
+        let mut d_input = Array3::<f64>::zeros(input.raw_dim());
+        let mut d_weights: Vec<Array2<f64>> =
+            weights.iter().map(|w| Array2::zeros(w.raw_dim())).collect();
+        let mut d_bias = vec![0.0; bias.len()];
+        for b in 0..self.samples {
+            for t in 0..self.steps {
+                for (l, &n) in self.sizes.iter().enumerate() {
+                    for i in 0..n {
+                        let mut x = if l == 0 { bias[i] } else { 0.0 };
+                        for (c, &(from, to, delay)) in self.edges.iter().enumerate() {
+                            if to == l && t >= delay {
+                                for j in 0..self.source_size(from) {
+                                    let source = from.map_or(&input, |f| &s[f]);
+                                    x += weights[c][[i, j]] * source[[t - delay, b, j]];
+                                }
+                            }
+                        }
+                        let before = if t > 0 { v[l][[t - 1, b, i]] } else { 0.0 };
+                        let h = DECAY * before + x;
+                        u[l][[t, b, i]] = h - 1.0;
+                        let spike = h >= 1.0;
+                        s[l][[t, b, i]] = f64::from(u8::from(spike));
+                        v[l][[t, b, i]] = if spike { h - 1.0 } else { h };
+                    }
+                }
+            }
+            for t in (0..self.steps).rev() {
+                for (l, &n) in self.sizes.iter().enumerate().rev() {
+                    for i in 0..n {
+                        let later = match t + 1 < self.steps {
+                            true => DECAY * dh[l][[t + 1, b, i]],
+                            false => 0.0,
+                        };
+                        let dv = dv[l][[t, b, i]] + later;
+                        // The reset takes 1 off where it spiked, and is differentiated.
+                        let surrogate = 1.0 / (1.0 + u[l][[t, b, i]].abs()).powi(2);
+                        let d = dv + (ds[l][[t, b, i]] - dv) * surrogate;
+                        dh[l][[t, b, i]] = d;
+                        if l == 0 {
+                            d_bias[i] += d;
+                        }
+                        for (c, &(from, to, delay)) in self.edges.iter().enumerate() {
+                            if to != l || t < delay {
+                                continue;
+                            }
+                            for j in 0..self.source_size(from) {
+                                let at = [t - delay, b, j];
+                                let source = from.map_or(&input, |f| &s[f]);
+                                d_weights[c][[i, j]] += d * source[at];
+                                let back = from.map_or(&mut d_input, |f| &mut ds[f]);
+                                back[at] += d * weights[c][[i, j]];
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        let mut results = Results::new();
+        let mut keep = |name: String, numbers: Vec<f64>| drop(results.insert(name, numbers));
+        for l in 0..self.sizes.len() {
+            keep(format!("{l}.s"), s[l].iter().copied().collect());
+            keep(format!("{l}.v"), v[l].iter().copied().collect());
+        }
+        for (c, d) in d_weights.iter().enumerate() {
+            keep(format!("c{c}.weight"), d.iter().copied().collect());
+        }
+        keep("c0.bias".into(), d_bias);
+        keep("input".into(), d_input.iter().copied().collect());
+        results
+    }
+
+    /// The same by the runtime.
+    fn run<R: Float>(&self, backend: Backend, threads: usize) -> Results {
+        let mut simulator =
+            Simulator::<R>::new(&self.network(), backend, Gradients::All).expect("compiles");
+        let mut parameters = Parameters::zeros(simulator.parameters().specs.clone());
+        let mut set = |name: String, array: ndarray::ArrayD<f64>| {
+            let index = parameters.position(&name).expect("a parameter");
+            parameters.import(index, &array).expect("shape fits");
+        };
+        for (c, w) in self.weights().into_iter().enumerate() {
+            set(format!("c{c}.weight"), w.into_dyn());
+        }
+        set(
+            "c0.bias".into(),
+            ndarray::Array1::from(self.bias()).into_dyn(),
+        );
+        for l in 0..self.sizes.len() {
+            set(format!("l{l}.decay"), ndarray::arr0(DECAY).into_dyn());
+        }
+        simulator.set_parameters(parameters).expect("prologues run");
+        let trains = self.trains();
+        let events = trains.iter().map(|(offsets, indices, values)| Events {
+            offsets,
+            indices,
+            values: self.graded.then_some(&values[..]),
+        });
+        let batch = Batch {
+            steps: self.steps,
+            samples: self.samples,
+            inputs: vec![events.collect()],
+            injections: Vec::new(),
+            initial: Vec::new(),
+        };
+        let mut cotangents = BTreeMap::new();
+        for layer in 0..self.sizes.len() {
+            let roles = [(Role::Spike, "s"), (Role::State, "v")];
+            for ((role, name), array) in roles.into_iter().zip(self.cotangents(layer)) {
+                let name = name.into();
+                cotangents.insert(TraceName { layer, role, name }, array.mapv(R::from_f64));
+            }
+        }
+        let views: BTreeMap<TraceName, ArrayView3<'_, R>> = cotangents
+            .iter()
+            .map(|(n, a)| (n.clone(), a.view()))
+            .collect();
+        let make = |range| Recorder::new(&simulator, range, self.steps, &views);
+        let outcome = simulator
+            .differentiate(&batch, threads, make)
+            .expect("runs");
+        let mut results = Results::new();
+        let mut join = |name: String, part: &dyn Fn(usize) -> Option<Array3<f64>>| {
+            let parts: Vec<_> = (0..outcome.probes.len()).filter_map(part).collect();
+            let views: Vec<_> = parts.iter().map(|p| p.view()).collect();
+            let whole = ndarray::concatenate(ndarray::Axis(1), &views).expect("same shape");
+            results.insert(name, whole.iter().copied().collect());
+        };
+        for trace in cotangents.keys() {
+            join(format!("{}.{}", trace.layer, trace.name), &|g| {
+                let recorded = outcome.probes[g].recorded.get(trace);
+                recorded.map(|a| a.mapv(|x| x.to_f64()))
+            });
+        }
+        join("input".into(), &|g| {
+            let gradients = outcome.probes[g].input_gradients.first();
+            gradients.map(|a| a.mapv(|x| x.to_f64()))
+        });
+        let exported = Parameters {
+            specs: simulator.parameters().specs.clone(),
+            values: outcome.gradients.clone(),
+        };
+        for (i, spec) in exported.specs.iter().enumerate() {
+            if spec.name.starts_with('c') {
+                let numbers = exported.export(i).iter().copied().collect();
+                results.insert(spec.name.clone(), numbers);
+            }
+        }
+        results
+    }
+
+    /// Everything agrees, in double precision closely and in single precision roughly.
+    fn check(&self) {
+        let expected = self.by_hand();
+        let runs = [
+            (self.run::<f64>(Backend::Interpreter, 1), 1e-10),
+            (self.run::<f64>(Backend::Jit, 1), 1e-10),
+            (self.run::<f32>(Backend::Jit, 2), 1e-3),
+        ];
+        for (found, tolerance) in runs {
+            for (name, a) in &expected {
+                let b = &found[name];
+                assert_eq!(a.len(), b.len(), "{name}");
+                let scale = a.iter().fold(1e-3f64, |m, x| m.max(x.abs()));
+                for (i, (x, y)) in a.iter().zip(b).enumerate() {
+                    let near = (x - y).abs() <= tolerance * scale;
+                    assert!(near, "{name}[{i}]: {x} and {y}, scale {scale}");
+                }
+            }
+        }
+    }
+
+    fn spikes(&self, layer: usize) -> f64 {
+        self.by_hand()[&format!("{layer}.s")].iter().sum()
+    }
+}
+
+#[test]
+fn a_chain_with_skips_and_delays() {
+    let mut case = Case::chain(9, &[8, 6, 5], 14, 19);
+    case.edges
+        .extend([(None, 2, 1), (Some(0), 2, 3), (Some(0), 1, 1)]);
+    assert!((0..3).all(|l| case.spikes(l) > 20.0), "it has to spike");
+    case.check();
+}
+
+#[test]
+fn cycles_through_two_layers_between_others() {
+    let mut case = Case::chain(6, &[5, 7, 4, 3], 13, 18);
+    // Layers 1 and 2 form a cycle, layer 3 also drives itself.
+    case.edges.extend([(Some(2), 1, 2), (Some(3), 3, 1)]);
+    assert!(case.spikes(3) > 10.0, "it has to spike");
+    case.check();
+}
+
+#[test]
+fn one_step() {
+    Case::chain(9, &[8, 6], 1, 3).check();
+}
+
+#[test]
+fn no_events() {
+    let mut case = Case::chain(4, &[6, 3], 9, 5);
+    case.density = 0.0;
+    case.edges.push((Some(1), 1, 1));
+    case.check();
+}
+
+#[test]
+fn delays_longer_than_the_run() {
+    let mut case = Case::chain(4, &[6, 3], 5, 4);
+    case.edges.extend([
+        (None, 1, 5),
+        (Some(0), 1, 9),
+        (Some(0), 0, 7),
+        (Some(1), 1, 5),
+    ]);
+    case.check();
+}
+
+#[test]
+fn dense_and_sparse_input_of_every_size() {
+    for (density, graded) in [(0.3, true), (0.9, true), (0.9, false), (0.1, false)] {
+        for size in [3, 70] {
+            let mut case = Case::chain(10, &[size, 5], 8, 17);
+            (case.density, case.graded) = (density, graded);
+            case.edges.push((None, 1, 2));
+            case.check();
+        }
+    }
+}
+
+#[test]
+fn weights_larger_than_the_cache() {
+    for graded in [false, true] {
+        let mut case = Case::chain(420, &[420], 3, 2);
+        (case.density, case.graded) = (0.05, graded);
+        case.edges.push((Some(0), 0, 1));
+        assert!(case.spikes(0) > 20.0, "it has to spike");
+        case.check();
+    }
+}
+
+#[test]
+fn more_groups_than_sums_give_the_same_bits_on_any_number_of_threads() {
+    let mut case = Case::chain(9, &[8, 6], 6, 163);
+    case.edges.push((Some(0), 0, 1));
+    case.check();
+    let one = case.run::<f32>(Backend::Jit, 1);
+    for threads in [2, 3, 8] {
+        assert_eq!(
+            case.run::<f32>(Backend::Jit, threads),
+            one,
+            "{threads} threads"
+        );
+    }
+}
