@@ -25,6 +25,15 @@ pub(super) struct Gradients {
     pub(super) observed: Trace,
 }
 
+impl Gradients {
+    /// Whether every number is finite.
+    pub(super) fn is_finite(&self) -> bool {
+        let by_lane = self.params.iter().chain(&self.init);
+        let by_step = self.ports.iter().chain(&self.observed).flatten();
+        by_lane.chain(by_step).flatten().all(|x| x.is_finite())
+    }
+}
+
 /// By the kernels as derived.
 pub(super) fn derived(
     neuron: &Neuron,

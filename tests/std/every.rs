@@ -1,0 +1,62 @@
+//! Every neuron of every embedded file: checked without a finding, lowered, and its derived gradient against
+//! finite differences.
+
+use rheobase_ir::gradcheck::{Config, gradcheck};
+use rheobase_lang::check::check;
+use rheobase_lang::diag::render::render_all;
+use rheobase_lang::load::{NoFiles, STD, load};
+use rheobase_lang::lower::lower_neuron;
+
+const TOLERANCE: f64 = 1e-6;
+
+/// A membrane of this neuron runs away within a few steps: over many spikes a gradient becomes so large that
+/// differences of any length are lost in its curvature or in rounding.
+const SHORT: [&str; 1] = ["NorseAccomodation"];
+
+#[test]
+fn gradients_of_every_neuron() {
+    let mut checked = 0;
+    for (file, _) in STD {
+        let loaded = load("main.snn", &format!("import \"{file}\""), &NoFiles);
+        let program = check(&loaded.files);
+        let all = [loaded.diagnostics, program.diagnostics].concat();
+        assert_eq!(render_all(&all, &loaded.sources, false), "", "{file}");
+        for neuron in &program.model.neurons {
+            let name = &neuron.name.text;
+            let lowered = lower_neuron(&program.model, name, 1.0, &[])
+                .unwrap_or_else(|f| panic!("{}", render_all(&f, &loaded.sources, false)));
+            let config = Config {
+                steps: if SHORT.contains(&name.as_str()) {
+                    8
+                } else {
+                    Config::STANDARD.steps
+                },
+                ..Config::STANDARD
+            };
+            let report = gradcheck(&lowered, &config).unwrap_or_else(|e| panic!("{name}: {e}"));
+            assert!(report.passed(TOLERANCE), "{name}:\n{report}");
+            assert!(
+                lowered.spikes.is_empty() || report.spiking > 0.0,
+                "{name} never spiked"
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked > 130, "only {checked} neurons were found");
+}
+
+/// All files can be imported together: no name stands twice.
+#[test]
+fn the_files_together() {
+    let imports: Vec<String> = STD.iter().map(|(f, _)| format!("import \"{f}\"\n")).collect();
+    let loaded = load("main.snn", &imports.concat(), &NoFiles);
+    let program = check(&loaded.files);
+    let all = [loaded.diagnostics, program.diagnostics].concat();
+    assert_eq!(render_all(&all, &loaded.sources, false), "");
+    let mut names: Vec<&str> = Vec::new();
+    names.extend(program.model.neurons.iter().map(|n| n.name.text.as_str()));
+    names.extend(program.model.surrogates.iter().map(|s| s.name.text.as_str()));
+    names.sort_unstable();
+    let twice = names.windows(2).find(|pair| pair[0] == pair[1]);
+    assert_eq!(twice, None);
+}

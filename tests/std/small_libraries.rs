@@ -1,0 +1,326 @@
+//! The neurons of Spyx, SpyTorch and stork, Sinabs, and Rockpool against their steps.
+
+use crate::dual::{Dual, c};
+use crate::reference::{Params, Reference};
+
+/// 1/(k|u| + 1)².
+fn super_spike(k: f64) -> impl Fn(f64) -> f64 {
+    move |u| 1.0 / (k * u.abs() + 1.0).powi(2)
+}
+
+const SPYX: Reference = Reference {
+    library: "spyx",
+    neuron: "SpyxLIF",
+    port: "x",
+    params: &[("beta", 0.5), ("threshold", 1.0)],
+    set: &[("beta", 0.8)],
+    states: &["V"],
+    start: |_| vec![c(0.0)],
+    step: |p, s, x| {
+        let z = (s[0] - p["threshold"]).above(super_spike(25.0));
+        s[0] = p["beta"] * s[0] + x - z * p["threshold"];
+        Some(z)
+    },
+    input: (-0.3, 0.9),
+};
+
+#[test]
+fn spyx() {
+    SPYX.check();
+    Reference { set: &[], ..SPYX }.check();
+    Reference {
+        neuron: "SpyxIF",
+        params: &[("threshold", 1.0)],
+        set: &[],
+        step: |p, s, x| {
+            let z = (s[0] - p["threshold"]).above(super_spike(25.0));
+            s[0] = s[0] + x - z * p["threshold"];
+            Some(z)
+        },
+        ..SPYX
+    }
+    .check();
+    Reference {
+        neuron: "SpyxLI",
+        params: &[("beta", 0.8)],
+        set: &[],
+        step: |p, s, x| {
+            s[0] = p["beta"] * s[0] + x;
+            None
+        },
+        ..SPYX
+    }
+    .check();
+    Reference {
+        neuron: "SpyxALIF",
+        params: &[("beta", 0.5), ("gamma", 0.5), ("threshold", 1.0)],
+        set: &[("beta", 0.8), ("gamma", 0.9)],
+        states: &["V", "T"],
+        start: |_| vec![c(0.0); 2],
+        step: |p, s, x| {
+            let theta = p["threshold"] + s[1];
+            let z = (s[0] - theta).above(super_spike(25.0));
+            s[0] = p["beta"] * s[0] + x - z * theta;
+            s[1] = p["gamma"] * s[1] + (c(1.0) - p["gamma"]) * z;
+            Some(z)
+        },
+        ..SPYX
+    }
+    .check();
+    Reference {
+        neuron: "SpyxCuBaLIF",
+        params: &[("alpha", 0.5), ("beta", 0.5), ("threshold", 1.0)],
+        set: &[("alpha", 0.7), ("beta", 0.6)],
+        states: &["V", "I"],
+        start: |_| vec![c(0.0); 2],
+        step: |p, s, x| {
+            let z = (s[0] - p["threshold"]).above(super_spike(25.0));
+            let v = s[0] - z * p["threshold"];
+            s[1] = p["alpha"] * s[1] + x;
+            s[0] = p["beta"] * v + s[1];
+            Some(z)
+        },
+        ..SPYX
+    }
+    .check();
+}
+
+/// A step of SpyTorch: everything from the old values; `gain` is what scales the current.
+fn spytorch_step(p: &Params, s: &mut [Dual], x: Dual, k: f64, gain: Dual, cut: bool) -> Dual {
+    let (syn, mem) = (s[0], s[1]);
+    let z = (mem - c(1.0)).above(super_spike(k));
+    let gate = if cut { z.detach() } else { z };
+    s[0] = p["alpha"] * syn + x;
+    s[1] = (p["beta"] * mem + gain * syn) * (c(1.0) - gate);
+    z
+}
+
+#[test]
+fn spytorch_and_stork() {
+    // exp(-1/5) and exp(-1/10).
+    let params: &[(&str, f64)] = &[
+        ("alpha", 0.818_730_753_077_981_8),
+        ("beta", 0.904_837_418_035_959_6),
+    ];
+    let lif = Reference {
+        library: "spytorch",
+        neuron: "SpyTorchLIF",
+        params,
+        set: &[],
+        states: &["syn", "mem"],
+        start: |_| vec![c(0.0); 2],
+        step: |p, s, x| Some(spytorch_step(p, s, x, 100.0, c(1.0), true)),
+        input: (-0.3, 0.5),
+        ..SPYX
+    };
+    lif.check();
+    Reference {
+        neuron: "StorkLIF",
+        step: |p, s, x| Some(spytorch_step(p, s, x, 20.0, c(1.0) - p["beta"], true)),
+        input: (-2.0, 5.0),
+        ..lif
+    }
+    .check();
+    Reference {
+        neuron: "StorkLIFDiffReset",
+        step: |p, s, x| Some(spytorch_step(p, s, x, 20.0, c(1.0) - p["beta"], false)),
+        input: (-2.0, 5.0),
+        ..lif
+    }
+    .check();
+    let readout = Reference {
+        neuron: "SpyTorchReadout",
+        states: &["flt", "out"],
+        step: |p, s, x| {
+            let flt = s[0];
+            s[0] = p["alpha"] * flt + x;
+            s[1] = p["beta"] * s[1] + flt;
+            None
+        },
+        ..lif
+    };
+    readout.check();
+    Reference {
+        neuron: "StorkReadout",
+        step: |p, s, x| {
+            let flt = s[0];
+            s[0] = p["alpha"] * flt + x;
+            s[1] = p["beta"] * s[1] + (c(1.0) - p["beta"]) * flt;
+            None
+        },
+        ..readout
+    }
+    .check();
+}
+
+fn decay(tau: Dual) -> Dual {
+    (-(c(1.0) / tau)).exp()
+}
+
+/// SingleExponential(0.5) for a threshold of 1.
+fn exponential(u: f64) -> f64 {
+    2.0 * (-2.0 * u.abs()).exp()
+}
+
+/// The spike of SingleSpike and the membrane after MembraneSubtract.
+fn subtract(p: &Params, v: Dual) -> (Dual, Dual) {
+    let z = (v - p["spike_threshold"]).at_or_above(exponential);
+    (z, v - z * p["spike_threshold"])
+}
+
+#[test]
+fn sinabs() {
+    let lif = Reference {
+        library: "sinabs",
+        neuron: "SinabsLIF",
+        params: &[("tau_mem", 20.0), ("spike_threshold", 1.0)],
+        set: &[],
+        states: &["v_mem"],
+        step: |p, s, x| {
+            let alpha = decay(p["tau_mem"]);
+            let (z, v) = subtract(p, alpha * s[0] + (c(1.0) - alpha) * x);
+            s[0] = v;
+            Some(z)
+        },
+        input: (-5.0, 12.0),
+        ..SPYX
+    };
+    lif.check();
+    Reference {
+        neuron: "SinabsLIFNoNorm",
+        step: |p, s, x| {
+            let (z, v) = subtract(p, decay(p["tau_mem"]) * s[0] + x);
+            s[0] = v;
+            Some(z)
+        },
+        input: (-0.3, 0.8),
+        ..lif
+    }
+    .check();
+    Reference {
+        neuron: "SinabsLIFMembraneReset",
+        params: &[
+            ("tau_mem", 20.0),
+            ("spike_threshold", 1.0),
+            ("reset_value", 0.0),
+        ],
+        set: &[("reset_value", 0.05)],
+        step: |p, s, x| {
+            let alpha = decay(p["tau_mem"]);
+            let v = alpha * s[0] + (c(1.0) - alpha) * x;
+            let z = (v - p["spike_threshold"]).at_or_above(exponential);
+            s[0] = v * c(f64::from(z.value == 0.0)) + p["reset_value"];
+            Some(z)
+        },
+        ..lif
+    }
+    .check();
+    Reference {
+        neuron: "SinabsIAF",
+        params: &[("spike_threshold", 1.0)],
+        step: |p, s, x| {
+            let (z, v) = subtract(p, s[0] + x);
+            s[0] = v;
+            Some(z)
+        },
+        input: (-0.3, 0.8),
+        ..lif
+    }
+    .check();
+    Reference {
+        neuron: "SinabsExpLeak",
+        params: &[("tau_mem", 20.0)],
+        step: |p, s, x| {
+            let alpha = decay(p["tau_mem"]);
+            s[0] = alpha * s[0] + (c(1.0) - alpha) * x;
+            None
+        },
+        ..lif
+    }
+    .check();
+    let syn = Reference {
+        neuron: "SinabsLIFSyn",
+        params: &[
+            ("tau_mem", 20.0),
+            ("tau_syn", 10.0),
+            ("spike_threshold", 1.0),
+        ],
+        states: &["i_syn", "v_mem"],
+        start: |_| vec![c(0.0); 2],
+        step: |p, s, x| {
+            let alpha = decay(p["tau_mem"]);
+            s[0] = decay(p["tau_syn"]) * (s[0] + x);
+            let (z, v) = subtract(p, alpha * s[1] + (c(1.0) - alpha) * s[0]);
+            s[1] = v;
+            Some(z)
+        },
+        input: (-1.5, 3.0),
+        ..lif
+    };
+    syn.check();
+    Reference {
+        neuron: "SinabsLIFSynNoNorm",
+        step: |p, s, x| {
+            s[0] = decay(p["tau_syn"]) * (s[0] + x);
+            let (z, v) = subtract(p, decay(p["tau_mem"]) * s[1] + s[0]);
+            s[1] = v;
+            Some(z)
+        },
+        input: (-0.2, 0.25),
+        ..syn
+    }
+    .check();
+}
+
+/// StepPWL: 1[v ≥ θ − ½]/θ to v, and −v/θ² of it to the threshold.
+fn step_pwl(v: Dual, threshold: Dual) -> Dual {
+    let theta = threshold.value;
+    let open = f64::from(v.value >= theta - 0.5);
+    Dual {
+        value: f64::from(v.value >= theta),
+        slope: open * (v.slope / theta - v.value / (theta * theta) * threshold.slope),
+    }
+}
+
+#[test]
+fn rockpool() {
+    let lif = Reference {
+        library: "rockpool",
+        neuron: "RockpoolLIFTorch",
+        params: &[
+            ("tau_mem", 20.0),
+            ("tau_syn", 20.0),
+            ("bias", 0.0),
+            ("threshold", 1.0),
+        ],
+        set: &[("threshold", 0.8), ("bias", 0.02)],
+        states: &["isyn", "vmem"],
+        start: |_| vec![c(0.0); 2],
+        step: |p, s, x| {
+            s[0] = s[0] + x;
+            s[1] = s[1] * decay(p["tau_mem"]);
+            s[0] = s[0] * decay(p["tau_syn"]);
+            s[1] = s[1] + s[0] + p["bias"];
+            let z = step_pwl(s[1], p["threshold"]);
+            s[1] = s[1] - z * p["threshold"];
+            Some(z)
+        },
+        input: (-0.2, 0.25),
+        ..SPYX
+    };
+    lif.check();
+    Reference { set: &[], ..lif }.check();
+    Reference {
+        neuron: "RockpoolExpSynTorch",
+        params: &[("tau", 20.0)],
+        set: &[],
+        states: &["isyn"],
+        start: |_| vec![c(0.0)],
+        step: |p, s, x| {
+            s[0] = (s[0] + x) * decay(p["tau"]);
+            None
+        },
+        ..lif
+    }
+    .check();
+}
