@@ -141,7 +141,7 @@ impl<R: Float> Run<'_, '_, R> {
         let Some(SlotId(row)) = self.simulator.port_adjoints[l][connection.port] else {
             return;
         };
-        let taken = std::mem::replace(&mut state.layers[l].rows[row], Row::Real(Vec::new()));
+        let taken = std::mem::replace(&mut state.layers[l].rows[row], Row::empty());
         if let Row::Real(delta) = &taken {
             work(state, delta);
         }
@@ -197,7 +197,7 @@ impl<R: Float> Run<'_, '_, R> {
     ) {
         let weights = &self.simulator.parameters.values[connection.weight];
         let n_pre = weights.len() / n;
-        let target = match connection.from {
+        let target: &mut [R] = match connection.from {
             Source::Input(i) if inputs => &mut state.input_adjoints[i],
             Source::Input(_) => return,
             Source::Layer(from) => {

@@ -6,6 +6,7 @@
 
 use rheobase_ir::program::Source;
 
+use crate::aligned::Aligned;
 use crate::backend::Float;
 use crate::connection::by_source::Arrivals;
 use crate::connection::choice::{self, Forward};
@@ -61,7 +62,10 @@ impl<R: Float> Run<'_, '_, R> {
             }
             ahead.arrived[c] = true;
             let sums = &mut ahead.sums[connection.port];
-            sums.resize(self.batch.steps * state.samples * n, R::ZERO);
+            if sums.is_empty() {
+                sums.resize(self.batch.steps * state.samples * n);
+                sums.fill(R::ZERO);
+            }
             let sums = &mut sums[connection.delay * state.samples * n..];
             let mut scratch = std::mem::take(&mut state.scratch);
             if choice == Forward::Product {
@@ -115,10 +119,10 @@ impl<R: Float> Run<'_, '_, R> {
         connection: &ConnectionCode,
         rows: usize,
         n: usize,
-        out: &mut Vec<R>,
+        out: &mut Aligned<R>,
     ) {
-        out.clear();
-        out.resize(rows * n, R::ZERO);
+        out.resize(rows * n);
+        out.fill(R::ZERO);
         for (r, row) in out.chunks_exact_mut(n).enumerate() {
             let (events, values) = self.sent(state, connection, r);
             for (k, &e) in events.iter().enumerate() {
@@ -140,8 +144,7 @@ impl<R: Float> Run<'_, '_, R> {
         let lanes = state.samples * code.n;
         for (p, &port) in self.simulator.ports[l].iter().enumerate() {
             let Some(SlotId(row)) = port else { continue };
-            let Row::Real(mut x) =
-                std::mem::replace(&mut state.layers[l].rows[row], Row::Real(Vec::new()))
+            let Row::Real(mut x) = std::mem::replace(&mut state.layers[l].rows[row], Row::empty())
             else {
                 unreachable!("ports are reals")
             };
@@ -190,16 +193,16 @@ impl<R: Float> Run<'_, '_, R> {
         if arrived || t < connection.delay {
             return;
         }
+        let aligned = &self.simulator.aligned[connection.weight];
+        let weights = if aligned.is_empty() {
+            &parameters[connection.weight]
+        } else {
+            &aligned[..]
+        };
         let first = (t - connection.delay) * state.samples;
         for (b, out) in x.chunks_exact_mut(n).enumerate() {
             let (events, values) = self.sent(state, connection, first + b);
-            gather(
-                self.arch,
-                &parameters[connection.weight],
-                events,
-                values,
-                out,
-            );
+            gather(self.arch, weights, events, values, out);
         }
     }
 

@@ -7,6 +7,7 @@ use ndarray::{ArrayView2, ArrayView3};
 use pulp::Arch;
 use rheobase_ir::kernel::{Role, Slot};
 
+use crate::aligned::Aligned;
 use crate::backend::Float;
 use crate::connection::by_source::BySource;
 use crate::error::RuntimeError;
@@ -57,31 +58,31 @@ pub(crate) struct LayerState<R> {
 }
 
 /// What arrived at a layer before its part ran.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Ahead<R> {
     /// For each incoming connection whether it is among it.
     pub(crate) arrived: Vec<bool>,
     /// For each port the sums of all steps, `[steps, samples, n]`; empty if nothing arrived.
-    pub(crate) sums: Vec<Vec<R>>,
+    pub(crate) sums: Vec<Aligned<R>>,
 }
 
-impl<R> Ahead<R> {
+impl<R: Float> Ahead<R> {
     /// Nothing has arrived yet.
     pub(crate) fn begin(&mut self, connections: usize, ports: usize) {
         self.arrived.clear();
         self.arrived.resize(connections, false);
-        self.sums.resize_with(ports, Vec::new);
-        self.sums.iter_mut().for_each(Vec::clear);
+        self.sums.resize_with(ports, Aligned::new);
+        self.sums.iter_mut().for_each(|sums| sums.resize(0));
     }
 }
 
 /// Memory for the time of one product.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Scratch<R> {
     /// Events as a matrix.
-    pub(crate) dense: Vec<R>,
+    pub(crate) dense: Aligned<R>,
     /// Some columns of a table.
-    pub(crate) panel: Vec<R>,
+    pub(crate) panel: Aligned<R>,
     pub(crate) by_source: BySource,
 }
 

@@ -15,6 +15,7 @@ use rheobase_ir::program::{Layer, Sharing};
 use rheobase_ir::types::{Rate, Type};
 use smallvec::SmallVec;
 
+use crate::aligned::Aligned;
 use crate::backend::{Backend, Float};
 use crate::error::RuntimeError;
 
@@ -50,17 +51,17 @@ struct Code<R> {
 }
 
 /// A row of one group.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Row<R> {
     /// Numbers.
-    Real(Vec<R>),
+    Real(Aligned<R>),
     /// Bytes 0 and 1.
     Bool(Vec<u8>),
 }
 
 impl<R: Float> Row<R> {
-    fn empty() -> Row<R> {
-        Row::Real(Vec::new())
+    pub(crate) fn empty() -> Row<R> {
+        Row::Real(Aligned::new())
     }
 }
 
@@ -347,10 +348,15 @@ impl<R: Float> LayerCode<R> {
                 Place::Tape => lanes * tape_steps,
             };
             match (info.ty, &mut *row) {
-                (Type::Real, Row::Real(values)) => values.resize(size, R::ZERO),
+                (Type::Real, Row::Real(values)) => values.resize(size),
                 (Type::Bool, Row::Bool(values)) => values.resize(size, 0),
-                (Type::Real, _) => *row = Row::Real(vec![R::ZERO; size]),
-                (Type::Bool, _) => *row = Row::Bool(vec![0; size]),
+                (Type::Real, Row::Bool(_)) => {
+                    *row = Row::empty();
+                    if let Row::Real(values) = row {
+                        values.resize(size);
+                    }
+                }
+                (Type::Bool, Row::Real(_)) => *row = Row::Bool(vec![0; size]),
             }
         }
     }

@@ -12,6 +12,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `parameters.rs` | names, shapes and values of everything that can be trained |
+//! | `aligned.rs` | rows that start at a cache line |
 //! | `backend.rs` | interpreter or machine code |
 //! | `layer.rs` | the kernels of a layer and the rows they work on |
 //! | `events.rs` | spikes as lists of indices |
@@ -22,6 +23,7 @@
 //! | `parallel.rs` | the only file that knows threads |
 //! | `diagnose.rs` | where the first number that is not finite appears |
 
+mod aligned;
 mod backend;
 mod backward;
 mod connection;

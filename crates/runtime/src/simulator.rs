@@ -7,7 +7,9 @@ use rheobase_ir::kernel::{Role, Slot};
 use rheobase_ir::pipeline::{Stages, Wanted};
 use rheobase_ir::program::{Network, Source, Synapses};
 
+use crate::aligned::Aligned;
 use crate::backend::{Backend, Float};
+use crate::connection::choice;
 use crate::connection::matmul::transpose;
 use crate::error::RuntimeError;
 use crate::group::{Batch, GradientSum, GroupState};
@@ -27,7 +29,8 @@ pub enum Gradients {
 }
 
 /// Samples that run together. Small enough for the tape to stay in cache, large enough for the matrix
-/// products of the backward; it decides the order of sums, so it is the same for any number of threads.
+/// products of the backward; it decides the order of sums, so it is the same for any number of threads. A
+/// batch of no more than these is cut into halves of it.
 const GROUP: usize = 16;
 
 /// The most sums of gradients that are kept apart until they are added. Groups are dealt to them in turn,
@@ -71,6 +74,9 @@ pub struct Simulator<R> {
     pub(crate) parts: Vec<Vec<usize>>,
     /// For each parameter that is the weights of a connection inside of a part its transpose; else empty.
     pub(crate) transposed: Vec<Vec<R>>,
+    /// For each parameter that is weights which are gathered from step by step a copy that starts at a
+    /// cache line; else empty.
+    pub(crate) aligned: Vec<Aligned<R>>,
     pub(crate) arch: Arch,
     pool: parallel::Pool<GroupState<R>>,
 }
@@ -127,6 +133,7 @@ impl<R: Float> Simulator<R> {
             spike_adjoints: all.map(|l| spike(l, true)).collect(),
             parts: parts(network),
             transposed: vec![Vec::new(); specs.len()],
+            aligned: specs.iter().map(|_| Aligned::new()).collect(),
             network: network.clone(),
             layers,
             parameters: Parameters::zeros(specs),
@@ -193,18 +200,24 @@ impl<R: Float> Simulator<R> {
             }
             code.set_parameters(&values, GROUP)?;
         }
-        self.transpose_inner();
+        self.copy_weights();
         Ok(())
     }
 
-    /// Transposes the weights that the backward reads at every step.
-    fn transpose_inner(&mut self) {
+    /// Copies the weights that are read at every step: for the forward to a cache line, for the backward
+    /// transposed.
+    fn copy_weights(&mut self) {
         for part in &self.parts {
             for &l in part {
-                for connection in self.incoming[l].iter().filter(|c| c.inside(part)) {
+                for connection in &self.incoming[l] {
                     let weights = &self.parameters.values[connection.weight];
-                    let turned = &mut self.transposed[connection.weight];
-                    transpose(weights, self.layers[l].n, turned);
+                    let n = self.layers[l].n;
+                    if connection.inside(part) {
+                        transpose(weights, n, &mut self.transposed[connection.weight]);
+                    }
+                    if connection.inside(part) || choice::cached(weights.len() * size_of::<R>()) {
+                        self.aligned[connection.weight].copy_from(weights);
+                    }
                 }
             }
         }
@@ -279,7 +292,7 @@ impl<R: Float> Simulator<R> {
         pass: Pass,
     ) -> Result<Outcome<R, P>, RuntimeError> {
         self.check(batch)?;
-        // A batch that is one group would keep one thread busy.
+        // A batch that is one group would keep only one thread busy.
         let size = if batch.samples > GROUP {
             GROUP
         } else {

@@ -19,6 +19,11 @@ const PANEL: usize = 128;
 /// From this number of outputs on, weight gradients are gathered from sorted events.
 const SORT_FROM: usize = 64;
 
+/// Whether a table of this size stays in the cache.
+pub(crate) fn cached(bytes: usize) -> bool {
+    bytes <= CACHED_BYTES
+}
+
 /// How what arrives is summed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Forward {
@@ -46,7 +51,7 @@ pub(crate) fn forward(events: usize, rows: usize, weights: [usize; 2], element: 
     let [n_pre, n_post] = weights;
     if events > 0 && events as f64 >= DENSE_GATHER * (rows * n_pre) as f64 {
         Forward::Product
-    } else if n_pre * n_post * element > CACHED_BYTES {
+    } else if !cached(n_pre * n_post * element) {
         Forward::Panels
     } else {
         Forward::Gather
@@ -67,9 +72,9 @@ pub(crate) fn gradient(events: usize, rows: usize, weights: [usize; 2]) -> Gradi
 
 /// The columns that a gather from a table of `rows` rows of `n` elements takes at once.
 pub(crate) fn panel(rows: usize, n: usize, element: usize) -> usize {
-    if rows * n * element <= CACHED_BYTES {
+    if cached(rows * n * element) {
         n
-    } else if rows * PANEL * element <= CACHED_BYTES {
+    } else if cached(rows * PANEL * element) {
         PANEL.min(n)
     } else {
         (PANEL / 2).min(n)

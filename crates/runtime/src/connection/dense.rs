@@ -3,6 +3,7 @@
 use pulp::{Arch, Simd, WithSimd};
 use rheobase_ir::real::Real;
 
+use crate::aligned::Aligned;
 use crate::connection::by_source::Arrivals;
 use crate::connection::choice;
 
@@ -33,7 +34,7 @@ pub(crate) fn gather_rows<'e, R: Real>(
     arch: Arch,
     table: &[R],
     n: usize,
-    panel: &mut Vec<R>,
+    panel: &mut Aligned<R>,
     arrivals: impl Fn(usize) -> Arrivals<'e>,
     out: &mut [R],
 ) {
@@ -43,9 +44,10 @@ pub(crate) fn gather_rows<'e, R: Real>(
         let table = if width == n {
             table
         } else {
-            panel.clear();
-            for row in table.chunks_exact(n) {
-                panel.extend_from_slice(&row[columns.clone()]);
+            panel.resize(table.len() / n * columns.len());
+            let rows = table.chunks_exact(n);
+            for (copy, row) in panel.chunks_exact_mut(columns.len()).zip(rows) {
+                copy.copy_from_slice(&row[columns.clone()]);
             }
             &panel[..]
         };
@@ -225,7 +227,7 @@ mod tests {
             for graded in [None, Some(&values[..])] {
                 let mut out = vec![0.25f32; n];
                 gather(Arch::new(), &weights, &events, graded, &mut out);
-                let (mut rows, mut panel) = (vec![0.25f32; 2 * n], Vec::new());
+                let (mut rows, mut panel) = (vec![0.25f32; 2 * n], Aligned::new());
                 let arrivals = |i: usize| match i {
                     0 => (&[][..], None),
                     _ => (&events[..], graded),
