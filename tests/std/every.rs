@@ -48,14 +48,23 @@ fn gradients_of_every_neuron() {
 /// All files can be imported together: no name stands twice.
 #[test]
 fn the_files_together() {
-    let imports: Vec<String> = STD.iter().map(|(f, _)| format!("import \"{f}\"\n")).collect();
+    let imports: Vec<String> = STD
+        .iter()
+        .map(|(f, _)| format!("import \"{f}\"\n"))
+        .collect();
     let loaded = load("main.snn", &imports.concat(), &NoFiles);
     let program = check(&loaded.files);
     let all = [loaded.diagnostics, program.diagnostics].concat();
     assert_eq!(render_all(&all, &loaded.sources, false), "");
     let mut names: Vec<&str> = Vec::new();
     names.extend(program.model.neurons.iter().map(|n| n.name.text.as_str()));
-    names.extend(program.model.surrogates.iter().map(|s| s.name.text.as_str()));
+    names.extend(
+        program
+            .model
+            .surrogates
+            .iter()
+            .map(|s| s.name.text.as_str()),
+    );
     names.sort_unstable();
     let twice = names.windows(2).find(|pair| pair[0] == pair[1]);
     assert_eq!(twice, None);

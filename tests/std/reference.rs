@@ -84,9 +84,8 @@ impl Reference {
     /// Compares everything.
     pub(crate) fn check(&self) {
         let mut rng = SplitMix64::new(7);
-        let mut array = |low: f64, high: f64| {
-            Array2::from_shape_fn((STEPS, LANES), |_| rng.between(low, high))
-        };
+        let mut array =
+            |low: f64, high: f64| Array2::from_shape_fn((STEPS, LANES), |_| rng.between(low, high));
         let x = array(self.input.0, self.input.1);
         let mut cotangents = BTreeMap::new();
         for name in self.states {

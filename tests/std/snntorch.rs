@@ -342,6 +342,7 @@ fn alpha_functions() {
             s[2] = tau_alpha(p) * (s[0] + s[1]);
             fire(p, s[2])
         },
+        input: (-2.0, 2.0),
         ..zero
     }
     .check();

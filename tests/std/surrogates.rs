@@ -69,7 +69,9 @@ const FORMULAS: &[(&str, Formula)] = &[
         25.0 * (-(u - 1.0).abs()).exp()
     }),
     ("snntorch_lso", |u| if u > 0.0 { 1.0 } else { 0.1 }),
-    ("snntorch_sfs", |u| f64::from(u > 1.0) * super_spike(25.0, u)),
+    ("snntorch_sfs", |u| {
+        f64::from(u > 1.0) * super_spike(25.0, u)
+    }),
     ("spikingjelly_piecewise_quadratic", |u| triangle(1.0, u)),
     ("spikingjelly_piecewise_exp", |u| 0.5 * (-u.abs()).exp()),
     ("spikingjelly_sigmoid", |u| logistic(4.0, u)),
@@ -117,7 +119,9 @@ const FORMULAS: &[(&str, Formula)] = &[
     }),
     ("sinabs_heaviside", |u| f64::from(u >= -1.0)),
     ("sinabs_gaussian", |u| normal(u, 0.5)),
-    ("sinabs_single_exponential", |u| 2.0 * (-2.0 * u.abs()).exp()),
+    ("sinabs_single_exponential", |u| {
+        2.0 * (-2.0 * u.abs()).exp()
+    }),
     ("rockpool_step_pwl", |u| f64::from(u >= -0.5)),
     ("mlgenn_eprop", |u| triangle(0.3, u)),
     ("stork_superspike", |u| super_spike(20.0, u)),
@@ -169,7 +173,7 @@ fn derivatives_equal_the_formulas() {
     for (name, _) in FORMULAS {
         writeln!(
             text,
-            "neuron N_{name} {{ input x  state v = 0  next v = x  spike when v >= 0 surrogate {name}() }}"
+            "neuron N_{name} {{ input x  state v = 0  next v = x  spike when v >= 0 surrogate {name}()  refractory 1 step }}"
         )
         .expect("written to a string");
     }
