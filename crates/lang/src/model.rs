@@ -13,6 +13,7 @@
 pub mod builtin;
 pub mod eval;
 mod network;
+pub mod print;
 mod train;
 pub mod walk;
 

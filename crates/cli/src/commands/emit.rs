@@ -4,8 +4,6 @@
 //! them, or about one neuron alone with `--neuron`. Gradients are those that training needs: with respect to
 //! inputs, states and learned parameters; `--wrt all` asks for every parameter.
 
-mod model;
-
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -14,7 +12,7 @@ use rheobase_ir::program::Neuron;
 use rheobase_ir::text;
 use rheobase_ir::types::Type;
 use rheobase_jit::{Precision, Target};
-use rheobase_lang::ast;
+use rheobase_lang::{ast, model};
 
 use crate::console::Console;
 use crate::failure::Failure;
@@ -88,7 +86,7 @@ pub fn render(args: &EmitArgs, console: &Console) -> Result<String, Failure> {
     let front = compile(&args.file, console)?;
     Ok(match args.stage {
         Stage::Ast => ast::print::print(&front.files[0]),
-        Stage::Model => model::print(&front.model),
+        Stage::Model => model::print::print(&front.model),
         Stage::Asm => {
             let message = "the stage `asm` is not available yet; `clif` is the last before it";
             return Err(Failure::Usage(message.to_string()));

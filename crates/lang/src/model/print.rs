@@ -6,18 +6,18 @@
 
 use std::fmt::Write;
 
-use rheobase_lang::ast::{AssignOp, BinaryOp, GateGradient, Phase, ScopeKind};
-use rheobase_lang::model::builtin::Law;
-use rheobase_lang::model::{
+use crate::ast::ScopeKind;
+use crate::model::builtin::Law;
+use crate::model::{
     Argument, Assign, ChoiceArg, DynamicsKind, Expr, ExprKind, Formal, Let, Loss, Model, Network,
     Neuron, Param, Reduction, Ref, SettingValue, Source, Spike, Start, Surrogate, Train, Trigger,
     Ty, Via,
 };
-use rheobase_lang::units::print::shown;
-use rheobase_lang::units::{Dimension, Unit};
+use crate::units::print::shown;
+use crate::units::{Dimension, Unit};
 
 /// The model as text.
-pub(super) fn print(model: &Model) -> String {
+pub fn print(model: &Model) -> String {
     let mut page = Page {
         model,
         out: String::new(),
@@ -126,13 +126,7 @@ impl Page<'_> {
             ..Names::default()
         };
         self.line(0, format!("neuron {}", neuron.name.text));
-        let phase = |phase: &Phase| match phase {
-            Phase::Receive => "receive",
-            Phase::Integrate => "integrate",
-            Phase::Spike => "spike",
-            Phase::Reset => "reset",
-        };
-        let order = list(&neuron.order, |p| phase(p).to_string());
+        let order = list(&neuron.order, |p| p.word().to_string());
         self.line(1, format!("order {order}"));
         for param in &neuron.params {
             let text = self.param(&names, param);
@@ -181,11 +175,9 @@ impl Page<'_> {
             let which = reset
                 .spike
                 .map_or(String::new(), |i| format!(" {}", spike_name(neuron, i)));
-            let gradient = match reset.gradient {
-                Some(GateGradient::Detached) => " detached",
-                Some(GateGradient::Attached) => " attached",
-                None => "",
-            };
+            let gradient = reset
+                .gradient
+                .map_or(String::new(), |g| format!(" {}", g.word()));
             let body = self.body(&names, &reset.body);
             self.line(1, format!("on spike{which}{gradient}: {body}"));
         }
@@ -202,10 +194,10 @@ impl Page<'_> {
 
     fn param(&self, names: &Names<'_>, param: &Param) -> String {
         let sharing = match param.sharing {
-            ScopeKind::Shared => "",
-            ScopeKind::Neuron => " per neuron",
-            ScopeKind::Channel => " per channel",
-            ScopeKind::Synapse => " per synapse",
+            ScopeKind::Shared => String::new(),
+            per @ (ScopeKind::Neuron | ScopeKind::Channel | ScopeKind::Synapse) => {
+                format!(" {}", per.words())
+            }
         };
         let start = self.start(names, &param.start);
         let bounds = param.bounds.as_ref().map_or(String::new(), |b| {
@@ -248,15 +240,8 @@ impl Page<'_> {
 
     fn body(&self, names: &Names<'_>, body: &[Assign]) -> String {
         let assign = |a: &Assign| {
-            let sign = match a.op {
-                AssignOp::Set => "=",
-                AssignOp::Add => "+=",
-                AssignOp::Sub => "-=",
-                AssignOp::Mul => "*=",
-                AssignOp::Div => "/=",
-            };
             let state = self.name(names, Ref::State(a.state));
-            format!("{state} {sign} {}", self.expr(names, &a.value))
+            format!("{state} {} {}", a.op.symbol(), self.expr(names, &a.value))
         };
         list(body, assign)
     }
@@ -335,7 +320,7 @@ impl Page<'_> {
                 }
             };
             let target = list(&connection.target_path.segments, |s| s.text.clone());
-            let operation = |op: &rheobase_lang::model::Operation| {
+            let operation = |op: &crate::model::Operation| {
                 let slots = op.kind.slots().iter().zip(&op.args);
                 let args: Vec<String> = slots
                     .filter_map(|(slot, arg)| {
@@ -444,7 +429,7 @@ impl Page<'_> {
             ExprKind::Neg(a) => format!("(-{})", part(a)),
             ExprKind::Not(a) => format!("(not {})", part(a)),
             ExprKind::Binary { op, lhs, rhs } => {
-                format!("({} {} {})", part(lhs), sign(*op), part(rhs))
+                format!("({} {} {})", part(lhs), op.symbol(), part(rhs))
             }
             ExprKind::If {
                 cond,
@@ -520,23 +505,5 @@ fn via(via: Via) -> &'static str {
         Via::Exp => "exp",
         Via::Softplus => "softplus",
         Via::Dcls => "dcls",
-    }
-}
-
-fn sign(op: BinaryOp) -> &'static str {
-    match op {
-        BinaryOp::Add => "+",
-        BinaryOp::Sub => "-",
-        BinaryOp::Mul => "*",
-        BinaryOp::Div => "/",
-        BinaryOp::Pow => "^",
-        BinaryOp::Lt => "<",
-        BinaryOp::Le => "<=",
-        BinaryOp::Gt => ">",
-        BinaryOp::Ge => ">=",
-        BinaryOp::Eq => "==",
-        BinaryOp::Ne => "!=",
-        BinaryOp::And => "and",
-        BinaryOp::Or => "or",
     }
 }
