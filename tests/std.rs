@@ -7,6 +7,8 @@ mod behaviour;
 mod dual;
 #[path = "std/every.rs"]
 mod every;
+#[path = "std/library_numbers.rs"]
+mod library_numbers;
 #[path = "std/norse.rs"]
 mod norse;
 #[path = "std/reference.rs"]

@@ -38,7 +38,7 @@ const LIF: Reference = Reference {
     ],
     set: &[],
     states: &["v", "i"],
-    start: |p| vec![p["v_leak"], c(0.0)],
+    start: |p| vec![p["v_leak"].detach(), c(0.0)],
     step: |p, s, x| {
         let i = s[1] + x;
         let v = moved(p, s[0], i);
@@ -81,7 +81,7 @@ fn lif() {
             ("dt", 0.001),
         ],
         states: &["v"],
-        start: |p| vec![p["v_leak"]],
+        start: |p| vec![p["v_leak"].detach()],
         step: |p, s, x| {
             let v = moved(p, s[0], x);
             let z = fire(v - p["v_th"]);
@@ -132,7 +132,7 @@ fn integrators() {
         neuron: "NorseLIBox",
         params: &[("tau_mem_inv", 100.0), ("v_leak", 0.0), ("dt", 0.001)],
         states: &["v"],
-        start: |p| vec![p["v_leak"]],
+        start: |p| vec![p["v_leak"].detach()],
         step: |p, s, x| {
             s[0] = moved(p, s[0], x);
             None
@@ -165,7 +165,7 @@ const ADEX: Reference = Reference {
         ("dt", 0.001),
     ],
     states: &["v", "i", "a"],
-    start: |p| vec![p["v_leak"], c(0.0), c(0.0)],
+    start: |p| vec![p["v_leak"].detach(), c(0.0), c(0.0)],
     step: |p, s, x| {
         let i = s[1] + x;
         let v = moved(p, s[0], upstroke(p, s[0]) + i - s[2]);
@@ -230,7 +230,7 @@ fn refractory_counters() {
             ("dt", 0.001),
         ],
         states: &["v", "i", "rho"],
-        start: |p| vec![p["v_leak"], c(0.0), c(0.0)],
+        start: |p| vec![p["v_leak"].detach(), c(0.0), c(0.0)],
         step: |p, s, x| {
             let i = s[1] + x;
             let v = moved(p, s[0], i);
@@ -276,7 +276,7 @@ fn refractory_counters() {
             ("dt", 0.001),
         ],
         states: &["v", "i", "a", "rho"],
-        start: |p| vec![p["v_leak"], c(0.0), c(0.0), c(0.0)],
+        start: |p| vec![p["v_leak"].detach(), c(0.0), c(0.0), c(0.0)],
         step: |p, s, x| {
             let i = s[1] + x;
             let v = moved(p, s[0], upstroke(p, s[0]) + i - s[2]);
@@ -315,7 +315,7 @@ fn lsnn_forms() {
         ],
         set: &[("tau_adapt_inv", 80.0), ("beta", 0.4)],
         states: &["v", "i", "b"],
-        start: |p| vec![p["v_leak"], c(0.0), p["v_th"]],
+        start: |p| vec![p["v_leak"].detach(), c(0.0), p["v_th"].detach()],
         step: |p, s, x| {
             let (v, i, b) = lsnn(p, s, x);
             let z = fire(v - b);
@@ -338,7 +338,7 @@ fn lsnn_forms() {
     .check();
     Reference {
         neuron: "NorseAdaLIF",
-        start: |p| vec![p["v_leak"], c(0.0), c(0.0)],
+        start: |p| vec![p["v_leak"].detach(), c(0.0), c(0.0)],
         step: |p, s, x| {
             let v = moved(p, s[0], s[1] - s[2]);
             let i = decayed(p, s[1]) + x;
@@ -378,7 +378,7 @@ fn conductances() {
             ("dt", 0.001),
         ],
         states: &["v", "g_e", "g_i"],
-        start: |p| vec![p["v_rest"], c(0.0), c(0.0)],
+        start: |p| vec![p["v_rest"].detach(), c(0.0), c(0.0)],
         step: |p, s, x| {
             let g_e = s[1] + x.relu();
             let g_i = s[2] + (-x).relu();

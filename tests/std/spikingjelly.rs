@@ -30,7 +30,7 @@ const HARD: Reference = Reference {
     params: &[("v_threshold", 1.0), ("v_reset", 0.0)],
     set: &[],
     states: &["v"],
-    start: |p| vec![p["v_reset"]],
+    start: |p| vec![p["v_reset"].detach()],
     step: |p, s, x| {
         let h = s[0] + x;
         let spike = fire(p, h);
@@ -383,7 +383,7 @@ fn izhikevich_nodes() {
             ("b", 0.0),
         ],
         states: &["v", "w"],
-        start: |p| vec![p["v_reset"], p["w_rest"]],
+        start: |p| vec![p["v_reset"].detach(), p["w_rest"].detach()],
         step: |p, s, x| {
             let (h, w) = izhikevich(p, s, x);
             let spike = fire(p, h);
@@ -425,7 +425,7 @@ fn izhikevich_nodes() {
             ("tau_w", 2.0),
         ],
         set: &[("a", 0.3), ("b", 0.2)],
-        start: |p| vec![c(0.0), p["w_rest"]],
+        start: |p| vec![c(0.0), p["w_rest"].detach()],
         step: |p, s, x| {
             let (h, w) = izhikevich(p, s, x);
             let spike = fire(p, h);
@@ -454,7 +454,7 @@ fn current_based() {
             ("v_reset", 0.0),
         ],
         states: &["c", "v"],
-        start: |p| vec![c(0.0), p["v_reset"]],
+        start: |p| vec![c(0.0), p["v_reset"].detach()],
         step: |p, s, x| {
             s[0] = s[0] * p["c_decay"] + x;
             let h = s[1] * p["v_decay"] + s[0];
