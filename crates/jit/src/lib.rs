@@ -45,6 +45,7 @@ mod target;
 
 use std::fmt;
 
+use cranelift_codegen::control::ControlPlane;
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Linkage, Module, ModuleError};
 use rheobase_ir::kernel::Kernel;
@@ -122,6 +123,27 @@ pub fn clif(kernel: &Kernel, target: &Target, precision: Precision) -> Result<St
     let mut module = open(target)?;
     let lowered = lower::lower(kernel, &mut module, target.fused(), precision)?;
     Ok(dump::dump(kernel, &lowered))
+}
+
+/// The machine instructions of a kernel, as Cranelift writes them after register allocation.
+///
+/// # Errors
+///
+/// As [`compile`].
+pub fn asm(kernel: &Kernel, target: &Target, precision: Precision) -> Result<String, JitError> {
+    let mut module = open(target)?;
+    let lowered = lower::lower(kernel, &mut module, target.fused(), precision)?;
+    let mut context = module.make_context();
+    context.func = lowered.function;
+    context.set_disasm(true);
+    let compiled = context
+        .compile(module.isa(), &mut ControlPlane::default())
+        .map_err(|error| JitError::Code {
+            kernel: kernel.name.clone(),
+            message: format!("{:?}", error.inner),
+        })?;
+    let instructions = compiled.vcode.clone().unwrap_or_default();
+    Ok(format!("; kernel {}\n{instructions}", kernel.name))
 }
 
 /// An empty module for one kernel.

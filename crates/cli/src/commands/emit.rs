@@ -7,11 +7,12 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use rheobase_ir::kernel::Kernel;
 use rheobase_ir::pipeline::{Stages, Wanted, build};
 use rheobase_ir::program::Neuron;
 use rheobase_ir::text;
 use rheobase_ir::types::Type;
-use rheobase_jit::{Precision, Target};
+use rheobase_jit::{JitError, Precision, Target};
 use rheobase_lang::{ast, model};
 
 use crate::console::Console;
@@ -87,11 +88,12 @@ pub fn render(args: &EmitArgs, console: &Console) -> Result<String, Failure> {
     Ok(match args.stage {
         Stage::Ast => ast::print::print(&front.files[0]),
         Stage::Model => model::print::print(&front.model),
-        Stage::Asm => {
-            let message = "the stage `asm` is not available yet; `clif` is the last before it";
-            return Err(Failure::Usage(message.to_string()));
-        }
-        Stage::Kernel | Stage::Gradient | Stage::Tape | Stage::Optimised | Stage::Clif => {
+        Stage::Kernel
+        | Stage::Gradient
+        | Stage::Tape
+        | Stage::Optimised
+        | Stage::Clif
+        | Stage::Asm => {
             let mut text = String::new();
             for neuron in neurons(&front, args, console)? {
                 text.push_str(&of_neuron(&neuron, args)?);
@@ -150,18 +152,25 @@ fn of_neuron(neuron: &Neuron, args: &EmitArgs) -> Result<String, Failure> {
             &stages.prologue_gradient,
         ],
         Stage::Tape => return Ok(tape(neuron, &stages)),
-        Stage::Clif => {
-            let mut text = String::new();
-            for kernel in [&stages.forward, &stages.backward] {
-                let clif = rheobase_jit::clif(kernel, &Target::host(), Precision::F32);
-                text.push_str(&clif.map_err(|error| Failure::Internal(error.to_string()))?);
-                text.push('\n');
-            }
-            return Ok(text);
-        }
-        Stage::Ast | Stage::Model | Stage::Asm => Vec::new(),
+        Stage::Clif => return code(&stages, rheobase_jit::clif),
+        Stage::Asm => return code(&stages, rheobase_jit::asm),
+        Stage::Ast | Stage::Model => Vec::new(),
     };
     Ok(kernels.into_iter().map(|k| text::print(k) + "\n").collect())
+}
+
+/// Forward and backward in the form that `print` gives them, for this machine and single precision.
+fn code(
+    stages: &Stages,
+    print: fn(&Kernel, &Target, Precision) -> Result<String, JitError>,
+) -> Result<String, Failure> {
+    let mut text = String::new();
+    for kernel in [&stages.forward, &stages.backward] {
+        let printed = print(kernel, &Target::host(), Precision::F32);
+        text.push_str(&printed.map_err(|error| Failure::Internal(error.to_string()))?);
+        text.push('\n');
+    }
+    Ok(text)
 }
 
 /// Each saved value with its bytes and what reads it.

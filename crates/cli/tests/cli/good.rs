@@ -105,6 +105,8 @@ fn emit_prints_every_stage() {
         );
     }
     assert!(emit("clif").contains("function"));
+    let asm = emit("asm");
+    assert!(asm.contains("block0:") && asm.contains("ret"), "{asm}");
     let one = [
         "emit",
         &fixture("tiny.snn"),

@@ -104,7 +104,6 @@ fn wrong_usage_ends_with_2() {
         &["no neuron `LIG`"],
         &["emit", &lif, "--stage", "kernel", "--neuron", "LIG"],
     );
-    place.fails(2, &["not available yet"], &["emit", &lif, "--stage", "asm"]);
     place.fails(
         2,
         &["no train block `tini`; did you mean `tiny`?"],
