@@ -12,6 +12,7 @@ use crate::backend::Float;
 use crate::connection::choice::{self, Gradient};
 use crate::connection::dense::{add_rows, gather_rows, scatter};
 use crate::connection::matmul::{Matrix, add_product};
+use crate::connection::step_product::add_step_product;
 use crate::error::RuntimeError;
 use crate::group::{GradientSum, GroupState, Run, Scratch};
 use crate::layer::{LayerCode, Pass, Row, SlotId};
@@ -212,12 +213,12 @@ impl<R: Float> Run<'_, '_, R> {
         };
         let target = &mut target[sent * state.samples * n_pre..][..delta.len() / n * n_pre];
         let turned = &self.simulator.transposed[connection.weight];
-        let weights = if turned.is_empty() {
-            Matrix::of_rows(weights, n).transposed()
+        if turned.is_empty() {
+            let weights = Matrix::of_rows(weights, n).transposed();
+            add_product(target, Matrix::of_rows(delta, n), weights);
         } else {
-            Matrix::of_rows(turned, n_pre)
-        };
-        add_product(target, Matrix::of_rows(delta, n), weights);
+            add_step_product(self.arch, delta, turned, n_pre, target);
+        }
     }
 
     /// Adds the adjoints of what is constant in time, and of the initial states, to the sum.

@@ -11,3 +11,4 @@ pub(crate) mod by_source;
 pub(crate) mod choice;
 pub(crate) mod dense;
 pub(crate) mod matmul;
+pub(crate) mod step_product;

@@ -73,7 +73,7 @@ pub struct Simulator<R> {
     /// The layers that run together, in order.
     pub(crate) parts: Vec<Vec<usize>>,
     /// For each parameter that is the weights of a connection inside of a part its transpose; else empty.
-    pub(crate) transposed: Vec<Vec<R>>,
+    pub(crate) transposed: Vec<Aligned<R>>,
     /// For each parameter that is weights which are gathered from step by step a copy that starts at a
     /// cache line; else empty.
     pub(crate) aligned: Vec<Aligned<R>>,
@@ -132,7 +132,7 @@ impl<R: Float> Simulator<R> {
             spikes: all.clone().map(|l| spike(l, false)).collect(),
             spike_adjoints: all.map(|l| spike(l, true)).collect(),
             parts: parts(network),
-            transposed: vec![Vec::new(); specs.len()],
+            transposed: specs.iter().map(|_| Aligned::new()).collect(),
             aligned: specs.iter().map(|_| Aligned::new()).collect(),
             network: network.clone(),
             layers,

@@ -100,15 +100,9 @@ impl<R: Real> WithSimd for Gather<'_, R> {
             gather_block(self.weights, n, column, self.events, self.values, block);
             column += BLOCK / 16;
         }
-        if rest.is_empty() {
-            return;
-        }
-        for (i, &e) in self.events.iter().enumerate() {
-            let value = self.values.map_or(R::ONE, |v| R::from_f64(f64::from(v[i])));
-            let row = &self.weights[e as usize * n + column..][..rest.len()];
-            rest.iter_mut()
-                .zip(row)
-                .for_each(|(sum, &w)| *sum = sum.add(w.mul(value)));
+        for one in rest.as_chunks_mut::<1>().0 {
+            gather_block(self.weights, n, column, self.events, self.values, one);
+            column += 1;
         }
     }
 }
@@ -178,22 +172,55 @@ impl<R: Real> WithSimd for Scatter<'_, R> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let n = self.delta.len();
-        match self.values {
-            None => {
-                for &e in self.events {
-                    let row = &mut self.dw[e as usize * n..][..n];
-                    row.iter_mut()
-                        .zip(self.delta)
-                        .for_each(|(sum, &d)| *sum = sum.add(d));
+        let mut column = 0;
+        let (blocks, rest) = self.delta.as_chunks::<BLOCK>();
+        for block in blocks {
+            scatter_block(self.dw, n, column, self.events, self.values, block);
+            column += BLOCK;
+        }
+        let (quarters, rest) = rest.as_chunks::<{ BLOCK / 4 }>();
+        for block in quarters {
+            scatter_block(self.dw, n, column, self.events, self.values, block);
+            column += BLOCK / 4;
+        }
+        let (small, rest) = rest.as_chunks::<{ BLOCK / 16 }>();
+        for block in small {
+            scatter_block(self.dw, n, column, self.events, self.values, block);
+            column += BLOCK / 16;
+        }
+        for one in rest.as_chunks::<1>().0 {
+            scatter_block(self.dw, n, column, self.events, self.values, one);
+            column += 1;
+        }
+    }
+}
+
+/// [`scatter`] for the `N` columns from `column` on; `delta` stays in registers.
+#[inline(always)]
+fn scatter_block<R: Real, const N: usize>(
+    dw: &mut [R],
+    n: usize,
+    column: usize,
+    events: &[u32],
+    values: Option<&[f32]>,
+    delta: &[R; N],
+) {
+    let delta = *delta;
+    match values {
+        None => {
+            for &e in events {
+                let row = &mut dw[e as usize * n + column..][..N];
+                for (sum, d) in row.iter_mut().zip(delta) {
+                    *sum = sum.add(d);
                 }
             }
-            Some(values) => {
-                for (&e, &value) in self.events.iter().zip(values) {
-                    let value = R::from_f64(f64::from(value));
-                    let row = &mut self.dw[e as usize * n..][..n];
-                    row.iter_mut()
-                        .zip(self.delta)
-                        .for_each(|(sum, &d)| *sum = sum.add(d.mul(value)));
+        }
+        Some(values) => {
+            for (&e, &value) in events.iter().zip(values) {
+                let value = R::from_f64(f64::from(value));
+                let row = &mut dw[e as usize * n + column..][..N];
+                for (sum, d) in row.iter_mut().zip(delta) {
+                    *sum = sum.add(d.mul(value));
                 }
             }
         }

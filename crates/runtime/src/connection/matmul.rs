@@ -6,6 +6,8 @@
 
 use rheobase_ir::real::Real;
 
+use crate::aligned::Aligned;
+
 /// A row-major matrix, read as it is or with its axes exchanged.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Matrix<'a, R> {
@@ -80,11 +82,10 @@ pub(crate) fn add_product<R: Real>(out: &mut [R], a: Matrix<'_, R>, b: Matrix<'_
     }
 }
 
-/// The transpose of a matrix of `columns` columns. Products with few rows that read a matrix transposed
-/// would otherwise copy it each time.
-pub(crate) fn transpose<R: Real>(values: &[R], columns: usize, out: &mut Vec<R>) {
+/// The transpose of a matrix of `columns` columns, for products that read it at every step.
+pub(crate) fn transpose<R: Real>(values: &[R], columns: usize, out: &mut Aligned<R>) {
     let rows = values.len() / columns.max(1);
-    out.resize(values.len(), R::ZERO);
+    out.resize(values.len());
     for (i, row) in values.chunks_exact(columns.max(1)).enumerate() {
         for (j, &value) in row.iter().enumerate() {
             out[j * rows + i] = value;
@@ -101,7 +102,7 @@ mod tests {
         let (m, k, n) = (3, 5, 7);
         let a: Vec<f64> = (0..m * k).map(|i| i as f64 * 0.5 - 3.0).collect();
         let b: Vec<f64> = (0..k * n).map(|i| 1.0 / (i as f64 + 1.0)).collect();
-        let (mut a_turned, mut b_turned) = (Vec::new(), Vec::new());
+        let (mut a_turned, mut b_turned) = (Aligned::new(), Aligned::new());
         transpose(&a, k, &mut a_turned);
         transpose(&b, n, &mut b_turned);
         let rows = Matrix::of_rows;

@@ -1,0 +1,176 @@
+//! Steps do not allocate: a run of more steps makes as many allocations as a shorter one, once the memory
+//! of the simulator has grown to its size.
+#![expect(
+    unsafe_code,
+    reason = "an allocator that counts can only be written as an unsafe trait"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rheobase_ir::program::{
+    Connection, Initial, Layer, Network, Neuron, Population, Source, Synapses, Unit, Variable,
+};
+use rheobase_ir::text::parse;
+use rheobase_runtime::{
+    Adjoints, Backend, Batch, Events, Gradients, Probe, Simulator, SlotId, StepView,
+};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to the system's allocator unchanged; counting touches no memory of it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promises are handed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are handed on; the memory came from the same allocator.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Adds up a state and seeds its adjoint.
+struct Summing {
+    layer: usize,
+    state: SlotId,
+    adjoint: SlotId,
+    sum: f32,
+}
+
+impl Probe<f32> for Summing {
+    fn observe(&mut self, _: usize, view: &StepView<'_, f32>) {
+        self.sum += view.reals(self.layer, self.state).iter().sum::<f32>();
+    }
+
+    fn seed(&mut self, _: usize, adjoints: &mut Adjoints<'_, f32>) {
+        let row = adjoints.row(self.layer, self.adjoint);
+        row.iter_mut().for_each(|a| *a += 1.0);
+    }
+}
+
+/// 40 → 80 (recurrent) → 6, which takes the paths of gather, scatter and sorted events.
+fn network() -> Network {
+    let step = "kernel LIF.step {
+  v0 = in real state v
+  v1 = in real port x
+  v2 = const 0.875
+  v3 = mul v2, v0
+  v4 = add v3, v1
+  v5 = const 1.0
+  v6 = sub v4, v5
+  v7 = abs v6
+  v8 = add v5, v7
+  v9 = div v5, v8
+  v10 = spike.ge v6, v9
+  v11 = select v10, v6, v4
+  out state v = v11
+  out spike s = v10
+}";
+    let variable = |name: &str| Variable {
+        name: name.into(),
+        unit: Unit::one(),
+    };
+    let layer = |name: &str, n: usize| Layer {
+        name: name.into(),
+        shape: vec![n],
+        neuron: Neuron {
+            name: "LIF".into(),
+            params: vec![],
+            states: vec![variable("v")],
+            ports: vec![variable("x")],
+            spikes: vec!["s".into()],
+            init: parse("kernel LIF.init {\n v0 = const 0.0\n out uniform init v = v0\n}")
+                .expect("a kernel"),
+            step: parse(step).expect("a kernel"),
+        },
+    };
+    let dense = |name: &str, from: Source, to: usize, delay: u32| Connection {
+        name: name.into(),
+        from,
+        to,
+        port: 0,
+        synapses: Synapses::Dense {
+            weight: Initial::Constant(0.0),
+            bias: Some(Initial::Constant(0.0)),
+            bounds: None,
+            self_connections: true,
+        },
+        delay,
+        frozen: false,
+    };
+    Network {
+        name: "Net".into(),
+        step_ms: 1.0,
+        inputs: vec![Population {
+            name: "in".into(),
+            shape: vec![40],
+        }],
+        layers: vec![layer("hid", 80), layer("out", 6)],
+        connections: vec![
+            dense("a", Source::Input(0), 0, 0),
+            dense("b", Source::Layer(0), 0, 1),
+            dense("c", Source::Layer(0), 1, 0),
+        ],
+        order: vec![0, 1],
+    }
+}
+
+#[test]
+fn steps_do_not_allocate() {
+    const MOST: usize = 60;
+    let network = network();
+    let mut simulator =
+        Simulator::<f32>::new(&network, Backend::Jit, Gradients::Trained).expect("compiles");
+    simulator
+        .update_parameters(|p| {
+            let filled = p.values.iter_mut().flatten().enumerate();
+            filled.for_each(|(i, w)| *w = ((i * 37) % 101) as f32 / 400.0 - 0.08);
+        })
+        .expect("prologues run");
+    for (dense, label) in [(false, "sparse"), (true, "dense")] {
+        let per_step = if dense { 30 } else { 4 };
+        let offsets: Vec<u32> = (0..=MOST as u32).map(|t| t * per_step).collect();
+        let indices: Vec<u32> = (0..MOST as u32 * per_step).map(|i| (i * 7) % 40).collect();
+        let counted = |steps: usize| {
+            let events = Events {
+                offsets: &offsets,
+                indices: &indices,
+                values: None,
+            };
+            let batch = Batch {
+                steps,
+                samples: 20,
+                inputs: vec![vec![events; 20]],
+                injections: Vec::new(),
+                initial: Vec::new(),
+            };
+            let slots = (
+                simulator.state_slot(1, "v").expect("a state"),
+                simulator
+                    .adjoint_slot(1, rheobase_ir::kernel::Role::State, "v")
+                    .expect("an adjoint"),
+            );
+            let probe = |_| Summing {
+                layer: 1,
+                state: slots.0,
+                adjoint: slots.1,
+                sum: 0.0,
+            };
+            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            let outcome = simulator.differentiate(&batch, 1, probe).expect("runs");
+            let after = ALLOCATIONS.load(Ordering::Relaxed);
+            assert!(outcome.spikes[0] > 0, "{label}: it has to spike");
+            after - before
+        };
+        counted(MOST);
+        assert_eq!(counted(MOST), counted(MOST / 2), "{label}");
+    }
+}
