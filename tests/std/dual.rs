@@ -41,6 +41,17 @@ impl Dual {
         c(1.0) / (c(1.0) + (-self).exp())
     }
 
+    /// |a|, with derivative 0 at 0.
+    pub(crate) fn abs(self) -> Dual {
+        let sign = if self.value == 0.0 {
+            0.0
+        } else {
+            self.value.signum()
+        };
+        c(sign) * self
+    }
+
+    /// With derivative 0 at 0.
     pub(crate) fn relu(self) -> Dual {
         if self.value > 0.0 { self } else { c(0.0) }
     }

@@ -83,6 +83,24 @@ fn beta_is_clamped() {
 }
 
 #[test]
+fn delta() {
+    Reference {
+        neuron: "SnnTorchDeltaLeaky",
+        params: &[("beta", 0.9), ("delta_threshold", 1.0)],
+        set: &[("delta_threshold", 0.6)],
+        step: |p, s, x| {
+            let next = p["beta"] * s[0] + x;
+            let change = (next - s[0]).abs();
+            s[0] = next;
+            Some((change - p["delta_threshold"]).above(atan))
+        },
+        input: (-1.0, 1.0),
+        ..LEAKY
+    }
+    .check();
+}
+
+#[test]
 fn leaky_without_reset_delay() {
     let steps = [
         Reference {
