@@ -77,7 +77,7 @@ pub fn check(files: &[ast::File]) -> Checked {
     check.neurons();
     check.networks();
     check.trains();
-    diag::sort(&mut check.diagnostics);
+    diag::sort_and_limit(&mut check.diagnostics);
     Checked {
         model: check.model,
         diagnostics: check.diagnostics,

@@ -163,3 +163,34 @@ pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
     });
     diagnostics.dedup();
 }
+
+/// No more errors than this are shown of a stage, and no more warnings: nobody reads them, and a
+/// hostile program would have one for each of its words.
+pub const MAX_FINDINGS: usize = 100;
+
+/// [`sort`], and then only the first [`MAX_FINDINGS`] errors and as many warnings; the last of each
+/// says how many were left out.
+pub fn sort_and_limit(diagnostics: &mut Vec<Diagnostic>) {
+    sort(diagnostics);
+    for severity in [Severity::Error, Severity::Warning] {
+        let count = |list: &[Diagnostic]| list.iter().filter(|d| d.severity == severity).count();
+        let more = count(diagnostics).saturating_sub(MAX_FINDINGS);
+        if more == 0 {
+            continue;
+        }
+        let mut seen = 0;
+        diagnostics.retain(|diagnostic| {
+            seen += usize::from(diagnostic.severity == severity);
+            diagnostic.severity != severity || seen <= MAX_FINDINGS
+        });
+        let last = diagnostics
+            .iter_mut()
+            .rev()
+            .find(|d| d.severity == severity);
+        if let Some(last) = last {
+            let word = severity.word();
+            last.notes
+                .push(format!("{more} more {word}s are not shown"));
+        }
+    }
+}

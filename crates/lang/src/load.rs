@@ -73,7 +73,7 @@ pub fn load(name: &str, source: &str, loader: &dyn Loader) -> Loaded {
         open: Vec::new(),
     };
     loading.file(normalize("", name), source.to_owned());
-    crate::diag::sort(&mut loading.done.diagnostics);
+    crate::diag::sort_and_limit(&mut loading.done.diagnostics);
     loading.done
 }
 
@@ -182,14 +182,15 @@ impl Loading<'_> {
 
     fn report(&mut self, import: &ast::Import, message: String, near: Option<String>) {
         let report = Diagnostic::new(Code::E0212, import.path_span, message);
-        self.done.diagnostics.push(match near {
+        let report = match near {
             Some(near) => report.help_edit(
                 format!("did you mean `{near}`?"),
                 import.path_span,
                 format!("\"{near}\""),
             ),
             None => report,
-        });
+        };
+        self.done.diagnostics.push(report);
     }
 
     /// The import leads back to the file at `first` of those that are open.

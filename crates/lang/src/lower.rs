@@ -93,7 +93,7 @@ pub fn lower_network(
         Some(plan) if plan.network == Some(index) => plan.args.clone(),
         Some(_) | None => Vec::new(),
     };
-    let lowered = network::lower(model, index, &args)?;
+    let lowered = network::lower(model, index, &args).map_err(limited)?;
     let training = match plan {
         Some(plan) if plan.network == Some(index) => {
             Some(train::lower(model, plan, &lowered, index)?)
@@ -111,6 +111,12 @@ pub fn lower_network(
         network: lowered,
         training,
     })
+}
+
+/// Not more findings than anyone reads.
+fn limited(mut findings: Findings) -> Findings {
+    crate::diag::sort_and_limit(&mut findings);
+    findings
 }
 
 /// The plan to take when none was named: the only one there is for the network.

@@ -34,6 +34,13 @@ pub const MAX_BRACKETS: usize = 64;
 /// How deep an expression may be nested; a sum of n terms is n deep.
 pub const MAX_DEPTH: usize = 256;
 
+/// How many items a file may have, and how many statements an item: a check may compare each with
+/// every other.
+pub const MAX_PARTS: usize = 8192;
+
+/// How many words and signs a statement may have, or an item without a body.
+pub const MAX_TOKENS: usize = 16_384;
+
 /// No more findings than this are reported for one file.
 pub const MAX_DIAGNOSTICS: usize = 100;
 

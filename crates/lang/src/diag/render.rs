@@ -66,6 +66,7 @@ fn by_file<'a, T>(
         let Some((file, range)) = sources.resolve(span) else {
             continue;
         };
+        let range = shortened(file.text(), range);
         match files.iter_mut().find(|(known, _)| known.id() == file.id()) {
             Some((_, list)) => list.push((range, thing)),
             None => files.push((file, vec![(range, thing)])),
@@ -74,14 +75,26 @@ fn by_file<'a, T>(
     files
 }
 
-/// The whole lines around some places. Only these go to the drawing library: its work grows with
-/// the text it is given, and a file may be large.
+/// How much of a place within one line is underlined, and how much of a line is shown behind it.
+const MOST_OF_A_LINE: usize = 200;
+
+/// A long place within a line, cut to its beginning; places of several lines are folded anyway.
+fn shortened(text: &str, range: Range<usize>) -> Range<usize> {
+    if range.len() <= MOST_OF_A_LINE || text[range.clone()].contains('\n') {
+        return range;
+    }
+    range.start..text.floor_char_boundary(range.start + MOST_OF_A_LINE)
+}
+
+/// The lines around some places. Only these go to the drawing library: its work grows with the text
+/// it is given, and a file may be large.
 fn window<T>(file: &SourceFile, places: &[(Range<usize>, T)]) -> Range<usize> {
     let text = file.text();
     let first = places.iter().map(|(r, _)| r.start).min().unwrap_or(0);
     let last = places.iter().map(|(r, _)| r.end).max().unwrap_or(0);
     let start = text[..first].rfind('\n').map_or(0, |i| i + 1);
-    let end = text[last..].find('\n').map_or(text.len(), |i| last + i);
+    let most = text.floor_char_boundary(last + MOST_OF_A_LINE);
+    let end = text[last..most].find('\n').map_or(most, |i| last + i);
     start..end
 }
 

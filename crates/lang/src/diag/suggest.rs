@@ -1,19 +1,26 @@
 //! Near names: what a misspelt name was probably meant to be.
 
+/// The longest list of names that is searched, which bounds the time for a program of mistakes.
+const MAX_CANDIDATES: usize = 256;
+
 /// The candidate nearest to `name`, if one is near enough to be worth suggesting.
 ///
 /// Distance is the optimal string alignment distance (insert, delete, replace, swap neighbours),
 /// without regard to case; at most a third of the name's length, and at least one. Of equally near
-/// candidates the first wins, so the order of the candidates decides and the result is stable.
+/// candidates the first wins, so the order of the candidates decides and the result is stable. Only
+/// the first 256 candidates are looked at: who has more names than that will find the right one.
 pub fn did_you_mean<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let name_folded = fold(name);
+    let length = name.chars().count();
     let limit = (name_folded.len() / 3).max(1);
     let mut best: Option<(usize, &'a str)> = None;
-    for candidate in candidates {
-        if candidate == name {
+    for candidate in candidates.into_iter().take(MAX_CANDIDATES) {
+        // The plain lengths tell of most candidates that they are too far away.
+        let apart = candidate.chars().count().abs_diff(length);
+        if candidate == name || apart > 2 * limit {
             continue;
         }
         let folded = fold(candidate);

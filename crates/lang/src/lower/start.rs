@@ -148,21 +148,32 @@ fn distribution(env: &eval::Env<'_>, draw: &Draw) -> Result<Initial, Box<Diagnos
         Some(Some(expr)) => number(env, expr),
         Some(None) | None => Ok(default),
     };
+    let sound = |holds: bool, rule: &str| match holds {
+        true => Ok(()),
+        false => Err(Box::new(Diagnostic::new(Code::E0409, draw.span, rule))),
+    };
     // He et al. scale for ReLU, Glorot & Bengio and Saxe et al. without.
     let root2 = std::f64::consts::SQRT_2;
     Ok(match draw.law {
-        Law::Normal => Initial::Normal {
-            mean: required(0)?,
-            std: required(1)?,
-        },
-        Law::LogNormal => Initial::LogNormal {
-            median: required(0)?,
-            sigma: required(1)?,
-        },
-        Law::Uniform => Initial::Uniform {
-            low: required(0)?,
-            high: required(1)?,
-        },
+        Law::Normal => {
+            let (mean, std) = (required(0)?, required(1)?);
+            sound(std >= 0.0, "a standard deviation cannot be negative")?;
+            Initial::Normal { mean, std }
+        }
+        Law::LogNormal => {
+            let (median, sigma) = (required(0)?, required(1)?);
+            let rule = "`lognormal` has a positive median and a `sigma` that is not negative";
+            sound(median > 0.0 && sigma >= 0.0, rule)?;
+            Initial::LogNormal { median, sigma }
+        }
+        Law::Uniform => {
+            let (low, high) = (required(0)?, required(1)?);
+            sound(
+                low <= high,
+                "the lower end of `uniform` is above the upper one",
+            )?;
+            Initial::Uniform { low, high }
+        }
         Law::KaimingNormal => Initial::KaimingNormal { gain: gain(root2)? },
         Law::KaimingUniform => Initial::KaimingUniform { gain: gain(root2)? },
         Law::XavierNormal => Initial::XavierNormal { gain: gain(1.0)? },

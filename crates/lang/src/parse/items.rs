@@ -14,11 +14,11 @@ use super::grammar::{Rule, SnnParser};
 use super::repair::repair;
 use super::slips::{Mistake, PieceKind, report};
 use super::split::{Body, Piece, Tokens, items, statements};
-use super::{MAX_BRACKETS, MAX_DIAGNOSTICS, MAX_FILE_BYTES, slip};
+use super::{MAX_BRACKETS, MAX_DIAGNOSTICS, MAX_FILE_BYTES, MAX_PARTS, MAX_TOKENS, slip};
 use crate::ast;
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::lex::TokenKind;
-use crate::span::FileId;
+use crate::span::{FileId, Span};
 
 /// Reads a file: the tree of everything that could be read, and what was wrong with the rest.
 ///
@@ -60,7 +60,16 @@ pub fn parse(source: &str, file: FileId) -> (ast::File, Vec<Diagnostic>) {
             diagnostics,
             broken: false,
         };
-        for piece in items(&tokens) {
+        for (i, piece) in items(&tokens).into_iter().enumerate() {
+            if i == MAX_PARTS {
+                let (Piece::Line(first)
+                | Piece::Headless(first)
+                | Piece::Stray(first)
+                | Piece::Body { head: first, .. }) = piece;
+                parser.too_many(first, "items in this file");
+                tree.broken = true;
+                break;
+            }
             parser.piece(piece, &mut tree);
             if parser.diagnostics.len() >= MAX_DIAGNOSTICS {
                 tree.broken = true;
@@ -69,8 +78,29 @@ pub fn parse(source: &str, file: FileId) -> (ast::File, Vec<Diagnostic>) {
         }
         diagnostics = parser.diagnostics;
     }
+    whole_characters(&mut diagnostics, source, file);
     crate::diag::sort(&mut diagnostics);
     (tree, diagnostics)
+}
+
+/// Makes places end where characters of the text do: in the repaired text some signs are shorter.
+fn whole_characters(diagnostics: &mut [Diagnostic], source: &str, file: FileId) {
+    let base = file.span(0..0).start;
+    let whole = |span: &mut Span| {
+        let local = |place: u32| place.saturating_sub(base) as usize;
+        let start = source.floor_char_boundary(local(span.start));
+        let end = source.ceil_char_boundary(local(span.end));
+        *span = file.span(start..end);
+    };
+    for diagnostic in diagnostics {
+        whole(&mut diagnostic.primary.span);
+        for label in &mut diagnostic.secondary {
+            whole(&mut label.span);
+        }
+        for (span, _) in diagnostic.help.iter_mut().flat_map(|help| &mut help.edits) {
+            whole(span);
+        }
+    }
 }
 
 /// Reads one expression, such as a value given on the command line.
@@ -191,6 +221,13 @@ impl FileParser<'_> {
         tree.items.extend(item);
     }
 
+    /// What begins at these tokens is one more than is read.
+    fn too_many(&mut self, first: Range<usize>, what: &str) {
+        let place = self.file.span(self.tokens.bytes(&first));
+        let message = format!("more than {MAX_PARTS} {what}: the rest was not read");
+        self.diagnostics.push(slip(place, message));
+    }
+
     /// Reads a range of tokens by a rule; `None`, and a report, if there is a mistake.
     fn read<T>(
         &mut self,
@@ -199,6 +236,15 @@ impl FileParser<'_> {
         range: Range<usize>,
         build: impl FnOnce(&Builder, Pair<Rule>) -> Built<T>,
     ) -> Option<T> {
+        if range.len() > MAX_TOKENS {
+            let place = self
+                .file
+                .span(self.tokens.bytes(&(range.start..range.start + 1)));
+            let message = format!("this is more than {MAX_TOKENS} words and signs long");
+            let finding = slip(place, message).note("data does not belong into a program");
+            self.diagnostics.push(finding);
+            return None;
+        }
         let bytes = self.tokens.bytes(&range);
         let base = bytes.start;
         let pairs = match SnnParser::parse(rule, &self.tokens.source[bytes.clone()]) {
@@ -430,7 +476,11 @@ impl FileParser<'_> {
     ) -> (Vec<T>, bool) {
         let mut nodes = Vec::new();
         let mut broken = false;
-        for statement in statements(self.tokens, range, kind) {
+        for (i, statement) in statements(self.tokens, range, kind).into_iter().enumerate() {
+            if i == MAX_PARTS {
+                self.too_many(statement, "statements in one item");
+                return (nodes, true);
+            }
             if self.diagnostics.len() >= MAX_DIAGNOSTICS {
                 return (nodes, true);
             }
