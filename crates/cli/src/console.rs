@@ -51,16 +51,23 @@ impl Console {
         let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
     }
 
-    /// Writes `error: message` to standard error.
-    pub fn error(&self, message: &str) {
+    /// Writes `error: message` or `error[CODE]: message` to standard error.
+    pub fn error(&self, code: Option<&str>, message: &str) {
         let (on, off) = self.style("\x1b[1;31m");
-        self.note(&format!("{on}error{off}: {message}\n"));
+        let code = code.map_or(String::new(), |code| format!("[{code}]"));
+        self.note(&format!("{on}error{code}{off}: {message}\n"));
     }
 
     /// Writes `warning: message` to standard error.
     pub fn warning(&self, message: &str) {
         let (on, off) = self.style("\x1b[1;33m");
         self.note(&format!("{on}warning{off}: {message}\n"));
+    }
+
+    /// Writes `warning[CODE]: message` to standard error.
+    pub fn coded_warning(&self, code: &str, message: &str) {
+        let (on, off) = self.style("\x1b[1;33m");
+        self.note(&format!("{on}warning[{code}]{off}: {message}\n"));
     }
 
     fn style(&self, on: &'static str) -> (&'static str, &'static str) {

@@ -25,6 +25,13 @@ pub enum Failure {
     Usage(String),
     /// The command was right, but the run failed: a data file, NaN, a full disk.
     Run(String),
+    /// The run failed in a way that has a page (`rheo explain CODE`).
+    Coded {
+        /// The code.
+        code: &'static str,
+        /// What happened, where, and what to do.
+        message: String,
+    },
     /// A mistake of ours.
     Internal(String),
     /// Somebody pressed Ctrl-C.
@@ -40,8 +47,23 @@ impl Failure {
             Failure::OutputClosed => 0,
             Failure::Reported | Failure::Program(_) => 1,
             Failure::Usage(_) | Failure::ReportedUsage => 2,
-            Failure::Run(_) | Failure::Internal(_) => 3,
+            Failure::Run(_) | Failure::Coded { .. } | Failure::Internal(_) => 3,
             Failure::Interrupted => 130,
+        }
+    }
+
+    /// The code of the page that says more.
+    pub fn code(&self) -> Option<&'static str> {
+        match self {
+            Failure::Coded { code, .. } => Some(code),
+            Failure::Reported
+            | Failure::ReportedUsage
+            | Failure::Program(_)
+            | Failure::Usage(_)
+            | Failure::Run(_)
+            | Failure::Internal(_)
+            | Failure::Interrupted
+            | Failure::OutputClosed => None,
         }
     }
 
@@ -58,6 +80,7 @@ impl fmt::Display for Failure {
             Failure::Program(message) | Failure::Usage(message) | Failure::Run(message) => {
                 f.write_str(message)
             }
+            Failure::Coded { message, .. } => f.write_str(message),
             Failure::Internal(message) => write!(f, "{INTERNAL}: {message}\n{REPORT}"),
             Failure::Interrupted => f.write_str("interrupted"),
         }
@@ -73,9 +96,25 @@ pub const REPORT: &str =
 
 impl std::error::Error for Failure {}
 
+/// A data file that is there but does not hold what its format should.
+const DATA_LAYOUT: &str = "E0705";
+
+/// A number that is not finite.
+const NOT_FINITE: &str = "E0708";
+
 impl From<DataError> for Failure {
     fn from(error: DataError) -> Failure {
-        Failure::Run(error.to_string())
+        let message = error.to_string();
+        match error {
+            DataError::Format { .. } | DataError::Sample { .. } => Failure::Coded {
+                code: DATA_LAYOUT,
+                message,
+            },
+            DataError::Io { .. }
+            | DataError::OutOfRange { .. }
+            | DataError::SpikeTrain { .. }
+            | DataError::Setting { .. } => Failure::Run(message),
+        }
     }
 }
 
@@ -91,10 +130,14 @@ impl From<TrainError> for Failure {
             TrainError::Runtime(error) => Failure::from(error),
             TrainError::Plan(message) => Failure::Program(message),
             TrainError::Interrupted => Failure::Interrupted,
-            TrainError::Data(_)
-            | TrainError::File { .. }
-            | TrainError::Mismatch { .. }
-            | TrainError::NonFinite { .. } => Failure::Run(error.to_string()),
+            TrainError::Data(error) => Failure::from(error),
+            TrainError::NonFinite { .. } => Failure::Coded {
+                code: NOT_FINITE,
+                message: error.to_string(),
+            },
+            TrainError::File { .. } | TrainError::Mismatch { .. } => {
+                Failure::Run(error.to_string())
+            }
         }
     }
 }

@@ -138,7 +138,7 @@ fn main() -> ExitCode {
         Err(failure) => {
             let message = failure.to_string();
             if !message.is_empty() {
-                console.error(&message);
+                console.error(failure.code(), &message);
             }
             ExitCode::from(failure.status())
         }

@@ -140,8 +140,8 @@ impl Front {
         let errors = diagnostics.iter().filter(|d| d.is_error()).count();
         match errors {
             0 => {}
-            1 => console.error("stopped because of the error above"),
-            n => console.error(&format!("stopped because of the {n} errors above")),
+            1 => console.error(None, "stopped because of the error above"),
+            n => console.error(None, &format!("stopped because of the {n} errors above")),
         }
     }
 

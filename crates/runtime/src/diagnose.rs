@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use rheobase_ir::kernel::Role;
+use rheobase_ir::interp::{Spiking, evaluate};
+use rheobase_ir::kernel::{Def, Role, Slot};
 
 use crate::backend::Float;
 use crate::error::RuntimeError;
@@ -30,6 +31,8 @@ pub struct NonFinite {
     pub sample: usize,
     /// NaN or an infinity.
     pub value: f64,
+    /// The first op of the step that gave such a number, with the name of its value if it has one.
+    pub op: Option<String>,
 }
 
 impl fmt::Display for NonFinite {
@@ -41,37 +44,83 @@ impl fmt::Display for NonFinite {
             step,
             sample,
             value,
+            op,
         } = self;
         write!(
             f,
             "`{state}` of {layer}[{neuron}] became {value} at step {step} of sample {sample} of the batch"
-        )
+        )?;
+        match op {
+            Some(op) => write!(f, "; first bad op {op}"),
+            None => Ok(()),
+        }
     }
 }
 
-struct Watch {
-    first_sample: usize,
-    states: Vec<(usize, SlotId, String, usize)>,
-    found: Option<NonFinite>,
+/// A state or port that is looked at.
+#[derive(Clone)]
+struct Watched {
+    layer: usize,
+    slot: SlotId,
+    name: Slot,
+    n: usize,
 }
 
-impl<R: Float> Probe<R> for Watch {
+struct Watch<R> {
+    first_sample: usize,
+    states: Vec<Watched>,
+    ports: Vec<Watched>,
+    /// For each state its row after the step before.
+    before: Vec<Vec<R>>,
+    found: Option<NonFinite>,
+    inputs: Option<Inputs<R>>,
+}
+
+/// What the step that went wrong read: the layer, the lane, and the values of states and ports.
+type Inputs<R> = (usize, usize, Vec<(Slot, R)>);
+
+impl<R: Float> Watch<R> {
+    /// What the step read in a lane.
+    fn inputs(&self, layer: usize, lane: usize, view: &StepView<'_, R>) -> Vec<(Slot, R)> {
+        let of_layer = |w: &&Watched| w.layer == layer;
+        let ports = self.ports.iter().filter(of_layer).filter_map(|w| {
+            let value = view.reals(layer, w.slot).get(lane)?;
+            Some((w.name.clone(), *value))
+        });
+        let states = self.states.iter().zip(&self.before);
+        let states = states.filter(|(w, _)| w.layer == layer);
+        let states = states.filter_map(|(w, row)| Some((w.name.clone(), *row.get(lane)?)));
+        ports.chain(states).collect()
+    }
+}
+
+impl<R: Float> Probe<R> for Watch<R> {
     fn observe(&mut self, t: usize, view: &StepView<'_, R>) {
         if self.found.as_ref().is_some_and(|found| found.step <= t) {
             return;
         }
-        for (layer, slot, state, n) in &self.states {
-            let row = view.reals(*layer, *slot);
+        for i in 0..self.states.len() {
+            let Watched { layer, slot, n, .. } = self.states[i];
+            let row = view.reals(layer, slot);
             if let Some(lane) = row.iter().position(|v| !v.is_finite()) {
                 self.found = Some(NonFinite {
                     layer: layer.to_string(),
-                    state: state.clone(),
+                    state: self.states[i].name.name.clone(),
                     neuron: lane % n,
                     step: t,
                     sample: self.first_sample + lane / n,
                     value: row[lane].to_f64(),
+                    op: None,
                 });
+                self.inputs = Some((layer, lane, self.inputs(layer, lane, view)));
                 return;
+            }
+        }
+        for (watched, before) in self.states.iter().zip(&mut self.before) {
+            let row = view.reals(watched.layer, watched.slot);
+            if !row.is_empty() {
+                before.clear();
+                before.extend_from_slice(row);
             }
         }
     }
@@ -94,32 +143,72 @@ impl<R: Float> Simulator<R> {
         &self,
         batch: &Batch<'_, R>,
     ) -> Result<Option<NonFinite>, RuntimeError> {
-        let states: Vec<_> = traces(self)
+        let watched = |layer: usize, name: Slot| {
+            let slot = self.layers[layer].row(&name)?;
+            let n = self.network.layers[layer].size();
+            Some(Watched {
+                layer,
+                slot,
+                name,
+                n,
+            })
+        };
+        let states = traces(self)
             .into_iter()
             .filter(|t| t.role == Role::State)
-            .filter_map(|t| {
-                Some((
-                    t.layer,
-                    self.state_slot(t.layer, &t.name)?,
-                    t.name,
-                    self.network.layers[t.layer].size(),
-                ))
-            })
-            .collect();
+            .filter_map(|t| watched(t.layer, Slot::new(Role::State, t.name)));
+        let states: Vec<Watched> = states.collect();
+        let layers = self.network.layers.iter().enumerate();
+        let ports = layers.flat_map(|(l, layer)| layer.neuron.ports.iter().map(move |p| (l, p)));
+        let ports = ports.filter_map(|(l, p)| watched(l, Slot::new(Role::Port, p.name.as_str())));
+        let ports: Vec<Watched> = ports.collect();
         let watch = |samples: std::ops::Range<usize>| Watch {
             first_sample: samples.start,
             states: states.clone(),
+            ports: ports.clone(),
+            before: vec![Vec::new(); states.len()],
             found: None,
+            inputs: None,
         };
         let outcome = self.infer(batch, 1, watch)?;
-        Ok(outcome
+        let first = outcome
             .probes
             .into_iter()
-            .find_map(|p| p.found)
-            .map(|mut found| {
-                let index: usize = found.layer.parse().unwrap_or(0);
-                found.layer.clone_from(&self.network.layers[index].name);
-                found
-            }))
+            .find_map(|p| Some((p.found?, p.inputs)));
+        Ok(first.map(|(mut found, inputs)| {
+            let index: usize = found.layer.parse().unwrap_or(0);
+            found.layer.clone_from(&self.network.layers[index].name);
+            found.op = inputs.and_then(|(layer, lane, inputs)| self.bad_op(layer, lane, &inputs));
+            found
+        }))
+    }
+
+    /// Runs the step of one lane on the interpreter and names the first op whose value is not finite.
+    fn bad_op(&self, layer: usize, lane: usize, inputs: &[(Slot, R)]) -> Option<String> {
+        let code = &self.layers[layer];
+        let kernel = &code.stages.infer;
+        let slots: Vec<&Slot> = kernel.inputs().map(|(_, input)| &input.slot).collect();
+        let mut fetch = |i: usize| {
+            let given = inputs.iter().find(|(slot, _)| slot == slots[i]);
+            let constant = || code.constant(slots[i], lane);
+            given
+                .map(|(_, value)| *value)
+                .or_else(constant)
+                .unwrap_or(R::ZERO)
+        };
+        let values = evaluate(kernel, &mut fetch, &mut Spiking::Hard).ok()?;
+        let bad = kernel
+            .values()
+            .find(|(v, node)| matches!(node.def, Def::Inst(..)) && !values[v.index()].is_finite());
+        bad.map(|(_, node)| {
+            let word = match &node.def {
+                Def::Inst(op, _) => op.name(),
+                Def::Input(_) => "input",
+            };
+            match &node.note {
+                Some(note) => format!("`{word}` ({note})"),
+                None => format!("`{word}`"),
+            }
+        })
     }
 }

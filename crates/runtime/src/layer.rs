@@ -185,6 +185,13 @@ impl<R: Float> LayerCode<R> {
         self.index.get(slot).copied()
     }
 
+    /// A parameter or derived value as a lane sees it.
+    pub(crate) fn constant(&self, slot: &Slot, lane: usize) -> Option<R> {
+        let SlotId(row) = self.row(slot)?;
+        let values = &self.constants[row];
+        values.get(lane % values.len().max(1)).copied()
+    }
+
     /// The rows that collect adjoints of constants, in order.
     pub(crate) fn collected(&self) -> &[(SlotId, Slot)] {
         &self.collected

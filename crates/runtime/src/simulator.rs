@@ -165,6 +165,11 @@ impl<R: Float> Simulator<R> {
             .sum()
     }
 
+    /// How many samples of a batch are in memory at once on this many threads.
+    pub fn samples_at_once(&self, batch: usize, threads: usize) -> usize {
+        batch.min(GROUP * threads.clamp(1, MOST_SUMS))
+    }
+
     /// Sets all parameters and runs the prologues.
     ///
     /// # Errors

@@ -220,6 +220,7 @@ fn a_number_that_is_not_finite_is_located() {
         ("hid", 4, 17),
         "{place}"
     );
+    assert!(place.op.is_some(), "{place}");
 }
 
 #[test]

@@ -12,6 +12,7 @@
 //! | `optimizer.rs`, `constraint.rs`, `schedule.rs` | from gradients to new parameters |
 //! | `trainer.rs` | a step, an epoch, an evaluation |
 //! | `run.rs` | the loop over epochs, the run folder, resuming |
+//! | `notice.rs` | what a run should tell although it goes on |
 //! | `weights.rs`, `checkpoint.rs`, `atomic.rs` | files, replaced whole or not at all |
 
 mod atomic;
@@ -20,6 +21,7 @@ mod constraint;
 mod error;
 mod init;
 mod loss;
+mod notice;
 mod optimizer;
 mod run;
 mod samples;
@@ -30,6 +32,7 @@ pub mod weights;
 pub use atomic::{check_writable, replace};
 pub use error::TrainError;
 pub use init::initial_parameters;
+pub use notice::Notice;
 pub use run::{Config, EpochReport, Observer, Summary, train};
 pub use samples::{Samples, Subset, load};
 pub use trainer::{Evaluation, StepReport, Timing, Trainer};

@@ -110,10 +110,12 @@ impl CrossEntropy {
         match self.target.reduction {
             Reduction::Max => {
                 for ((logit, peak), x) in self.logits.iter_mut().zip(&mut self.peak).zip(row) {
-                    // A NaN must reach the loss, so it counts as the larger. Written without a branch.
-                    let larger = (x > *logit) | x.is_nan();
-                    *logit = if larger { x } else { *logit };
-                    *peak = if larger { t as u32 } else { *peak };
+                    // A NaN must reach the loss, so it counts as the larger. Chosen by a mask, as a
+                    // choice by `if` would become a branch for each unit.
+                    let larger = u32::from((x > *logit) | x.is_nan()).wrapping_neg();
+                    let chosen = (x.to_bits() & larger) | (logit.to_bits() & !larger);
+                    *logit = f32::from_bits(chosen);
+                    *peak = (t as u32 & larger) | (*peak & !larger);
                 }
             }
             Reduction::Sum => self

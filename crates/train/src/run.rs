@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::atomic::{check_writable, replace};
 use crate::checkpoint::{self, Position};
 use crate::error::TrainError;
+use crate::notice::Notice;
 use crate::samples::Subset;
 use crate::trainer::{Evaluation, StepReport, Trainer};
 use crate::weights;
@@ -78,6 +79,11 @@ pub trait Observer {
 
     /// After an epoch.
     fn finished(&mut self, report: &EpochReport);
+
+    /// Something is probably not meant; the run goes on.
+    fn noticed(&mut self, notice: &Notice) {
+        let _ = notice;
+    }
 }
 
 /// Trains to the end of the plan.
@@ -145,9 +151,17 @@ fn run_epoch(
         norm += report.gradient_norm;
         steps += 1;
         learning_rate = report.learning_rate;
+        if epoch == 0 && steps == 1 {
+            trainer.notices().iter().for_each(|n| observer.noticed(n));
+        }
         if observer.stepped(epoch + 1, done, total, &report).is_break() {
             return Err(TrainError::Interrupted);
         }
+    }
+    if epoch == 0
+        && let Some(notice) = trainer.samples.notice()
+    {
+        observer.noticed(&notice);
     }
     let valid = match trainer.samples.is_empty(Subset::Valid) {
         true => None,

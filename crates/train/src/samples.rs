@@ -4,6 +4,7 @@
 //! made anew for every epoch from seed, epoch and sample.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use rheobase_data::{
@@ -13,6 +14,7 @@ use rheobase_data::{
 use rheobase_ir::program::{Dataset as Source, Encoding, Network, Split, Training};
 
 use crate::error::TrainError;
+use crate::notice::Notice;
 
 /// Encoded samples are kept while all of them together take less than this.
 const KEPT_BYTES: usize = 512 << 20;
@@ -48,6 +50,8 @@ pub struct Samples {
     steps: usize,
     step_s: f64,
     seed: u64,
+    /// Training samples that lost events outside the duration in the first epoch, and how many events.
+    cut: (AtomicUsize, AtomicUsize),
 }
 
 /// Opens the data of a plan. Relative paths start at `base`.
@@ -91,6 +95,7 @@ pub fn load(network: &Network, plan: &Training, base: &Path) -> Result<Samples, 
         steps: plan.steps,
         step_s: network.step_ms * 1e-3,
         seed: plan.seed,
+        cut: (AtomicUsize::new(0), AtomicUsize::new(0)),
     };
     if samples.train.indices.is_empty() {
         return Err(TrainError::Plan(
@@ -239,6 +244,18 @@ impl Samples {
             .map_or(0, |p| p.dataset.label(p.indices[i]))
     }
 
+    /// What the first epoch had to leave out.
+    pub(crate) fn notice(&self) -> Option<Notice> {
+        let samples = self.cut.0.load(Ordering::Relaxed);
+        let events = self.cut.1.load(Ordering::Relaxed);
+        let of = self.len(Subset::Train);
+        (samples > 0).then_some(Notice::EventsCut {
+            samples,
+            of,
+            events,
+        })
+    }
+
     fn part(&self, subset: Subset) -> Option<&Part> {
         match subset {
             Subset::Train => Some(&self.train),
@@ -266,8 +283,15 @@ impl Samples {
             epoch: epoch as u64,
             sample: index as u64,
         };
-        let train = self.encoder.encode(&raw, self.steps, self.step_s, key);
-        let train = train.map_err(|error| error.in_dataset(part.dataset.name()))?;
+        let encoded = self
+            .encoder
+            .encode_counted(&raw, self.steps, self.step_s, key);
+        let encoded = encoded.map_err(|error| error.in_dataset(part.dataset.name()))?;
+        if subset == Subset::Train && epoch == 0 && encoded.dropped > 0 {
+            self.cut.0.fetch_add(1, Ordering::Relaxed);
+            self.cut.1.fetch_add(encoded.dropped, Ordering::Relaxed);
+        }
+        let train = encoded.train;
         let bytes = train.n_events() * 8 * part.indices.len();
         if part.keep && bytes < KEPT_BYTES {
             return Ok(Input::Kept(part.kept[i].get_or_init(|| train)));

@@ -12,9 +12,13 @@ use rheobase_runtime::{
 use crate::error::TrainError;
 use crate::init::initial_parameters;
 use crate::loss::{CrossEntropy, Target};
+use crate::notice::Notice;
 use crate::optimizer::Optimizer;
 use crate::samples::{Input, Samples, Subset, load};
 use crate::schedule;
+
+/// A layer that spikes in more than this share of its neuron-steps carries little information.
+const SATURATED: f64 = 0.9;
 
 /// Samples that are evaluated at once.
 const EVALUATION_BATCH: usize = 256;
@@ -172,6 +176,15 @@ impl Trainer {
     pub fn set_parameters(&mut self, parameters: Parameters<f32>) -> Result<(), TrainError> {
         self.optimizer = Optimizer::new(&self.plan.optimizer, &self.network, &parameters);
         Ok(self.simulator.set_parameters(parameters)?)
+    }
+
+    /// About how many bytes the tapes of all threads take together.
+    pub fn tape_bytes(&self) -> usize {
+        let sample = self.simulator.tape_bytes(self.samples.steps());
+        sample.saturating_mul(
+            self.simulator
+                .samples_at_once(self.plan.batch, self.threads),
+        )
     }
 
     /// The order of the training samples in an epoch.
@@ -341,6 +354,24 @@ impl Trainer {
             confusion,
             rates,
         })
+    }
+
+    /// Layers that are silent or saturated, judged by the training samples since rates were last taken.
+    pub(crate) fn notices(&self) -> Vec<Notice> {
+        let (spikes, samples) = &self.counted;
+        let layers = self.network.layers.iter().zip(spikes);
+        let spiking = layers.filter(|(layer, _)| !layer.neuron.spikes.is_empty());
+        let judged = spiking.filter_map(|(layer, &count)| {
+            let chances = (layer.size() * self.samples.steps() * samples).max(1);
+            let density = count as f64 / chances as f64;
+            let layer = layer.name.clone();
+            match count {
+                0 => Some(Notice::Silent { layer }),
+                _ if density > SATURATED => Some(Notice::Saturated { layer, density }),
+                _ => None,
+            }
+        });
+        judged.collect()
     }
 
     /// Mean spikes per neuron and second of each layer over the training samples since the last call.

@@ -37,7 +37,7 @@ pub fn fmt(args: &FmtArgs, console: &Console) -> Result<(), Failure> {
             Err(Failure::OutputClosed) => return Err(Failure::OutputClosed),
             Err(failure) => {
                 if ended.is_err() {
-                    console.error(&failure.to_string());
+                    console.error(failure.code(), &failure.to_string());
                 } else {
                     ended = Err(failure);
                 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rheobase_runtime::Backend;
 use rheobase_train::{
-    Config, EpochReport, Evaluation, Observer, StepReport, Trainer, check_writable,
+    Config, EpochReport, Evaluation, Notice, Observer, StepReport, Trainer, check_writable,
     train as train_plan,
 };
 
@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::interrupt;
 use crate::run_folder::config_text;
 use crate::settings::{Setting, parse_setting};
-use crate::training::{plan, threads};
+use crate::training::{memory_of_machine, plan, threads};
 
 /// Options of `rheo train`.
 #[derive(Clone, Debug, clap::Args)]
@@ -67,6 +67,7 @@ pub fn train(args: &TrainArgs, console: &Console) -> Result<(), Failure> {
         threads(args.threads),
         &plan.base,
     )?;
+    warn_of_memory(&trainer, console);
     let config = Config {
         out: Some(out.clone()),
         program: config_text(&plan.front, &plan.origin),
@@ -98,6 +99,22 @@ pub fn train(args: &TrainArgs, console: &Console) -> Result<(), Failure> {
         }
     };
     console.print(&accuracy_line(subset, found))
+}
+
+/// Says so if the tapes do not fit into the machine.
+fn warn_of_memory(trainer: &Trainer, console: &Console) {
+    let needed = trainer.tape_bytes() as u64;
+    if let Some(there) = memory_of_machine()
+        && needed > there
+    {
+        let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+        let message = format!(
+            "the tape needs about {:.1} GB, this machine has {:.1} GB; train fewer steps, neurons or threads",
+            gigabytes(needed),
+            gigabytes(there)
+        );
+        console.coded_warning("W0608", &message);
+    }
 }
 
 /// `test accuracy 97.78 % (352 of 360)`
@@ -199,6 +216,12 @@ impl Observer for Progress {
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
+    }
+
+    fn noticed(&mut self, notice: &Notice) {
+        let console = self.console;
+        self.bar
+            .suspend(|| console.coded_warning(notice.code(), &notice.to_string()));
     }
 
     fn finished(&mut self, report: &EpochReport) {

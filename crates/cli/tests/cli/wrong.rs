@@ -244,5 +244,27 @@ fn folders_and_data_that_cannot_be_used_end_with_3() {
         "--set",
         "epochs=3",
     ];
-    place.fails(3, &["epoch"], &nan);
+    place.fails(3, &["error[E0708]", "epoch"], &nan);
+    let overflow = ["train", &tiny, "--set", "hid.out.x.weight=3e38"];
+    let words = ["error[E0708]", "`v` of out[", "step", "sample", "bad op"];
+    place.fails(3, &words, &overflow);
+    std::fs::write(place.path("cut.h5"), b"\x89HDF\r\n\x1a\nand no more").expect("written");
+    place.file("cut.snn", &spoken.replace("missing.h5", "cut.h5"));
+    place.fails(3, &["error[E0705]", "cut.h5"], &["train", "cut.snn"]);
+}
+
+#[test]
+fn doubtful_runs_say_so_and_go_on() {
+    let place = Place::new();
+    let tiny = fixture("tiny.snn");
+    let encode = "encode=constant(gain=1)";
+    let train = |set: &str| {
+        let args = [
+            "train", &tiny, "--set", "epochs=1", "--set", encode, "--set", set,
+        ];
+        place.ok(&args).err
+    };
+    assert!(train("inp.hid.x.weight=0").contains("warning[W0707]: `hid` does not spike"));
+    assert!(train("inp.hid.x.weight=50").contains("warning[W0707]: `hid` spikes in"));
+    assert!(!train("seed=1").contains("warning"));
 }
