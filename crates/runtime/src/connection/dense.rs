@@ -245,6 +245,33 @@ mod tests {
         ((i * 37) % 101) as f32 / 64.0 - 0.75
     }
 
+    /// Every instruction set that the loops are compiled for and this machine has.
+    fn archs() -> Vec<Arch> {
+        let mut archs = vec![Arch::Scalar, Arch::new()];
+        #[cfg(target_arch = "x86_64")]
+        archs.extend(pulp::x86::V3::try_new().map(Arch::V3));
+        archs
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_bits() {
+        let n = 3 * 128 + 64 + 16 + 4 + 3;
+        let weights: Vec<f32> = (0..50 * n).map(|i| weight(i) / 3.0).collect();
+        let events: Vec<u32> = (0..40).map(|i| i * 7 % 50).collect();
+        let values: Vec<f32> = (0..40).map(|i| 1.0 / (i + 1) as f32).collect();
+        for graded in [None, Some(&values[..])] {
+            let run = |arch| {
+                let mut out = vec![0.1f32; n];
+                gather(arch, &weights, &events, graded, &mut out);
+                let mut dw = vec![0.1f32; 50 * n];
+                scatter(arch, &mut dw, &events, graded, &out);
+                (out, dw)
+            };
+            let portable = run(Arch::Scalar);
+            assert!(archs().into_iter().all(|arch| run(arch) == portable));
+        }
+    }
+
     #[test]
     fn events_agree_with_the_dense_product() {
         for n in [1, 3, 16, 20, 64, 67, 144, 6000] {
