@@ -197,13 +197,14 @@ impl<R: Float> LayerCode<R> {
         &self.collected
     }
 
-    /// The number of bytes of tape per lane and step.
+    /// The number of bytes per lane and step of the rows that are kept for every step.
     pub(crate) fn tape_bytes(&self) -> usize {
         let bytes = |ty| match ty {
             Type::Real => size_of::<R>(),
             Type::Bool => 1,
         };
-        self.stages.saved.iter().map(|s| bytes(s.ty)).sum()
+        let tape = self.rows.iter().filter(|row| row.place == Place::Tape);
+        tape.map(|row| bytes(row.ty)).sum()
     }
 
     /// Sets the parameters (in order of declaration, one number, one per channel or one per neuron) and
