@@ -134,12 +134,10 @@ fn scopes_are_the_usual_ones() {
         match value {
             Value::Object(map) => {
                 for (key, value) in map {
-                    match value {
-                        Value::String(name) if key == "name" || key == "contentName" => {
-                            found.push(name.clone());
-                        }
-                        other => visit(other, found),
+                    if key == "name" || key == "contentName" {
+                        found.extend(value.as_str().map(str::to_owned));
                     }
+                    visit(value, found);
                 }
             }
             Value::Array(list) => list.iter().for_each(|value| visit(value, found)),
