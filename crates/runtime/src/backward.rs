@@ -165,21 +165,26 @@ impl<R: Float> Run<'_, '_, R> {
             panel,
             by_source,
         } = &mut scratch;
-        let sent = |row: usize| self.sent(state, connection, row);
-        match choice::gradient(self.event_count(state, connection), rows, [n_pre, n]) {
-            Gradient::Product => {
-                self.dense(state, connection, rows, n_pre, dense);
-                let sent = Matrix::of_rows(dense, n_pre).transposed();
-                add_product(dw, sent, Matrix::of_rows(delta, n));
-            }
-            Gradient::Gather => {
-                by_source.fill(n_pre, rows, sent);
-                gather_rows(self.arch, delta, n, panel, |i| by_source.of(i), dw);
-            }
-            Gradient::Scatter => {
-                for (row, delta) in delta.chunks_exact(n).enumerate() {
-                    let (events, values) = sent(row);
-                    scatter(self.arch, dw, events, values, delta);
+        let way = choice::gradient(self.event_count(state, connection), rows, [n_pre, n]);
+        let block = choice::block(n, size_of::<R>());
+        for (k, delta) in delta.chunks(block * n).enumerate() {
+            let (first, rows) = (k * block, delta.len() / n);
+            let sent = |row: usize| self.sent(state, connection, first + row);
+            match way {
+                Gradient::Product => {
+                    self.dense(state, connection, first..first + rows, n_pre, dense);
+                    let sent = Matrix::of_rows(dense, n_pre).transposed();
+                    add_product(dw, sent, Matrix::of_rows(delta, n));
+                }
+                Gradient::Gather => {
+                    by_source.fill(n_pre, rows, sent);
+                    gather_rows(self.arch, delta, n, panel, |i| by_source.of(i), dw);
+                }
+                Gradient::Scatter => {
+                    for (row, delta) in delta.chunks_exact(n).enumerate() {
+                        let (events, values) = sent(row);
+                        scatter(self.arch, dw, events, values, delta);
+                    }
                 }
             }
         }

@@ -4,6 +4,8 @@
 //! cheaper; then, step by step, the rest is gathered from the events of the sources, the kernel of each
 //! layer runs once over all lanes, and its spikes are listed.
 
+use std::ops::Range;
+
 use rheobase_ir::program::Source;
 
 use crate::aligned::Aligned;
@@ -69,7 +71,7 @@ impl<R: Float> Run<'_, '_, R> {
             let sums = &mut sums[connection.delay * state.samples * n..];
             let mut scratch = std::mem::take(&mut state.scratch);
             if choice == Forward::Product {
-                self.dense(state, connection, rows, shape[0], &mut scratch.dense);
+                self.dense(state, connection, 0..rows, shape[0], &mut scratch.dense);
                 let (sent, weights) = (&scratch.dense, Matrix::of_rows(weights, n));
                 add_product(sums, Matrix::of_rows(sent, shape[0]), weights);
             } else {
@@ -112,18 +114,18 @@ impl<R: Float> Run<'_, '_, R> {
         }
     }
 
-    /// The first `rows` rows of a source of `n` neurons as a matrix.
+    /// Some rows of a source of `n` neurons as a matrix.
     pub(crate) fn dense(
         &self,
         state: &GroupState<R>,
         connection: &ConnectionCode,
-        rows: usize,
+        rows: Range<usize>,
         n: usize,
         out: &mut Aligned<R>,
     ) {
-        out.resize(rows * n);
+        out.resize(rows.len() * n);
         out.fill(R::ZERO);
-        for (r, row) in out.chunks_exact_mut(n).enumerate() {
+        for (r, row) in rows.zip(out.chunks_exact_mut(n)) {
             let (events, values) = self.sent(state, connection, r);
             for (k, &e) in events.iter().enumerate() {
                 let value = values.map_or(R::ONE, |v| R::from_f64(f64::from(v[k])));

@@ -471,3 +471,13 @@ fn more_groups_than_sums_give_the_same_bits_on_any_number_of_threads() {
         );
     }
 }
+
+#[test]
+fn more_steps_than_weight_gradients_take_at_once() {
+    for density in [0.1, 0.5] {
+        let mut case = Case::chain(6, &[130], 70, 16);
+        case.density = density;
+        case.edges.push((Some(0), 0, 1));
+        case.check();
+    }
+}

@@ -70,6 +70,12 @@ pub(crate) fn gradient(events: usize, rows: usize, weights: [usize; 2]) -> Gradi
     }
 }
 
+/// Rows of `delta` of length `n` that a weight gradient takes at once, so that a panel of them stays in the
+/// cache and time is linear in the number of steps.
+pub(crate) fn block(n: usize, element: usize) -> usize {
+    (CACHED_BYTES / (PANEL.min(n) * element)).max(1)
+}
+
 /// The columns that a gather from a table of `rows` rows of `n` elements takes at once.
 pub(crate) fn panel(rows: usize, n: usize, element: usize) -> usize {
     if cached(rows * n * element) {
