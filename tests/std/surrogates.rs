@@ -135,6 +135,14 @@ const FORMULAS: &[(&str, Formula)] = &[
         100.0 * super_spike(100.0, u)
     }),
     ("spytorch_superspike", |u| super_spike(100.0, u)),
+    ("snntorch_triangular", |u| if u < 0.0 { 1.0 } else { -1.0 }),
+    ("sinabs_multi_gaussian", |u| {
+        let sides = normal(u - 0.5, 3.0) + normal(u + 0.5, 3.0);
+        1.15 * normal(u, 0.5) - 0.15 * sides
+    }),
+    ("spikingjelly_squarewave_fourier", |u| {
+        0.5 * (PI * u / 4.0).cos()
+    }),
     ("sparch_boxcar", |u| f64::from(u > -0.5 && u <= 0.5)),
 ];
 

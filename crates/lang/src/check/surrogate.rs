@@ -1,7 +1,7 @@
 //! Surrogates: their statements, and their values at sampled margins.
 //!
 //! A surrogate is a function of a plain number, so it can be looked at before anything runs: it
-//! must be finite and not negative, not zero everywhere, zero outside its declared support, and
+//! must be finite, not negative unless its primitive is declared, not zero everywhere, zero outside its declared support, and
 //! the derivative of its declared primitive. Each is sampled with the parameters' defaults.
 
 use super::Check;
@@ -205,7 +205,8 @@ impl Check<'_> {
             let Some(d) = at(derivative, u) else {
                 return;
             };
-            if !d.is_finite() || d < 0.0 {
+            // A declared primitive confirms that a negative derivative is meant.
+            if !d.is_finite() || (d < 0.0 && surrogate.primitive.is_none()) {
                 let problem = if d.is_nan() {
                     "not a number".to_string()
                 } else if d.is_infinite() {
