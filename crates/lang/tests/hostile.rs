@@ -12,6 +12,9 @@ use rheobase_lang::lower::{lower_network, lower_neuron};
 /// What an answer may take.
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// The most memory that this process may ever have used, in kilobytes; several tests run at once.
+const MOST_MEMORY: u64 = 1_500_000;
+
 /// No program is worth more findings than this, files imported included.
 const MOST_FINDINGS: usize = 400;
 
@@ -48,8 +51,18 @@ fn answer(bytes: &[u8], loader: &dyn Loader) -> Vec<Diagnostic> {
     let begin = String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned();
     assert!(took < LIMIT, "{took:?} for {begin:?}");
     assert!(findings.len() <= MOST_FINDINGS, "{}", findings.len());
+    if let Some(used) = most_memory() {
+        assert!(used < MOST_MEMORY, "{used} kB for {begin:?}");
+    }
     assert!(text.len() < 2_500_000, "{} bytes of messages", text.len());
     findings
+}
+
+/// The largest resident size of this process in kilobytes, where the system tells.
+fn most_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn refused(source: &str) -> Vec<Diagnostic> {
