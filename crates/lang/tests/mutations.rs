@@ -102,7 +102,9 @@ fn changed(source: &str, changes: &[Change]) -> String {
     let mut all = original.clone();
     for change in changes {
         match change {
-            Change::Copy(to, from) => all[to.index(original.len())] = original[from.index(original.len())],
+            Change::Copy(to, from) => {
+                all[to.index(original.len())] = original[from.index(original.len())]
+            }
             Change::Write(to, text) => all[to.index(original.len())] = text,
             Change::Remove(at) => all[at.index(original.len())] = "",
         }
