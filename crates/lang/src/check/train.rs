@@ -230,12 +230,16 @@ impl Check<'_> {
         }
     }
 
-    /// `bptt(…)`: how the gradient is computed. Its arguments choose between memory and time only.
+    /// `bptt(…)`: how the gradient is computed. `checkpoint` chooses between memory and time only and
+    /// changes no result; `truncate` changes the gradient.
     fn gradient(&mut self, value: &ast::Expr) -> SettingValue {
-        let name = match &value.kind {
-            ast::ExprKind::Call { callee, .. } => Some(callee.text.as_str()),
-            ast::ExprKind::Name(name) => Some(name.as_str()),
-            ast::ExprKind::Number(_)
+        let message = "`gradient` is `bptt`, backpropagation through time";
+        let args: &[ast::Arg] = match &value.kind {
+            ast::ExprKind::Call { callee, args } if callee.text == "bptt" => args,
+            ast::ExprKind::Name(name) if name == "bptt" => &[],
+            ast::ExprKind::Call { .. }
+            | ast::ExprKind::Name(_)
+            | ast::ExprKind::Number(_)
             | ast::ExprKind::Quantity { .. }
             | ast::ExprKind::Bool(_)
             | ast::ExprKind::Str(_)
@@ -244,14 +248,30 @@ impl Check<'_> {
             | ast::ExprKind::Unary { .. }
             | ast::ExprKind::Binary { .. }
             | ast::ExprKind::If { .. }
-            | ast::ExprKind::Range { .. } => None,
+            | ast::ExprKind::Range { .. } => {
+                self.report(Check::finding(Code::E0704, value.span, message));
+                return SettingValue::Invalid;
+            }
         };
-        if name == Some("bptt") {
+        let mut truncated = false;
+        for arg in args {
+            match arg.name.as_ref().map(|name| name.text.as_str()) {
+                Some("checkpoint") => {}
+                Some("truncate") => truncated = true,
+                Some(_) | None => {
+                    let message = "`bptt` takes `checkpoint` and `truncate`";
+                    self.report(Check::finding(Code::E0704, arg.value.span, message));
+                    return SettingValue::Invalid;
+                }
+            }
+        }
+        if truncated {
             return SettingValue::Opaque(value.span);
         }
-        let message = "`gradient` is `bptt`, backpropagation through time";
-        self.report(Check::finding(Code::E0704, value.span, message));
-        SettingValue::Invalid
+        SettingValue::Word(ast::Name {
+            text: "bptt".to_string(),
+            span: value.span,
+        })
     }
 
     fn word(&mut self, name: &str, value: &ast::Expr, words: &[&str]) -> SettingValue {

@@ -70,7 +70,6 @@ impl Plan<'_> {
         for setting in &self.train.settings {
             let name = setting.name.text.as_str();
             let refused = match &setting.value {
-                SettingValue::Opaque(_) if name == "gradient" => None,
                 SettingValue::Opaque(span) => Some(*span),
                 SettingValue::Word(word) if word.text == "f64" => Some(word.span),
                 SettingValue::Word(_)

@@ -57,7 +57,7 @@ pub enum SettingValue {
     Loss(Loss),
     /// A word: `f32`.
     Word(Name),
-    /// A setting that is understood but whose value is not used yet (`penalty`).
+    /// A setting that is understood but whose value is not used yet (`penalty`, a truncated gradient).
     Opaque(Span),
     /// Something wrong; reported.
     Invalid,
