@@ -20,7 +20,7 @@ use rheobase_lang::lower::{Override, lower_network, lower_neuron};
 use rheobase_lang::model::Model;
 use rheobase_lang::model::eval::Env;
 use rheobase_lang::parse::MAX_FILE_BYTES;
-use rheobase_lang::span::SourceMap;
+use rheobase_lang::span::{SourceMap, Span};
 
 use crate::console::Console;
 use crate::edits::{Target, edit};
@@ -177,14 +177,16 @@ impl Front {
             .map_err(|findings| self.refused(&findings, console))
     }
 
+    /// Whether a place is in the program's own file, not in what it imports.
+    pub fn is_own(&self, span: Span) -> bool {
+        let own = self.sources.files().first().map(|file| file.id());
+        let found = self.sources.resolve(span);
+        found.map(|(file, _)| file.id()) == own
+    }
+
     /// The names of the neurons that are defined in the file itself, not in what it imports.
     pub fn own_neurons(&self) -> Vec<String> {
-        let own = self.sources.files().first().map(|file| file.id());
-        let is_own = |span| {
-            let found = self.sources.resolve(span);
-            found.map(|(file, _)| file.id()) == own
-        };
-        let neurons = self.model.neurons.iter().filter(|n| is_own(n.span));
+        let neurons = self.model.neurons.iter().filter(|n| self.is_own(n.span));
         neurons.map(|n| n.name.text.clone()).collect()
     }
 

@@ -87,7 +87,7 @@ pub fn render(args: &EmitArgs, console: &Console) -> Result<String, Failure> {
     let front = compile(&args.file, console)?;
     Ok(match args.stage {
         Stage::Ast => ast::print::print(&front.files[0]),
-        Stage::Model => model::print::print(&front.model),
+        Stage::Model => model::print::print(&front.model, &|span| front.is_own(span)),
         Stage::Kernel
         | Stage::Gradient
         | Stage::Tape

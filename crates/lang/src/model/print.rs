@@ -9,54 +9,91 @@ use std::fmt::Write;
 use crate::ast::ScopeKind;
 use crate::model::builtin::Law;
 use crate::model::{
-    Argument, Assign, ChoiceArg, DynamicsKind, Expr, ExprKind, Formal, Let, Loss, Model, Network,
-    Neuron, Param, Reduction, Ref, SettingValue, Source, Spike, Start, Surrogate, Train, Trigger,
-    Ty, Via,
+    Argument, Assign, ChoiceArg, DynamicsKind, Expr, ExprKind, Formal, LayerKind, Let, Loss, Model,
+    Network, Neuron, Param, Reduction, Ref, SettingValue, Source, Spike, Start, Surrogate, Train,
+    Trigger, Ty, Via,
 };
+use crate::span::Span;
 use crate::units::print::shown;
 use crate::units::{Dimension, Unit};
 
-/// The model as text.
-pub fn print(model: &Model) -> String {
+/// The model as text. `own` tells which places are in the program's own file: what an import brings is
+/// shown only where the program uses it.
+pub fn print(model: &Model, own: &dyn Fn(Span) -> bool) -> String {
+    let used = Used::new(model, own);
     let mut page = Page {
         model,
         out: String::new(),
     };
-    let none = Names::default();
-    for constant in &model.consts {
-        let value = page.expr(&none, &constant.value);
-        page.line(0, format!("const {} = {value}", constant.name.text));
+    for (surrogate, used) in model.surrogates.iter().zip(&used.surrogates) {
+        if *used {
+            page.surrogate(surrogate);
+        }
     }
-    for surrogate in &model.surrogates {
-        page.surrogate(surrogate);
+    for (neuron, used) in model.neurons.iter().zip(&used.neurons) {
+        if *used {
+            page.neuron(neuron);
+        }
     }
-    for function in &model.functions {
-        let names = Names {
-            formals: &function.formals,
-            ..none
-        };
-        let body = page.expr(&names, &function.body);
-        let formals = page.formals(&function.formals);
-        let own = if function.derivative.is_some() {
-            ", own derivative"
-        } else {
-            ""
-        };
-        page.line(
-            0,
-            format!("fn {}({formals}) = {body}{own}", function.name.text),
-        );
-    }
-    for neuron in &model.neurons {
-        page.neuron(neuron);
-    }
-    for network in &model.networks {
+    for network in model.networks.iter().filter(|n| own(n.span)) {
         page.network(network);
     }
-    for train in &model.trains {
+    for train in model.trains.iter().filter(|t| own(t.span)) {
         page.train(train);
     }
-    page.out
+    // Functions and constants have no parts of their own: those that occur in the text so far are used.
+    let body = std::mem::take(&mut page.out);
+    page.functions(own, &body);
+    let body = std::mem::take(&mut page.out) + &body;
+    let none = Names::default();
+    for constant in &model.consts {
+        let name = constant.name.text.as_str();
+        if own(constant.name.span) || occurs(name, &body) {
+            let value = page.expr(&none, &constant.value);
+            page.line(0, format!("const {name} = {value}"));
+        }
+    }
+    page.out + &body
+}
+
+/// Whether a name stands in a text as a word.
+fn occurs(name: &str, text: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .any(|word| word == name)
+}
+
+/// Which neurons and surrogates the program's own file has or uses.
+struct Used {
+    neurons: Vec<bool>,
+    surrogates: Vec<bool>,
+}
+
+impl Used {
+    fn new(model: &Model, own: &dyn Fn(Span) -> bool) -> Used {
+        let mut neurons: Vec<bool> = model.neurons.iter().map(|n| own(n.span)).collect();
+        for network in model.networks.iter().filter(|n| own(n.span)) {
+            for layer in &network.layers {
+                if let LayerKind::Neuron(i) = layer.kind {
+                    neurons[i] = true;
+                }
+            }
+        }
+        let mut surrogates: Vec<bool> = model.surrogates.iter().map(|s| own(s.span)).collect();
+        let shown = model
+            .neurons
+            .iter()
+            .zip(&neurons)
+            .filter(|(_, used)| **used);
+        for spike in shown.flat_map(|(neuron, _)| &neuron.spikes) {
+            if let Some(i) = spike.surrogate.as_ref().and_then(|call| call.surrogate) {
+                surrogates[i] = true;
+            }
+        }
+        Used {
+            neurons,
+            surrogates,
+        }
+    }
 }
 
 /// What the names of an expression stand for.
@@ -73,6 +110,36 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
+    /// The functions of the program's own file and those that `body` or another function uses.
+    fn functions(&mut self, own: &dyn Fn(Span) -> bool, body: &str) {
+        let mut lines: Vec<Option<String>> = vec![None; self.model.functions.len()];
+        let mut text = body.to_string();
+        // A function may be used by one that stands after it.
+        for i in (0..lines.len()).rev() {
+            let function = &self.model.functions[i];
+            let name = function.name.text.as_str();
+            if !own(function.name.span) && !occurs(name, &text) {
+                continue;
+            }
+            let names = Names {
+                formals: &function.formals,
+                ..Names::default()
+            };
+            let value = self.expr(&names, &function.body);
+            let formals = self.formals(&function.formals);
+            let derivative = match function.derivative {
+                Some(_) => ", own derivative",
+                None => "",
+            };
+            let line = format!("fn {name}({formals}) = {value}{derivative}");
+            text.push_str(&line);
+            lines[i] = Some(line);
+        }
+        for line in lines.into_iter().flatten() {
+            self.line(0, line);
+        }
+    }
+
     fn line(&mut self, depth: usize, text: String) {
         writeln!(self.out, "{:1$}{text}", "", 2 * depth)
             .expect("writing to a string does not fail");
