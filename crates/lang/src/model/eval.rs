@@ -109,6 +109,9 @@ impl<'a> Env<'a> {
 
     fn value(&self, expr: &Expr) -> Result<Value, EvalError> {
         self.fuel.set(Env::FUEL);
+        if self.lets.is_empty() {
+            return self.eval(expr, &[], None);
+        }
         let mut values: Vec<Option<Value>> = vec![None; self.lets.len()];
         for i in walk::needed_lets(expr, self.lets) {
             values[i] = Some(self.eval(&self.lets[i].value, &values, None)?);
