@@ -48,4 +48,4 @@ pub use group::{Batch, InitialState, Injection};
 pub use layer::SlotId;
 pub use parameters::{Owner, ParameterSpec, Parameters};
 pub use probe::{Adjoints, Probe, Silent, StepView};
-pub use simulator::{Gradients, Outcome, Simulator};
+pub use simulator::{GROUP, Gradients, Outcome, Simulator};

@@ -31,7 +31,7 @@ pub enum Gradients {
 /// Samples that run together. Small enough for the tape to stay in cache, large enough for the matrix
 /// products of the backward; it decides the order of sums, so it is the same for any number of threads. A
 /// batch of no more than these is cut into halves of it.
-const GROUP: usize = 16;
+pub const GROUP: usize = 16;
 
 /// The most sums of gradients that are kept apart until they are added. Groups are dealt to them in turn,
 /// so this bounds the memory, and the number of threads that can work at once.

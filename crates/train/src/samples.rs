@@ -132,9 +132,10 @@ fn open(source: &Source, steps: usize, base: &Path) -> Result<Arc<dyn Dataset>, 
 
 fn open_file(format: &str, path: &Path) -> Result<Arc<dyn Dataset>, TrainError> {
     Ok(match format {
-        "shd" => Arc::new(shd(path)?),
+        // Both sets have one layout.
+        "shd" | "ssc" => Arc::new(shd(path)?),
         "nmnist" => Arc::new(nmnist(path)?),
-        "idx" => {
+        "idx" | "mnist" => {
             let name = path
                 .file_name()
                 .map(|n| n.to_string_lossy().into_owned())
@@ -143,7 +144,7 @@ fn open_file(format: &str, path: &Path) -> Result<Arc<dyn Dataset>, TrainError> 
             Arc::new(idx_images(path, &labels)?)
         }
         other => {
-            let known = "shd, nmnist, idx";
+            let known = "shd, ssc, nmnist, mnist, idx";
             return Err(TrainError::Plan(format!(
                 "no reader for data of format `{other}`; there are {known}"
             )));

@@ -243,22 +243,7 @@ impl Check<'_> {
 
     /// E0403: an op without a derivative between a state and what is trained.
     fn flat_functions(&mut self, neuron: &Neuron) {
-        let mut exprs: Vec<&Expr> = Vec::new();
-        exprs.extend(neuron.lets.iter().map(|l| &l.value));
-        exprs.extend(
-            neuron
-                .states
-                .iter()
-                .filter_map(|s| Some(&s.dynamics.as_ref()?.rhs)),
-        );
-        exprs.extend(
-            neuron
-                .receives
-                .iter()
-                .flat_map(|r| &r.body)
-                .map(|a| &a.value),
-        );
-        exprs.extend(neuron.resets.iter().flat_map(|r| &r.body).map(|a| &a.value));
+        let mut exprs = moving_expressions(neuron);
         for spike in &neuron.spikes {
             if let Trigger::Crossing { above, below, .. } = &spike.trigger {
                 exprs.extend([above, below]);
@@ -418,8 +403,8 @@ fn expressions(neuron: &Neuron) -> Vec<&Expr> {
     exprs
 }
 
-/// The expressions that are evaluated in a step.
-pub(super) fn running_expressions(neuron: &Neuron) -> Vec<&Expr> {
+/// The expressions that change states: lets, equations, and the assignments of arrivals and resets.
+fn moving_expressions(neuron: &Neuron) -> Vec<&Expr> {
     let mut exprs: Vec<&Expr> = Vec::new();
     exprs.extend(neuron.lets.iter().map(|l| &l.value));
     exprs.extend(
@@ -436,6 +421,12 @@ pub(super) fn running_expressions(neuron: &Neuron) -> Vec<&Expr> {
             .map(|a| &a.value),
     );
     exprs.extend(neuron.resets.iter().flat_map(|r| &r.body).map(|a| &a.value));
+    exprs
+}
+
+/// The expressions that are evaluated in a step.
+pub(super) fn running_expressions(neuron: &Neuron) -> Vec<&Expr> {
+    let mut exprs = moving_expressions(neuron);
     for spike in &neuron.spikes {
         match &spike.trigger {
             Trigger::Crossing { above, below, .. } => exprs.extend([above, below]),

@@ -11,14 +11,12 @@ use rheobase_ir::types::Type;
 use rheobase_lang::ast::{GateGradient, Phase};
 use rheobase_lang::model::builtin::Builtin;
 use rheobase_lang::model::{self, Expr, ExprKind, Start, Trigger, walk};
+use rheobase_runtime::GROUP;
 
 use crate::commands::emit::{Wrt, stages};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::pipeline::Front;
-
-/// Samples that the runtime keeps a tape for at once, for each thread.
-const GROUP: usize = 16;
 
 /// The whole explanation.
 pub(super) fn explained(front: &Front, console: &Console) -> Result<String, Failure> {
