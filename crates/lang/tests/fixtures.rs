@@ -16,7 +16,7 @@ const ELSEWHERE: &[(Code, &str)] = &[
     // What only data, a run or a machine's memory can show.
     (Code::W0608, "../cli/src/commands/train.rs"),
     (Code::E0705, "../cli/tests/cli/wrong.rs"),
-    (Code::W0706, "../train/src/notice.rs"),
+    (Code::W0706, "../cli/tests/cli/wrong.rs"),
     (Code::W0707, "../cli/tests/cli/wrong.rs"),
     (Code::E0708, "../cli/tests/cli/wrong.rs"),
 ];

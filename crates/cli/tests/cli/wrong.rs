@@ -268,3 +268,26 @@ fn doubtful_runs_say_so_and_go_on() {
     assert!(train("inp.hid.x.weight=50").contains("warning[W0707]: `hid` spikes in"));
     assert!(!train("seed=1").contains("warning"));
 }
+
+#[test]
+fn events_after_the_end_are_counted() {
+    let place = Place::new();
+    // Two N-MNIST recordings (x, y, then polarity and microseconds): an event at 1 ms, and one at 50 ms.
+    for digit in ["0", "1"] {
+        let folder = place.path(&format!("events/{digit}"));
+        std::fs::create_dir_all(&folder).expect("made");
+        let bytes = [3, 4, 0, 0x03, 0xe8, 5, 6, 0, 0xc3, 0x50];
+        std::fs::write(folder.join("00001.bin"), bytes).expect("written");
+    }
+    let text = std::fs::read_to_string(fixture("tiny.snn")).expect("readable");
+    let text = text
+        .replace("inp[64]", "inp[2, 34, 34]")
+        .replace("digits()", "nmnist(\"events\")")
+        .replace("latency(tau = 10 ms)", "bin_spikes()")
+        .replace("  test      = holdout(0.2, seed = 0)\n", "")
+        .replace("  valid     = holdout(0.1)\n", "");
+    place.file("cut.snn", &text);
+    let ran = place.ok(&["train", "cut.snn", "--set", "epochs=1"]);
+    let message = "warning[W0706]: 2 of 2 samples have events outside the duration; 2 events";
+    assert!(ran.err.contains(message), "{}", ran.err);
+}
