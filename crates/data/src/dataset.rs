@@ -33,6 +33,20 @@ pub enum Raw {
     Spikes(SpikeTrain),
 }
 
+/// What units of a network should do over time for one sample, beside or instead of a class.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Targets {
+    /// A number for each step and unit.
+    Values {
+        /// `steps · units` of them, step by step.
+        values: Vec<f32>,
+        /// Number of units.
+        units: u32,
+    },
+    /// Spikes in time steps, one channel for each unit.
+    Spikes(SpikeTrain),
+}
+
 /// Labelled samples, numbered from 0.
 ///
 /// `get` may be called from any thread and gives the same sample for the same index, always.
@@ -56,6 +70,19 @@ pub trait Dataset: Send + Sync {
     ///
     /// Errors: `DataError::OutOfRange`, or `DataError::Sample` if this one sample is damaged.
     fn get(&self, i: usize) -> Result<Raw, DataError>;
+
+    /// Number of units of the targets of every sample; 0 for a data set without targets over time.
+    fn n_targets(&self) -> u32 {
+        0
+    }
+
+    /// Target over time of sample `i`, as long as the sample; `None` without targets.
+    ///
+    /// Errors: as for [`Dataset::get`].
+    fn targets(&self, i: usize) -> Result<Option<Targets>, DataError> {
+        let _ = i;
+        Ok(None)
+    }
 
     /// Group that sample `i` must stay with in a group hold-out (its speaker), if the data set knows groups.
     fn group(&self, i: usize) -> Option<u32> {

@@ -44,7 +44,7 @@ mod spike_train;
 mod split;
 
 pub use batches::{Batches, epoch_order};
-pub use dataset::{Dataset, Raw};
+pub use dataset::{Dataset, Raw, Targets};
 pub use digits::{Digits, digits};
 pub use encoder::{EncodeKey, Encoded, Encoder, LatencyMode};
 pub use error::DataError;

@@ -4,6 +4,12 @@
 //! from them (nS, pF, 1/ms). Nothing here refers to source text.
 #![expect(missing_docs, reason = "the line of a variant explains its fields")]
 
+mod data;
+mod training;
+
+pub use data::{Dataset, Encoding, Split};
+pub use training::{Loss, Optimizer, Readout, Reduction, Schedule, Trace, Training};
+
 use crate::kernel::Kernel;
 
 /// A distribution or a fixed value from which a parameter or a weight starts.
@@ -206,162 +212,6 @@ pub struct Network {
     pub connections: Vec<Connection>,
     /// The indices of the layers in an order in which every connection without delay goes forward.
     pub order: Vec<usize>,
-}
-
-/// Where samples come from.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Dataset {
-    /// The 1,797 built-in 8×8 digits.
-    Digits,
-    /// Uniformly random spikes with random labels, for benchmarks.
-    RandomSpikes {
-        samples: usize,
-        channels: usize,
-        classes: usize,
-        density: f64,
-        seed: u64,
-    },
-    /// A file or folder in one of the formats of the data crate.
-    File { format: String, path: String },
-}
-
-/// Where the samples of a split come from.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Split {
-    /// This fraction of the training data, stratified by class, chosen by the seed.
-    Holdout { fraction: f64, seed: u64 },
-    /// Another data set.
-    Dataset(Dataset),
-}
-
-/// How a raw sample becomes input events.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Encoding {
-    /// One spike per pixel, earlier for brighter ones.
-    Latency {
-        tau_ms: f64,
-        threshold: f64,
-        linear: bool,
-    },
-    /// Bernoulli spikes with a rate proportional to the intensity.
-    Rate { max_rate_per_ms: f64 },
-    /// The intensity times a gain at every step.
-    Constant { gain: f64 },
-    /// Events counted per step, at most `clip`.
-    BinSpikes { clip: Option<u32> },
-}
-
-/// How the trace of a readout over time becomes one number per unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reduction {
-    /// The largest value over time.
-    Max,
-    /// The sum over time.
-    Sum,
-    /// The mean over time.
-    Mean,
-    /// The value at the last step.
-    Last,
-}
-
-/// What is read out of a layer.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Trace {
-    /// A state at the end of each step.
-    State(String),
-    /// The spikes (0 or 1).
-    Spikes,
-}
-
-/// Logits: a trace of a layer, reduced over time.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Readout {
-    /// The index of the layer.
-    pub layer: usize,
-    /// What is read.
-    pub trace: Trace,
-    /// How it is reduced.
-    pub reduction: Reduction,
-    /// A factor on the result.
-    pub scale: f64,
-}
-
-/// The loss of one sample.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Loss {
-    /// The negative logarithm of the softmax probability of the label.
-    CrossEntropy(Readout),
-}
-
-impl Loss {
-    /// What the predicted class is read from: the largest logit.
-    pub fn readout(&self) -> &Readout {
-        match self {
-            Loss::CrossEntropy(readout) => readout,
-        }
-    }
-}
-
-/// How parameters are updated from gradients.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Optimizer {
-    /// Stochastic gradient descent with momentum.
-    Sgd { lr: f64, momentum: f64 },
-    /// Adam (Kingma & Ba 2015).
-    Adam {
-        lr: f64,
-        beta1: f64,
-        beta2: f64,
-        eps: f64,
-    },
-    /// Adam with decoupled weight decay (Loshchilov & Hutter 2019).
-    AdamW {
-        lr: f64,
-        beta1: f64,
-        beta2: f64,
-        eps: f64,
-        weight_decay: f64,
-    },
-}
-
-/// How the learning rate changes over epochs, as a factor.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Schedule {
-    /// 1.
-    Constant,
-    /// Linear from 0 over `warmup` epochs, then half a cosine down to 0 at the last epoch.
-    Cosine { warmup: f64 },
-}
-
-/// A training plan for a network.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Training {
-    /// Its name.
-    pub name: String,
-    /// The training data.
-    pub data: Dataset,
-    /// Samples for choosing the best weights.
-    pub valid: Option<Split>,
-    /// Samples for the final accuracy.
-    pub test: Option<Split>,
-    /// The number of steps of a sample.
-    pub steps: usize,
-    /// How samples become input.
-    pub encoding: Encoding,
-    /// What is minimised.
-    pub loss: Loss,
-    /// How.
-    pub optimizer: Optimizer,
-    /// The learning rate over time.
-    pub schedule: Schedule,
-    /// Gradients are scaled down to this norm; `None` leaves them.
-    pub clip_norm: Option<f64>,
-    /// Samples per update.
-    pub batch: usize,
-    /// Passes over the training data.
-    pub epochs: usize,
-    /// Seeds initial weights, shuffling and encoding.
-    pub seed: u64,
 }
 
 /// A network and, if the file has one, the plan to train it.

@@ -1,6 +1,10 @@
 //! What the language itself provides: functions, distributions, operations of connections, and the
 //! choices of a training plan. Each is a row of a table; nothing about them is written twice.
 
+mod settings;
+
+pub use settings::{CHOICES, Choice, FILE_FORMATS, REQUIRED_SETTINGS, SETTINGS};
+
 use crate::ast::Name;
 
 /// The functions of the language.
@@ -236,7 +240,7 @@ pub enum Takes {
     Bounds,
 }
 
-const fn need(name: &'static str, takes: Takes) -> Slot {
+pub(super) const fn need(name: &'static str, takes: Takes) -> Slot {
     Slot {
         name,
         required: true,
@@ -244,7 +248,7 @@ const fn need(name: &'static str, takes: Takes) -> Slot {
     }
 }
 
-const fn may(name: &'static str, takes: Takes) -> Slot {
+pub(super) const fn may(name: &'static str, takes: Takes) -> Slot {
     Slot {
         name,
         required: false,
@@ -422,173 +426,6 @@ impl Operation {
         self.slots().iter().position(|s| s.name == "w")
     }
 }
-
-/// A value that a setting of a training plan can have: `adam(lr = 1e-3)`.
-#[derive(Debug, PartialEq)]
-pub struct Choice {
-    /// The settings it can be the value of.
-    pub settings: &'static [&'static str],
-    /// Its name.
-    pub name: &'static str,
-    /// Its parameters.
-    pub slots: &'static [Slot],
-}
-
-const ADAM: &[Slot] = &[
-    need("lr", Takes::Plain),
-    may("betas", Takes::Numbers),
-    may("eps", Takes::Plain),
-];
-
-/// Readers of files, with the name that the data crate knows them by.
-pub const FILE_FORMATS: &[&str] = &[
-    "shd",
-    "ssc",
-    "nmnist",
-    "dvs_gesture",
-    "mnist",
-    "idx",
-    "npz",
-    "spikes",
-];
-
-const FILE: &[Slot] = &[need("path", Takes::Text)];
-const DATA: &[&str] = &["data", "valid", "test"];
-
-const fn file(name: &'static str) -> Choice {
-    Choice {
-        settings: DATA,
-        name,
-        slots: FILE,
-    }
-}
-
-/// Every choice of every setting.
-pub const CHOICES: &[Choice] = &[
-    Choice {
-        settings: DATA,
-        name: "digits",
-        slots: &[],
-    },
-    Choice {
-        settings: DATA,
-        name: "random_spikes",
-        slots: &[
-            need("samples", Takes::Whole),
-            need("channels", Takes::Whole),
-            need("classes", Takes::Whole),
-            need("density", Takes::Plain),
-            may("seed", Takes::Plain),
-        ],
-    },
-    file("shd"),
-    file("ssc"),
-    file("nmnist"),
-    file("dvs_gesture"),
-    file("mnist"),
-    file("idx"),
-    file("npz"),
-    file("spikes"),
-    Choice {
-        settings: &["valid", "test"],
-        name: "holdout",
-        slots: &[need("fraction", Takes::Plain), may("seed", Takes::Plain)],
-    },
-    Choice {
-        settings: &["encode"],
-        name: "latency",
-        slots: &[
-            may("tau", Takes::Time),
-            may("threshold", Takes::Plain),
-            may("linear", Takes::Flag),
-        ],
-    },
-    Choice {
-        settings: &["encode"],
-        name: "rate",
-        slots: &[may("max_rate", Takes::Rate)],
-    },
-    Choice {
-        settings: &["encode"],
-        name: "constant",
-        slots: &[may("gain", Takes::Plain)],
-    },
-    Choice {
-        settings: &["encode"],
-        name: "bin_spikes",
-        slots: &[may("clip", Takes::Whole)],
-    },
-    Choice {
-        settings: &["optimizer"],
-        name: "sgd",
-        slots: &[need("lr", Takes::Plain), may("momentum", Takes::Plain)],
-    },
-    Choice {
-        settings: &["optimizer"],
-        name: "adam",
-        slots: ADAM,
-    },
-    Choice {
-        settings: &["optimizer"],
-        name: "adamw",
-        slots: &[ADAM[0], ADAM[1], ADAM[2], may("weight_decay", Takes::Plain)],
-    },
-    Choice {
-        settings: &["schedule"],
-        name: "constant",
-        slots: &[],
-    },
-    Choice {
-        settings: &["schedule"],
-        name: "cosine",
-        slots: &[may("warmup", Takes::Plain)],
-    },
-    Choice {
-        settings: &["clip"],
-        name: "grad_norm",
-        slots: &[need("max", Takes::Plain)],
-    },
-];
-
-impl Choice {
-    /// The choice of a name for a setting.
-    pub fn find(setting: &str, name: &str) -> Option<&'static Choice> {
-        CHOICES
-            .iter()
-            .find(|c| c.name == name && c.settings.contains(&setting))
-    }
-
-    /// The names of all choices for a setting.
-    pub fn names(setting: &str) -> Vec<&'static str> {
-        CHOICES
-            .iter()
-            .filter(|c| c.settings.contains(&setting))
-            .map(|c| c.name)
-            .collect()
-    }
-}
-
-/// The settings of a training plan; the first [`REQUIRED_SETTINGS`] must be given.
-pub const SETTINGS: &[&str] = &[
-    "data",
-    "duration",
-    "loss",
-    "optimizer",
-    "epochs",
-    "encode",
-    "valid",
-    "test",
-    "penalty",
-    "schedule",
-    "clip",
-    "batch",
-    "seed",
-    "gradient",
-    "precision",
-];
-
-/// How many of [`SETTINGS`] must be given.
-pub const REQUIRED_SETTINGS: usize = 5;
 
 /// The position of a parameter in a list of them.
 pub fn slot_index(slots: &[Slot], name: &Name) -> Option<usize> {

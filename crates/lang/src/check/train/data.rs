@@ -1,0 +1,105 @@
+//! Whether the duration is whole steps, and data and network have the same channels and classes.
+
+use crate::check::Check;
+use crate::check::shapes::Elaborated;
+use crate::diag::Code;
+use crate::model::{ChoiceArg, Network, Ref, Setting, SettingValue, Train, eval};
+
+impl Check<'_> {
+    pub(super) fn duration(&mut self, train: &Train, elaborated: &Elaborated) {
+        let Some(Setting {
+            value: SettingValue::Number(expr),
+            ..
+        }) = train.setting("duration")
+        else {
+            return;
+        };
+        let nothing = |_: Ref| None;
+        let env = eval::Env::new(&self.model, Some(elaborated.step_ms), &nothing);
+        let Ok(value) = env.number(expr) else {
+            return;
+        };
+        let steps = value / elaborated.step_ms;
+        if (steps - steps.round()).abs() > 1e-6 || !(1.0..1e9).contains(&steps.round()) {
+            let message = format!(
+                "a duration of {value} ms is not a whole number of steps of {} ms",
+                elaborated.step_ms
+            );
+            let near = steps.round().max(1.0) * elaborated.step_ms;
+            self.report(
+                Check::finding(Code::E0703, expr.span, message)
+                    .help(format!("the nearest one is {near} ms")),
+            );
+        }
+    }
+
+    pub(super) fn sizes(&mut self, train: &Train, network: &Network, elaborated: &Elaborated) {
+        let Some(Setting {
+            value: SettingValue::Choice { choice, args, span },
+            ..
+        }) = train.setting("data")
+        else {
+            return;
+        };
+        let argument = |name: &str| -> Option<f64> {
+            let index = choice.slots.iter().position(|s| s.name == name)?;
+            match args.get(index)?.as_ref()? {
+                ChoiceArg::Number(expr) => self.constant_value(expr),
+                ChoiceArg::List(_)
+                | ChoiceArg::Text(_)
+                | ChoiceArg::Flag(_)
+                | ChoiceArg::Invalid => None,
+            }
+        };
+        let (channels, classes) = match choice.name {
+            "digits" => (Some(64.0), Some(10.0)),
+            "random_spikes" => (argument("channels"), argument("classes")),
+            "shd" => (Some(700.0), Some(20.0)),
+            "ssc" => (Some(700.0), Some(35.0)),
+            _ => (None, None),
+        };
+        let mut findings = Vec::new();
+        if let (Some(channels), [input]) = (channels, network.inputs.as_slice()) {
+            let size: usize = elaborated.inputs[0].iter().product();
+            if size as f64 != channels {
+                let message = format!(
+                    "`{}` has {channels} channels, but input `{}` has {size}",
+                    choice.name, input.name.text
+                );
+                findings.push(
+                    Check::finding(Code::E0702, *span, message)
+                        .label(format!("{channels} channels"))
+                        .secondary(input.span, format!("{size} channels")),
+                );
+            }
+        }
+        if let (
+            Some(classes),
+            Some(Setting {
+                value: SettingValue::Loss(loss),
+                ..
+            }),
+        ) = (classes, train.setting("loss"))
+        {
+            let size: usize = elaborated.layers[loss.layer].iter().product();
+            if (size as f64) < classes {
+                let layer = &network.layers[loss.layer];
+                let message = format!(
+                    "the labels of `{}` are 0..{}, but the readout `{}` has {size} units",
+                    choice.name,
+                    classes - 1.0,
+                    layer.name.text
+                );
+                findings.push(
+                    Check::finding(Code::E0701, loss.span, message)
+                        .label(format!("{size} logits"))
+                        .secondary(layer.span, "the readout")
+                        .secondary(*span, format!("{classes} classes")),
+                );
+            }
+        }
+        for finding in findings {
+            self.report(finding);
+        }
+    }
+}

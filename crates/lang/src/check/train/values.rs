@@ -1,0 +1,255 @@
+//! The values of settings: numbers, words, and choices such as `adam(lr = 1e-3)` with their arguments
+//! in range.
+
+use super::kind;
+use crate::ast;
+use crate::check::Check;
+use crate::check::scope::Scope;
+use crate::check::units::words;
+use crate::diag::{Code, did_you_mean};
+use crate::model::builtin::{Choice, Slot, Takes};
+use crate::model::{ChoiceArg, Expr, Ref, SettingValue, Ty, eval};
+use crate::units::Dimension;
+
+/// Arguments with a range: choice (empty for any), parameter, what is allowed, in words.
+type Allowed = fn(f64) -> bool;
+const RANGES: &[(&str, &str, Allowed, &str)] = &[
+    (
+        "holdout",
+        "fraction",
+        |x| x > 0.0 && x < 1.0,
+        "between 0 and 1",
+    ),
+    (
+        "random_spikes",
+        "density",
+        |x| (0.0..=1.0).contains(&x),
+        "from 0 to 1",
+    ),
+    ("latency", "tau", |x| x > 0.0, "above 0"),
+    (
+        "latency",
+        "threshold",
+        |x| (0.0..1.0).contains(&x),
+        "from 0 to below 1",
+    ),
+    ("rate", "max_rate", |x| x > 0.0, "above 0"),
+    ("", "lr", |x| x > 0.0, "above 0"),
+    (
+        "",
+        "momentum",
+        |x| (0.0..1.0).contains(&x),
+        "from 0 to below 1",
+    ),
+    ("", "eps", |x| x > 0.0, "above 0"),
+    ("", "weight_decay", |x| x >= 0.0, "0 or above"),
+    ("cosine", "warmup", |x| x >= 0.0, "0 or above"),
+    ("grad_norm", "max", |x| x > 0.0, "above 0"),
+];
+
+impl Check<'_> {
+    pub(super) fn word(&mut self, name: &str, value: &ast::Expr, words: &[&str]) -> SettingValue {
+        if let ast::ExprKind::Name(text) = &value.kind
+            && words.contains(&text.as_str())
+        {
+            return SettingValue::Word(ast::Name {
+                text: text.clone(),
+                span: value.span,
+            });
+        }
+        let message = format!("`{name}` is one of {}", words.join(", "));
+        self.report(Check::finding(Code::E0704, value.span, message));
+        SettingValue::Invalid
+    }
+
+    pub(super) fn number_setting(
+        &mut self,
+        scope: &Scope,
+        name: &str,
+        value: &ast::Expr,
+        needed: Dimension,
+    ) -> SettingValue {
+        let expr = self.resolve(scope, value);
+        let ty = self.infer(scope, &expr, &|_| Ty::Unknown);
+        let Some(found) = self.expect_number(ty, &expr) else {
+            return SettingValue::Invalid;
+        };
+        if found != needed {
+            let message = format!("`{name}` must be {}, found {}", kind(needed), words(found));
+            let finding = Check::finding(Code::E0306, expr.span, message);
+            self.report(if needed == Dimension::TIME && found.is_none() {
+                let end = expr.span.after();
+                finding.help_edit("a number of steps is written with `step`", end, " step")
+            } else {
+                finding
+            });
+            return SettingValue::Invalid;
+        }
+        if needed.is_none() {
+            let least = if name == "seed" { 0.0 } else { 1.0 };
+            self.whole(&expr, name, least);
+        }
+        SettingValue::Number(expr)
+    }
+
+    pub(super) fn constant_value(&self, expr: &Expr) -> Option<f64> {
+        let nothing = |_: Ref| None;
+        eval::Env::new(&self.model, None, &nothing)
+            .number(expr)
+            .ok()
+    }
+
+    pub(super) fn whole(&mut self, expr: &Expr, name: &str, least: f64) {
+        if let Some(value) = self.constant_value(expr)
+            && (value.fract() != 0.0 || value < least || value > 9.007_199_254_740_992e15)
+        {
+            let message = format!("`{name}` must be a whole number from {least}, not {value}");
+            self.report(Check::finding(Code::E0704, expr.span, message));
+        }
+    }
+
+    /// `adam(lr = 1e-3)`
+    pub(super) fn choice(
+        &mut self,
+        scope: &Scope,
+        setting: &str,
+        value: &ast::Expr,
+    ) -> SettingValue {
+        let (callee, args) = match &value.kind {
+            ast::ExprKind::Call { callee, args } => (callee.clone(), args.as_slice()),
+            ast::ExprKind::Name(name) => {
+                let name = ast::Name {
+                    text: name.clone(),
+                    span: value.span,
+                };
+                (name, [].as_slice())
+            }
+            ast::ExprKind::Number(_)
+            | ast::ExprKind::Quantity { .. }
+            | ast::ExprKind::Bool(_)
+            | ast::ExprKind::Str(_)
+            | ast::ExprKind::Field { .. }
+            | ast::ExprKind::List(_)
+            | ast::ExprKind::Unary { .. }
+            | ast::ExprKind::Binary { .. }
+            | ast::ExprKind::If { .. }
+            | ast::ExprKind::Range { .. } => {
+                let names = Choice::names(setting).join(", ");
+                let message = format!("`{setting}` is one of: {names}");
+                self.report(Check::finding(Code::E0704, value.span, message));
+                return SettingValue::Invalid;
+            }
+        };
+        let Some(choice) = Choice::find(setting, &callee.text) else {
+            let names = Choice::names(setting);
+            let message = format!("`{}` is no value for `{setting}`", callee.text);
+            let finding = Check::finding(Code::E0704, callee.span, message);
+            self.report(match did_you_mean(&callee.text, names.iter().copied()) {
+                Some(near) => {
+                    finding.help_edit(format!("did you mean `{near}`?"), callee.span, near)
+                }
+                None => finding.help(format!("there are: {}", names.join(", "))),
+            });
+            return SettingValue::Invalid;
+        };
+        let names: Vec<(&str, bool)> = choice.slots.iter().map(|s| (s.name, s.required)).collect();
+        let before = self.diagnostics.len();
+        let arranged = self.arrange(&callee, args, &names);
+        let failed = self.diagnostics.len() > before;
+        let args: Vec<Option<ChoiceArg>> = arranged
+            .into_iter()
+            .zip(choice.slots)
+            .map(|(given, slot)| given.map(|expr| self.choice_arg(scope, slot, expr)))
+            .collect();
+        for (arg, slot) in args.iter().zip(choice.slots) {
+            if let Some(ChoiceArg::Number(expr)) = arg {
+                self.in_range(choice.name, slot.name, expr);
+            }
+        }
+        if failed {
+            return SettingValue::Invalid;
+        }
+        SettingValue::Choice {
+            choice,
+            args,
+            span: value.span,
+        }
+    }
+
+    pub(super) fn in_range(&mut self, choice: &str, slot: &str, expr: &Expr) {
+        let Some(value) = self.constant_value(expr) else {
+            return;
+        };
+        for (of, name, allowed, words) in RANGES {
+            let applies = *name == slot && (of.is_empty() || *of == choice);
+            if applies && !allowed(value) {
+                let message = format!("`{slot}` must be {words}, not {value}");
+                self.report(Check::finding(Code::E0704, expr.span, message));
+            }
+        }
+    }
+
+    pub(super) fn choice_arg(&mut self, scope: &Scope, slot: &Slot, expr: &ast::Expr) -> ChoiceArg {
+        let wrong = |check: &mut Self, what: &str| {
+            let message = format!("`{}` is {what}", slot.name);
+            check.report(Check::finding(Code::E0704, expr.span, message));
+            ChoiceArg::Invalid
+        };
+        match slot.takes {
+            Takes::Text => {
+                if let ast::ExprKind::Str(text) = &expr.kind {
+                    ChoiceArg::Text(text.clone())
+                } else {
+                    wrong(self, "a text in quotes")
+                }
+            }
+            Takes::Flag => {
+                if let ast::ExprKind::Bool(value) = expr.kind {
+                    ChoiceArg::Flag(value)
+                } else {
+                    wrong(self, "`true` or `false`")
+                }
+            }
+            Takes::Numbers => {
+                let ast::ExprKind::List(items) = &expr.kind else {
+                    return wrong(self, "a list of numbers");
+                };
+                let number = |e| self.number_of(scope, slot, e, Dimension::NONE);
+                ChoiceArg::List(items.iter().map(number).collect())
+            }
+            Takes::Time => ChoiceArg::Number(self.number_of(scope, slot, expr, Dimension::TIME)),
+            Takes::Rate => ChoiceArg::Number(self.number_of(scope, slot, expr, Dimension::RATE)),
+            Takes::Whole => {
+                let number = self.number_of(scope, slot, expr, Dimension::NONE);
+                self.whole(&number, slot.name, 1.0);
+                ChoiceArg::Number(number)
+            }
+            Takes::Plain | Takes::Value | Takes::Weights | Takes::Bounds => {
+                ChoiceArg::Number(self.number_of(scope, slot, expr, Dimension::NONE))
+            }
+        }
+    }
+
+    pub(super) fn number_of(
+        &mut self,
+        scope: &Scope,
+        slot: &Slot,
+        expr: &ast::Expr,
+        needed: Dimension,
+    ) -> Expr {
+        let expr = self.resolve(scope, expr);
+        let ty = self.infer(scope, &expr, &|_| Ty::Unknown);
+        if let Some(found) = self.expect_number(ty, &expr)
+            && found != needed
+        {
+            let message = format!(
+                "`{}` must be {}, found {}",
+                slot.name,
+                kind(needed),
+                words(found)
+            );
+            self.report(Check::finding(Code::E0306, expr.span, message));
+        }
+        expr
+    }
+}
