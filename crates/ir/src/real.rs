@@ -1,7 +1,7 @@
 //! The two precisions of an executor, and the scalar functions that define what the ops compute.
 //!
-//! These are the reference: the interpreter calls them, compiled `f64` code calls the same
-//! functions, and compiled `f32` code is compared with them. In `f32` the special functions are
+//! These are the reference: the interpreter calls them, and compiled code is compared with them or, where
+//! it has no vector form of a function, calls them too. In `f32` the special functions are
 //! computed in `f64` and rounded, so that the oracle's own error is half a unit in the last place.
 
 use std::fmt::{Debug, Display};

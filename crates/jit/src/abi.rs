@@ -13,7 +13,7 @@ use rheobase_ir::executor::Arg;
 use rheobase_ir::real::Real;
 
 /// The precision of the reals of a compiled kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Precision {
     /// Single precision, four lanes at a time.
     F32,

@@ -10,15 +10,17 @@
 //! |---|---|
 //! | [`Target`] in `target.rs` | the instruction set and the switches of a compilation |
 //! | `abi.rs` | how a call hands its rows to the code, the two element types |
-//! | `lower.rs`, `lower/` | op by op to Cranelift IR, vector mathematics |
+//! | `lower.rs`, `lower/` | the loop over lanes, op by op to Cranelift IR |
+//! | `vector.rs`, `vector/` | instructions for a register of lanes, vector mathematics |
+//! | `functions.rs`, `library.rs` | that mathematics as functions that kernels call, compiled once |
 //! | `libcalls.rs` | functions that compiled code calls |
 //! | `call.rs` | the only `unsafe` of the repository: taking the address of the code and calling it |
 //! | `dump.rs` | Cranelift IR with our op above its instructions |
 //!
 //! What must hold before: [`rheobase_ir::verify::verify`] accepts the kernel. What holds after: the
 //! result is the interpreter's, [`rheobase_ir::interp::Interpreter`], bit for bit, except for the
-//! functions that `f32` code computes in vectors. Those cover the whole range of `f32`, infinities, NaN
-//! and denormals included; their largest error against double precision (tested with and without a
+//! functions that are computed in vectors. Those cover the whole range, infinities, NaN
+//! and denormals included; in `f32` their largest error against double precision (tested with and without a
 //! fused multiply-add) and their cost in the first cache (AMD Zen 4, one call of one function for each
 //! lane) are:
 //!
@@ -34,14 +36,19 @@
 //! | `tanh` | 1.29 | 1.52 |
 //! | `softplus` | 1.57 | 3.17 |
 //!
-//! All other functions, and all of them in `f64`, call the interpreter's for each lane.
+//! `phi.k` from 3 on is computed in `f64` and rounded. `f64` code computes the same functions in
+//! vectors of two lanes, within the bounds of `tests/run/ulps.rs`. `pow`, `sin`, `cos`, `erf` and matrix
+//! exponentials call the interpreter's function for each lane.
 
 mod abi;
 mod call;
 mod dump;
+mod functions;
 mod libcalls;
+mod library;
 mod lower;
 mod target;
+mod vector;
 
 use std::fmt;
 
@@ -101,8 +108,11 @@ impl std::error::Error for JitError {}
 /// Cranelift refuses the code.
 pub fn compile<R: Lane>(kernel: &Kernel, target: &Target) -> Result<Compiled<R>, JitError> {
     let mut module = open(target)?;
-    let lowered = lower::lower(kernel, &mut module, target.fused(), R::PRECISION)?;
-    let refused = |error: ModuleError| refusal(kernel, &error);
+    let machine = target.machine();
+    let lowered = lower::lower(kernel, &mut module, machine, R::PRECISION)?;
+    let library = target.library();
+    library.provide(&lowered.calls, R::PRECISION, &target.isa()?, machine)?;
+    let refused = |error: ModuleError| refusal(&kernel.name, &error);
     let signature = lowered.function.signature.clone();
     let id = module
         .declare_function("kernel", Linkage::Export, &signature)
@@ -121,7 +131,7 @@ pub fn compile<R: Lane>(kernel: &Kernel, target: &Target) -> Result<Compiled<R>,
 /// As [`compile`], except that Cranelift is not asked for machine code.
 pub fn clif(kernel: &Kernel, target: &Target, precision: Precision) -> Result<String, JitError> {
     let mut module = open(target)?;
-    let lowered = lower::lower(kernel, &mut module, target.fused(), precision)?;
+    let lowered = lower::lower(kernel, &mut module, target.machine(), precision)?;
     Ok(dump::dump(kernel, &lowered))
 }
 
@@ -132,7 +142,7 @@ pub fn clif(kernel: &Kernel, target: &Target, precision: Precision) -> Result<St
 /// As [`compile`].
 pub fn asm(kernel: &Kernel, target: &Target, precision: Precision) -> Result<String, JitError> {
     let mut module = open(target)?;
-    let lowered = lower::lower(kernel, &mut module, target.fused(), precision)?;
+    let lowered = lower::lower(kernel, &mut module, target.machine(), precision)?;
     let mut context = module.make_context();
     context.func = lowered.function;
     context.set_disasm(true);
@@ -149,12 +159,15 @@ pub fn asm(kernel: &Kernel, target: &Target, precision: Precision) -> Result<Str
 /// An empty module for one kernel.
 fn open(target: &Target) -> Result<JITModule, JitError> {
     let mut builder = JITBuilder::with_isa(target.isa()?, Box::new(libcalls::cranelift_name));
-    builder.symbol_lookup_fn(Box::new(libcalls::address));
+    let functions = target.clone();
+    builder.symbol_lookup_fn(Box::new(move |symbol| {
+        libcalls::address(symbol).or_else(|| functions.library().address(symbol))
+    }));
     Ok(JITModule::new(builder))
 }
 
-/// Cranelift's complaint about a kernel.
-fn refusal(kernel: &Kernel, error: &ModuleError) -> JitError {
+/// Cranelift's complaint about a kernel or function.
+fn refusal(name: &str, error: &ModuleError) -> JitError {
     let message = match error {
         ModuleError::Compilation(error) => format!("{error:?}"),
         other @ (ModuleError::Undeclared(_)
@@ -167,7 +180,7 @@ fn refusal(kernel: &Kernel, error: &ModuleError) -> JitError {
         | ModuleError::Flag(_)) => other.to_string(),
     };
     JitError::Code {
-        kernel: kernel.name.clone(),
+        kernel: name.to_owned(),
         message,
     }
 }

@@ -1,7 +1,7 @@
 //! The Rust functions that compiled code calls, and the symbols it knows them by.
 //!
-//! They are the interpreter's own functions: what they compute agrees with it bit for bit. In `f32`
-//! only the functions without a vector form are here. Cranelift adds calls of its own where the
+//! They are the interpreter's own functions: what they compute agrees with it bit for bit. Only the
+//! functions without a vector form are here. Cranelift adds calls of its own where the
 //! machine lacks an instruction (fused multiply-add, rounding); [`cranelift_name`] sends those to
 //! functions of this file too, so that nothing depends on which C library is linked.
 
@@ -43,30 +43,14 @@ macro_rules! table {
 }
 
 table! {
-    /// `e^a`.
-    Exp exp_f32 exp_f64;
-    /// `e^a − 1`.
-    Expm1 expm1_f32 expm1_f64;
-    /// Natural logarithm.
-    Log log_f32 log_f64;
-    /// `log(1 + a)`.
-    Log1p log1p_f32 log1p_f64;
     /// `a^b`, of two arguments.
     Pow pow_f32 pow_f64;
     /// Sine.
     Sin sin_f32 sin_f64;
     /// Cosine.
     Cos cos_f32 cos_f64;
-    /// Hyperbolic tangent.
-    Tanh tanh_f32 tanh_f64;
-    /// `1/(1 + e^−a)`.
-    Sigmoid sigmoid_f32 sigmoid_f64;
-    /// `log(1 + e^a)`.
-    Softplus softplus_f32 softplus_f64;
     /// Error function.
     Erf erf_f32 erf_f64;
-    /// `phi_k(a)`, of a real and the integer `k`.
-    Phi phi_f32 phi_f64;
     /// Matrix exponentials of several lanes, through memory; see `call.rs`.
     Expm expm_f32 expm_f64;
     /// `a·b + c`, rounded once.
@@ -91,15 +75,8 @@ macro_rules! unary {
 }
 
 unary! {
-    exp_f32 exp_f64 f64::exp;
-    expm1_f32 expm1_f64 f64::exp_m1;
-    log_f32 log_f64 f64::ln;
-    log1p_f32 log1p_f64 f64::ln_1p;
     sin_f32 sin_f64 f64::sin;
     cos_f32 cos_f64 f64::cos;
-    tanh_f32 tanh_f64 f64::tanh;
-    sigmoid_f32 sigmoid_f64 real::sigmoid;
-    softplus_f32 softplus_f64 real::softplus;
     erf_f32 erf_f64 real::erf;
 }
 
@@ -109,14 +86,6 @@ extern "C" fn pow_f32(a: f32, b: f32) -> f32 {
 
 extern "C" fn pow_f64(a: f64, b: f64) -> f64 {
     real::pow(a, b)
-}
-
-extern "C" fn phi_f32(a: f32, k: u64) -> f32 {
-    real::phi(k as u8, f64::from(a)) as f32
-}
-
-extern "C" fn phi_f64(a: f64, k: u64) -> f64 {
-    real::phi(k as u8, a)
 }
 
 extern "C" fn fma_f32(a: f32, b: f32, c: f32) -> f32 {

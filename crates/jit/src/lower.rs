@@ -1,85 +1,48 @@
 //! From a kernel to one Cranelift function: the loop over lanes and what is hoisted out of it.
 //!
 //! ```text
-//! setup:  load every pointer and uniform argument; compute and store all that is uniform; constants
-//!         if at least one full group  → group(0)  else → rest
-//! group(lane):  load rows, compute, store rows for 4 (f64: 2) lanes;  next < full → group(next)
-//! rest:   lanes left over → single(full)  else → done
-//! single(lane): the same for one lane, in the first element of the same registers
+//! setup:  load every pointer to a uniform argument; compute and store all that is uniform; constants
+//!         → rows(the caller's rows, the number of lanes in full groups)
+//! rows(pointers, count):  load every pointer to a row;  count > 0 → group(0)  else → rest
+//! group(lane):  load, compute, store for 4 (f64: 2) lanes;  next < count → group(next)  else → rest
+//! rest:   lanes left over: the first time, copy them to the stack (`tail.rs`) → rows(the copies, 4);
+//!         the second time, copy the results back
 //! done:   return
 //! ```
 //!
-//! There is one lowering of each op and it is for a whole register: a single lane runs it with the
-//! other elements of the register unused. So the bits of a lane's result do not depend on how lanes
-//! are grouped, and the op files know nothing of loops. A kernel whose outputs are all uniform is
-//! its setup only. Every block is open until the end, so that constants can be added to `setup` while
-//! the loop bodies are being written.
+//! There is one lowering of each op and it is for a whole register. The lanes left over go through the
+//! same instructions as all others, so the bits of a lane's result do not depend on how lanes are
+//! grouped, the op files know nothing of loops, and the code is half as long as with a second loop. A
+//! kernel whose outputs are all uniform is its setup only. Every block is open until the end, so that
+//! constants can be added to `setup` while the loop body is being written.
 //!
 //! In: a verified kernel. Out: a function as described in `abi.rs`. Nodes that no output needs are
 //! left out, among them whatever only feeds the surrogate of a spike.
 
 mod calls;
-mod constants;
-mod exp;
 mod live;
-mod log;
 mod memory;
 mod ops;
-mod sigmoid;
+mod tail;
 
 use std::collections::BTreeMap;
 
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{
-    self, AbiParam, Block, FuncRef, Function, InstBuilder, StackSlot, Type, UserFuncName, types,
-};
+use cranelift_codegen::ir::{self, AbiParam, Block, FuncRef, InstBuilder, StackSlot, UserFuncName};
 use cranelift_module::Module;
-use rheobase_ir::kernel::{Def, Kernel, Value};
+use rheobase_ir::kernel::{Def, Kernel, Param, Value};
 use rheobase_ir::ops::Op;
 use rheobase_ir::types::Rate;
 
-use constants::Constant;
+use tail::Tail;
 
 use crate::JitError;
 use crate::abi::Precision;
+use crate::functions::Function;
 use crate::libcalls::Libcall;
-
-/// The types of a register full of lanes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
-    /// The precision of reals.
-    pub(crate) precision: Precision,
-    /// One real.
-    pub(crate) element: Type,
-    /// A register of reals.
-    pub(crate) reals: Type,
-    /// A register of integers as wide as the reals; a boolean is one of them, all ones or all zeros.
-    pub(crate) masks: Type,
-    /// The lanes in a register.
-    pub(crate) lanes: u8,
-}
-
-impl Shape {
-    fn new(precision: Precision) -> Shape {
-        match precision {
-            Precision::F32 => Shape {
-                precision,
-                element: types::F32,
-                reals: types::F32X4,
-                masks: types::I32X4,
-                lanes: 4,
-            },
-            Precision::F64 => Shape {
-                precision,
-                element: types::F64,
-                reals: types::F64X2,
-                masks: types::I64X2,
-                lanes: 2,
-            },
-        }
-    }
-}
+use crate::target::Machine;
+use crate::vector::Code;
 
 /// What writes one instruction at the current place.
 type Insert<'s, 'f> = ir::InsertBuilder<'s, &'s mut FuncCursor<'f>>;
@@ -91,8 +54,6 @@ pub(crate) enum Group {
     Uniform,
     /// As many as a register holds, from this one on.
     Full(ir::Value),
-    /// One, in the first element of the register.
-    Single(ir::Value),
 }
 
 /// A line of the kernel's text.
@@ -107,21 +68,22 @@ pub(crate) enum Line {
 /// A kernel's function, and which line of the kernel each instruction is for.
 pub(crate) struct Lowered {
     /// The function.
-    pub(crate) function: Function,
+    pub(crate) function: ir::Function,
     /// The first instruction written for a line, in the order of writing.
     pub(crate) marks: Vec<(ir::Inst, Line)>,
+    /// The vector functions that it calls.
+    pub(crate) calls: Vec<Function>,
 }
 
 /// The state of the lowering: where the next instruction goes, and what can be used again.
 pub(crate) struct Emitter<'a> {
     pub(crate) kernel: &'a Kernel,
     module: &'a mut dyn Module,
-    pub(crate) pos: FuncCursor<'a>,
-    pub(crate) shape: Shape,
-    /// The machine has a fused multiply-add.
-    pub(crate) fused: bool,
+    pub(crate) code: Code<'a>,
     pub(crate) group: Group,
     setup: Block,
+    /// The kernel's arguments.
+    signature: Vec<Param>,
     /// The pointer of each argument, in the order of the signature.
     rows: Vec<ir::Value>,
     /// For each output the index of its argument.
@@ -131,13 +93,12 @@ pub(crate) struct Emitter<'a> {
     /// For each node, whether an output needs it, and the instruction that reads it last.
     live: Vec<bool>,
     last_use: Vec<Option<Value>>,
+    /// Whether functions are called in the loop too, because the kernel uses many.
+    calls: bool,
     /// The value of each node for the current group; uniform ones stay.
     values: Vec<Option<ir::Value>>,
-    /// Constants made before the loop.
-    kept: BTreeMap<Constant, ir::Value>,
-    /// Constants made for the current node.
-    local: BTreeMap<Constant, ir::Value>,
-    functions: BTreeMap<Libcall, FuncRef>,
+    libcalls: BTreeMap<Libcall, FuncRef>,
+    functions: BTreeMap<Function, FuncRef>,
     /// The distance in bytes of the current group from the start of a row of reals.
     offset: Option<ir::Value>,
     /// Matrix exponentials of the current group by their operands.
@@ -145,7 +106,10 @@ pub(crate) struct Emitter<'a> {
     marks: Vec<(ir::Inst, Line)>,
 }
 
-/// Lowers a verified kernel. `fused` tells whether the machine has a fused multiply-add.
+/// The functions that a loop has written in it are together at most about so many instructions.
+const WRITTEN: usize = 120;
+
+/// Lowers a verified kernel.
 ///
 /// # Errors
 ///
@@ -153,98 +117,115 @@ pub(crate) struct Emitter<'a> {
 pub(crate) fn lower(
     kernel: &Kernel,
     module: &mut dyn Module,
-    fused: bool,
+    machine: Machine,
     precision: Precision,
 ) -> Result<Lowered, JitError> {
     let pointer = module.target_config().pointer_type();
     let mut signature = module.make_signature();
     signature.params = vec![AbiParam::new(pointer); 2];
-    let mut function = Function::with_name_signature(UserFuncName::user(0, 0), signature);
+    let mut function = ir::Function::with_name_signature(UserFuncName::user(0, 0), signature);
 
     let setup = function.dfg.make_block();
     function.layout.append_block(setup);
     let [rows, lanes] = [(); 2].map(|()| function.dfg.append_block_param(setup, pointer));
 
     let live = live::live(kernel);
+    let rates = kernel.rates();
+    let size: usize = kernel
+        .values()
+        .filter(|(value, _)| live[value.index()] && rates[value.index()] == Rate::Lane)
+        .filter_map(|(_, node)| match &node.def {
+            Def::Inst(op, _) => Function::of(*op),
+            Def::Input(_) => None,
+        })
+        .map(Function::size)
+        .sum();
+    let pos = FuncCursor::new(&mut function).at_bottom(setup);
     let mut emitter = Emitter {
         kernel,
         module,
-        pos: FuncCursor::new(&mut function).at_bottom(setup),
-        shape: Shape::new(precision),
-        fused,
+        code: Code::new(pos, setup, precision, machine),
         group: Group::Uniform,
         setup,
-        rows: Vec::new(),
+        signature: kernel.signature(),
+        rows: vec![rows; kernel.signature().len()],
         outputs: Vec::new(),
-        rates: kernel.rates(),
+        rates,
         last_use: live::last_uses(kernel, &live),
         live,
+        calls: size > WRITTEN,
         values: vec![None; kernel.nodes.len()],
-        kept: BTreeMap::new(),
-        local: BTreeMap::new(),
         offset: None,
+        libcalls: BTreeMap::new(),
         functions: BTreeMap::new(),
         exponentials: BTreeMap::new(),
         marks: Vec::new(),
     };
-    emitter.load_pointers(rows);
+    emitter.find_outputs();
+    emitter.load_pointers(rows, Rate::Uniform);
     emitter.body(Rate::Uniform)?;
     if kernel.outputs.iter().any(|o| o.rate == Rate::Lane) {
-        emitter.loops(lanes)?;
+        emitter.loops(rows, lanes)?;
     }
-    emitter.pos.ins().return_(&[]);
+    emitter.code.pos.ins().return_(&[]);
+    let calls = emitter.functions.keys().copied().collect();
     let marks = emitter.marks;
-    Ok(Lowered { function, marks })
+    Ok(Lowered {
+        function,
+        marks,
+        calls,
+    })
 }
 
 impl Emitter<'_> {
-    /// The loop over full groups and the loop over the lanes left over; leaves off in the block after
-    /// both.
-    fn loops(&mut self, total: ir::Value) -> Result<(), JitError> {
-        let [group, rest, single, done] = [(); 4].map(|()| self.pos.func.dfg.make_block());
-        for block in [group, rest, single, done] {
-            self.pos.func.layout.append_block(block);
+    /// The loop over groups, run for the full ones and once more for the lanes left over; leaves off in
+    /// the block after both.
+    fn loops(&mut self, array: ir::Value, total: ir::Value) -> Result<(), JitError> {
+        let [rows, group, rest, done] = [(); 4].map(|()| self.code.pos.func.dfg.make_block());
+        for block in [rows, group, rest] {
+            self.code.pos.func.layout.append_block(block);
         }
-        let pointer = self.pos.func.dfg.value_type(total);
-        let [lane, last] =
-            [group, single].map(|block| self.pos.func.dfg.append_block_param(block, pointer));
-        self.group(group, Group::Full(lane));
-        self.body(Rate::Lane)?;
-        self.group(single, Group::Single(last));
-        self.body(Rate::Lane)?;
-
-        // Setup is complete only now: the loops added constants to it.
-        self.pos.goto_bottom(self.setup);
-        let step = i64::from(self.shape.lanes);
-        let full = self.pos.ins().band_imm_s(total, -step);
-        let zero = self.pos.ins().iconst(pointer, 0);
+        let pointer = self.code.pos.func.dfg.value_type(total);
+        let [pointers, count, left] =
+            [(); 3].map(|()| self.code.pos.func.dfg.append_block_param(rows, pointer));
+        let lane = self.code.pos.func.dfg.append_block_param(group, pointer);
+        self.code.pos.goto_bottom(rows);
+        self.load_pointers(pointers, Rate::Lane);
+        let zero = self.code.pos.ins().iconst(pointer, 0);
         let first = [zero.into()];
-        self.pos.ins().brif(full, group, &first, rest, &[]);
-        self.pos.goto_bottom(group);
-        self.repeat(group, lane, step, full, rest);
-        self.pos.goto_bottom(rest);
-        let left = self.pos.ins().icmp(IntCC::UnsignedLessThan, full, total);
-        self.pos.ins().brif(left, single, &[full.into()], done, &[]);
-        self.pos.goto_bottom(single);
-        self.repeat(single, last, 1, total, done);
-        self.pos.goto_bottom(done);
-        Ok(())
-    }
+        self.code.pos.ins().brif(count, group, &first, rest, &[]);
 
-    /// Starts writing the block of a group of lanes.
-    fn group(&mut self, block: Block, group: Group) {
-        self.pos.goto_bottom(block);
-        self.group = group;
+        self.code.pos.goto_bottom(group);
+        self.group = Group::Full(lane);
+        self.code.hoist = true;
         self.exponentials.clear();
-        self.offset = None;
-        self.local.clear();
-    }
+        self.code.forget();
+        self.body(Rate::Lane)?;
+        let step = i64::from(self.code.shape.lanes);
+        let next = self.code.pos.ins().iadd_imm_s(lane, step);
+        let less = IntCC::UnsignedLessThan;
+        let more = self.code.pos.ins().icmp(less, next, count);
+        self.code
+            .pos
+            .ins()
+            .brif(more, group, &[next.into()], rest, &[]);
 
-    /// Ends a loop's block: back to its start with the next lane while there are more below `end`.
-    fn repeat(&mut self, block: Block, lane: ir::Value, step: i64, end: ir::Value, after: Block) {
-        let next = self.pos.ins().iadd_imm_s(lane, step);
-        let more = self.pos.ins().icmp(IntCC::UnsignedLessThan, next, end);
-        self.pos.ins().brif(more, block, &[next.into()], after, &[]);
+        // Setup is complete only now: the loop added constants to it.
+        self.code.pos.goto_bottom(self.setup);
+        let full = self.code.pos.ins().band_imm_s(total, -step);
+        let over = self.code.pos.ins().band_imm_s(total, step - 1);
+        let args = [array, full, over].map(Into::into);
+        self.code.pos.ins().jump(rows, &args);
+
+        self.code.pos.goto_bottom(rest);
+        let tail = Tail {
+            array,
+            full,
+            over,
+            done,
+        };
+        self.tail(&tail, rows, pointers, left);
+        Ok(())
     }
 
     /// Computes every live node of a rate and stores the outputs of that rate. Rows are read when a
@@ -267,7 +248,7 @@ impl Emitter<'_> {
                 // Constants are made where they are used.
                 Def::Inst(Op::Const(_) | Op::Truth(_), _) => {}
                 Def::Inst(op, args) => {
-                    self.local.clear();
+                    self.code.forget();
                     for &operand in live::operands(*op, args) {
                         self.value(operand);
                     }
@@ -283,7 +264,7 @@ impl Emitter<'_> {
                 Def::Input(_) => {}
             }
         }
-        self.local.clear();
+        self.code.forget();
         let outputs: Vec<_> = kernel
             .outputs
             .iter()
@@ -303,7 +284,7 @@ impl Emitter<'_> {
     /// The value of a node for the current group; an input is loaded when it is first asked for.
     pub(crate) fn value(&mut self, value: Value) -> ir::Value {
         if let Def::Inst(Op::Const(literal), _) = self.kernel.node(value).def {
-            return self.real(literal.value());
+            return self.code.real(literal.value());
         }
         if let Def::Inst(Op::Truth(truth), _) = self.kernel.node(value).def {
             return self.truth(truth);
@@ -320,16 +301,17 @@ impl Emitter<'_> {
 
     /// The last instruction written in the current block.
     fn last_inst(&self) -> Option<ir::Inst> {
-        let block = self.pos.current_block()?;
-        self.pos.func.layout.last_inst(block)
+        let block = self.code.pos.current_block()?;
+        self.code.pos.func.layout.last_inst(block)
     }
 
     /// Notes that what was written since `before` is for a line of the kernel.
     fn mark(&mut self, before: Option<ir::Inst>, line: Line) {
-        let layout = &self.pos.func.layout;
+        let layout = &self.code.pos.func.layout;
         let first = match before {
             Some(inst) => layout.next_inst(inst),
             None => self
+                .code
                 .pos
                 .current_block()
                 .and_then(|block| layout.first_inst(block)),

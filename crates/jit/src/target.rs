@@ -4,12 +4,22 @@
 //! out everything beyond the architecture's minimum (on x86-64: SSE2), so that tests on a modern
 //! machine show that the code is correct on an old one.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 
 use crate::JitError;
+use crate::library::Library;
+
+/// What an instruction set has single instructions for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Machine {
+    /// `a·b + c`, rounded once.
+    pub(crate) fused: bool,
+    /// Rounding to an integer.
+    pub(crate) rounds: bool,
+}
 
 /// An instruction set and the switches of a compilation.
 #[derive(Clone)]
@@ -17,6 +27,7 @@ pub struct Target {
     /// All features of this machine, or none.
     native: bool,
     isa: Result<Arc<dyn TargetIsa>, String>,
+    library: Arc<Library>,
 }
 
 impl std::fmt::Debug for Target {
@@ -31,12 +42,17 @@ impl std::fmt::Debug for Target {
 impl Target {
     /// This machine with all its features. Cranelift's verifier runs in debug builds.
     pub fn host() -> Target {
-        Target::new(true, cfg!(debug_assertions))
+        static HOST: OnceLock<Target> = OnceLock::new();
+        HOST.get_or_init(|| Target::new(true, cfg!(debug_assertions)))
+            .clone()
     }
 
     /// This machine without any feature beyond the minimum of its architecture.
     pub fn baseline() -> Target {
-        Target::new(false, cfg!(debug_assertions))
+        static BASELINE: OnceLock<Target> = OnceLock::new();
+        BASELINE
+            .get_or_init(|| Target::new(false, cfg!(debug_assertions)))
+            .clone()
     }
 
     /// The same features, with Cranelift's own verifier on or off. It adds half to the compile time
@@ -47,8 +63,11 @@ impl Target {
     }
 
     fn new(native: bool, verifier: bool) -> Target {
-        let isa = isa(native, verifier);
-        Target { native, isa }
+        Target {
+            native,
+            isa: isa(native, verifier),
+            library: Arc::new(Library::new()),
+        }
     }
 
     /// The instruction set.
@@ -62,16 +81,23 @@ impl Target {
             .map_err(|message| JitError::Host { message })
     }
 
-    /// Whether a fused multiply-add is one instruction. Every other architecture that Cranelift knows
-    /// has one; x86-64 needs the feature.
-    pub(crate) fn fused(&self) -> bool {
-        let Ok(isa) = &self.isa else { return false };
-        match isa.triple().architecture.to_string().as_str() {
-            "x86_64" => isa
-                .isa_flags()
-                .iter()
-                .any(|flag| flag.name == "has_fma" && flag.as_bool() == Some(true)),
-            _ => true,
+    /// The compiled vector functions.
+    pub(crate) fn library(&self) -> &Library {
+        &self.library
+    }
+
+    /// What the machine has instructions for. Every architecture but x86-64 that Cranelift knows has
+    /// all of them.
+    pub(crate) fn machine(&self) -> Machine {
+        let has = |name: &str| {
+            let Ok(isa) = &self.isa else { return false };
+            let x86 = isa.triple().architecture.to_string() == "x86_64";
+            let flag = |flag: &settings::Value| flag.name == name && flag.as_bool() == Some(true);
+            !x86 || isa.isa_flags().iter().any(flag)
+        };
+        Machine {
+            fused: has("has_fma"),
+            rounds: has("has_sse41"),
         }
     }
 }

@@ -12,64 +12,79 @@ use rheobase_ir::kernel::Value;
 use rheobase_ir::ops::Element;
 
 use super::{Emitter, Group};
+use crate::functions::{Function, convention};
 use crate::libcalls::Libcall;
 
 impl Emitter<'_> {
     /// The number of lanes of the register that are in use.
     fn active(&self) -> u8 {
         match self.group {
-            Group::Full(_) => self.shape.lanes,
-            Group::Single(_) | Group::Uniform => 1,
+            Group::Full(_) => self.code.shape.lanes,
+            Group::Uniform => 1,
         }
     }
 
     /// A function of reals, called for each lane.
     pub(super) fn per_lane(&mut self, function: Libcall, args: &[Value]) -> ir::Value {
-        let element = self.shape.element;
+        let element = self.code.shape.element;
         let operands: Vec<ir::Value> = args.iter().map(|&arg| self.value(arg)).collect();
         let params = vec![element; operands.len()];
-        let function = self.function(function, &params, Some(element));
-        self.call_lanes(function, &operands, None)
+        let function = self.libcall(function, &params, Some(element));
+        self.call_lanes(function, &operands)
     }
 
-    /// phi_k, called for each lane.
-    pub(super) fn phi_per_lane(&mut self, k: u8, z: Value) -> ir::Value {
-        let element = self.shape.element;
-        let z = self.value(z);
-        let order = self.pos.ins().iconst(types::I64, i64::from(k));
-        let function = self.function(Libcall::Phi, &[element, types::I64], Some(element));
-        self.call_lanes(function, &[z], Some(order))
-    }
-
-    /// One call for each lane in use, with its elements of the operands and then `last`.
-    fn call_lanes(
-        &mut self,
-        function: FuncRef,
-        operands: &[ir::Value],
-        last: Option<ir::Value>,
-    ) -> ir::Value {
-        let reals = self.shape.reals;
+    /// One call for each lane in use, with its elements of the operands.
+    fn call_lanes(&mut self, function: FuncRef, operands: &[ir::Value]) -> ir::Value {
+        let reals = self.code.shape.reals;
         let mut result = None;
         for lane in 0..self.active() {
-            let mut args: Vec<ir::Value> = operands
+            let args: Vec<ir::Value> = operands
                 .iter()
-                .map(|&operand| self.pos.ins().extractlane(operand, lane))
+                .map(|&operand| self.code.pos.ins().extractlane(operand, lane))
                 .collect();
-            args.extend(last);
-            let call = self.pos.ins().call(function, &args);
-            let element = self.pos.func.dfg.first_result(call);
+            let call = self.code.pos.ins().call(function, &args);
+            let element = self.code.pos.func.dfg.first_result(call);
             result = Some(match result {
-                None => self.pos.ins().splat(reals, element),
-                Some(lanes) => self.pos.ins().insertlane(lanes, element, lane),
+                None => self.code.pos.ins().splat(reals, element),
+                Some(lanes) => self.code.pos.ins().insertlane(lanes, element, lane),
             });
         }
         result.expect("a group has at least one lane")
     }
 
+    /// A vector function: written here if the loop has few, else called.
+    pub(super) fn function(&mut self, function: Function, args: &[Value]) -> ir::Value {
+        let operands: Vec<ir::Value> = args.iter().map(|&arg| self.value(arg)).collect();
+        if self.group != Group::Uniform && !self.calls {
+            return function.write(&mut self.code, &operands);
+        }
+        let callee = self.callee(function);
+        let call = self.code.pos.ins().call(callee, &operands);
+        self.code.pos.func.dfg.first_result(call)
+    }
+
+    /// The reference to a vector function in this Cranelift function.
+    fn callee(&mut self, function: Function) -> FuncRef {
+        if let Some(&known) = self.functions.get(&function) {
+            return known;
+        }
+        let precision = self.code.shape.precision;
+        let default = self.module.target_config().default_call_conv;
+        let signature = function.signature(precision, convention(default));
+        let symbol = function.symbol(precision);
+        let id = self
+            .module
+            .declare_function(&symbol, Linkage::Import, &signature)
+            .expect("each symbol is declared once, with one signature");
+        let callee = self.module.declare_func_in_func(id, self.code.pos.func);
+        self.functions.insert(function, callee);
+        callee
+    }
+
     /// One element of a matrix exponential. Elements of the same matrix share the computation.
     pub(super) fn matrix_exponential(&mut self, element: Element, args: &[Value]) -> ir::Value {
-        let reals = self.shape.reals;
-        let pointer = self.pos.func.dfg.value_type(self.rows[0]);
+        let reals = self.code.shape.reals;
+        let pointer = self.code.pos.func.dfg.value_type(self.rows[0]);
         let slot = match self.exponentials.get(args) {
             Some(&slot) => slot,
             None => {
@@ -80,53 +95,56 @@ impl Emitter<'_> {
         };
         let index = i32::from(element.row) * i32::from(element.n) + i32::from(element.col);
         let offset = index * reals.bytes() as i32;
-        let address = self.pos.ins().stack_addr(pointer, slot, offset);
+        let address = self.code.pos.ins().stack_addr(pointer, slot, offset);
         if self.group == Group::Uniform {
             let access = MemFlagsData::trusted();
-            let scalar = self.shape.element;
-            let element = self.pos.ins().load(scalar, access, address, 0);
-            return self.pos.ins().splat(reals, element);
+            let scalar = self.code.shape.element;
+            let element = self.code.pos.ins().load(scalar, access, address, 0);
+            return self.code.pos.ins().splat(reals, element);
         }
-        self.pos
+        self.code
+            .pos
             .ins()
             .load(reals, MemFlagsData::trusted(), address, 0)
     }
 
     /// The stack slot that holds `e^A` of the matrix of the operands: a register for each element.
     fn exponentiate(&mut self, n: u8, args: &[Value], pointer: Type) -> StackSlot {
-        let width = self.shape.reals.bytes();
+        let width = self.code.shape.reals.bytes();
         let size = args.len() as u32 * width;
         let slots = [(); 2].map(|()| {
             let data = StackSlotData::new(StackSlotKind::ExplicitSlot, size, 4);
-            self.pos.func.create_sized_stack_slot(data)
+            self.code.pos.func.create_sized_stack_slot(data)
         });
         for (i, &arg) in args.iter().enumerate() {
             let value = self.value(arg);
             let offset = i as i32 * width as i32;
-            let address = self.pos.ins().stack_addr(pointer, slots[0], offset);
-            self.pos
+            let address = self.code.pos.ins().stack_addr(pointer, slots[0], offset);
+            self.code
+                .pos
                 .ins()
                 .store(MemFlagsData::trusted(), value, address, 0);
         }
-        let [input, output] = slots.map(|slot| self.pos.ins().stack_addr(pointer, slot, 0));
+        let [input, output] = slots.map(|slot| self.code.pos.ins().stack_addr(pointer, slot, 0));
         let counts = [
             i64::from(n),
-            i64::from(self.shape.lanes),
+            i64::from(self.code.shape.lanes),
             i64::from(self.active()),
         ]
-        .map(|count| self.pos.ins().iconst(types::I64, count));
+        .map(|count| self.code.pos.ins().iconst(types::I64, count));
         let params = [pointer, pointer, types::I64, types::I64, types::I64];
-        let function = self.function(Libcall::Expm, &params, None);
+        let function = self.libcall(Libcall::Expm, &params, None);
         let [n, lanes, active] = counts;
-        self.pos
+        self.code
+            .pos
             .ins()
             .call(function, &[input, output, n, lanes, active]);
         slots[1]
     }
 
     /// The reference to a Rust function in this Cranelift function.
-    fn function(&mut self, libcall: Libcall, params: &[Type], result: Option<Type>) -> FuncRef {
-        if let Some(&known) = self.functions.get(&libcall) {
+    fn libcall(&mut self, libcall: Libcall, params: &[Type], result: Option<Type>) -> FuncRef {
+        if let Some(&known) = self.libcalls.get(&libcall) {
             return known;
         }
         let mut signature = self.module.make_signature();
@@ -135,13 +153,13 @@ impl Emitter<'_> {
         let id = self
             .module
             .declare_function(
-                libcall.symbol(self.shape.precision),
+                libcall.symbol(self.code.shape.precision),
                 Linkage::Import,
                 &signature,
             )
             .expect("each symbol is declared once, with one signature");
-        let function = self.module.declare_func_in_func(id, self.pos.func);
-        self.functions.insert(libcall, function);
+        let function = self.module.declare_func_in_func(id, self.code.pos.func);
+        self.libcalls.insert(libcall, function);
         function
     }
 }

@@ -22,20 +22,27 @@ fn reinterpret() -> MemFlagsData {
 }
 
 impl Emitter<'_> {
-    /// Loads the pointer of each argument from the array that the call passes, and finds the
-    /// argument of each output.
-    pub(super) fn load_pointers(&mut self, array: ir::Value) {
-        let pointer = self.pos.func.dfg.value_type(array);
-        let access = MemFlagsData::trusted().with_readonly();
-        let signature = self.kernel.signature();
-        self.rows = (0..signature.len())
-            .map(|i| {
-                let offset = i as i32 * pointer.bytes() as i32;
-                self.pos.ins().load(pointer, access, array, offset)
-            })
-            .collect();
+    /// Loads the pointer of each argument of a rate from an array of pointers.
+    pub(super) fn load_pointers(&mut self, array: ir::Value, rate: Rate) {
+        for i in 0..self.signature.len() {
+            if self.signature[i].rate == rate {
+                self.rows[i] = self.pointer(array, i);
+            }
+        }
+    }
+
+    /// The pointer of an argument in an array of pointers.
+    pub(super) fn pointer(&mut self, array: ir::Value, argument: usize) -> ir::Value {
+        let pointer = self.code.pos.func.dfg.value_type(array);
+        let offset = argument as i32 * pointer.bytes() as i32;
+        let access = MemFlagsData::trusted();
+        self.code.pos.ins().load(pointer, access, array, offset)
+    }
+
+    /// Finds the argument of each output.
+    pub(super) fn find_outputs(&mut self) {
         let argument = |output: &Output| {
-            signature
+            self.signature
                 .iter()
                 .position(|param| param.slot == output.slot)
                 .expect("every output is in the signature")
@@ -55,15 +62,19 @@ impl Emitter<'_> {
         let row = self.rows[i];
         match (ty, rate) {
             (Type::Real, Rate::Uniform) => {
-                let shape = self.shape;
-                let scalar = self.pos.ins().load(shape.element, row_access(), row, 0);
-                self.pos.ins().splat(shape.reals, scalar)
+                let shape = self.code.shape;
+                let scalar = self
+                    .code
+                    .pos
+                    .ins()
+                    .load(shape.element, row_access(), row, 0);
+                self.code.pos.ins().splat(shape.reals, scalar)
             }
             (Type::Bool, Rate::Uniform) => {
-                let element = self.shape.masks.lane_type();
-                let byte = self.pos.ins().load(types::I8, row_access(), row, 0);
-                let mask = self.pos.ins().bmask(element, byte);
-                self.pos.ins().splat(self.shape.masks, mask)
+                let element = self.code.shape.masks.lane_type();
+                let byte = self.code.pos.ins().load(types::I8, row_access(), row, 0);
+                let mask = self.code.pos.ins().bmask(element, byte);
+                self.code.pos.ins().splat(self.code.shape.masks, mask)
             }
             (Type::Real, Rate::Lane) => self.load_reals(row),
             (Type::Bool, Rate::Lane) => self.load_bools(row),
@@ -83,7 +94,7 @@ impl Emitter<'_> {
     fn byte_address(&mut self, row: ir::Value) -> ir::Value {
         match self.group {
             Group::Uniform => row,
-            Group::Full(lane) | Group::Single(lane) => self.pos.ins().iadd(row, lane),
+            Group::Full(lane) => self.code.pos.ins().iadd(row, lane),
         }
     }
 
@@ -91,30 +102,30 @@ impl Emitter<'_> {
     fn real_address(&mut self, row: ir::Value) -> ir::Value {
         let lane = match self.group {
             Group::Uniform => return row,
-            Group::Full(lane) | Group::Single(lane) => lane,
+            Group::Full(lane) => lane,
         };
         let offset = match self.offset {
             Some(offset) => offset,
             None => {
-                let shift = match self.shape.precision {
+                let shift = match self.code.shape.precision {
                     Precision::F32 => 2,
                     Precision::F64 => 3,
                 };
-                self.pos.ins().ishl_imm_u(lane, shift)
+                self.code.pos.ins().ishl_imm_u(lane, shift)
             }
         };
         self.offset = Some(offset);
-        self.pos.ins().iadd(row, offset)
+        self.code.pos.ins().iadd(row, offset)
     }
 
     fn load_reals(&mut self, row: ir::Value) -> ir::Value {
-        let (shape, access) = (self.shape, row_access());
+        let (shape, access) = (self.code.shape, row_access());
         let address = self.real_address(row);
         match self.group {
-            Group::Full(_) => self.pos.ins().load(shape.reals, access, address, 0),
-            Group::Single(_) | Group::Uniform => {
-                let scalar = self.pos.ins().load(shape.element, access, address, 0);
-                self.pos.ins().scalar_to_vector(shape.reals, scalar)
+            Group::Full(_) => self.code.pos.ins().load(shape.reals, access, address, 0),
+            Group::Uniform => {
+                let scalar = self.code.pos.ins().load(shape.element, access, address, 0);
+                self.code.pos.ins().scalar_to_vector(shape.reals, scalar)
             }
         }
     }
@@ -123,37 +134,47 @@ impl Emitter<'_> {
         let address = self.real_address(row);
         let stored = match self.group {
             Group::Full(_) => value,
-            Group::Single(_) | Group::Uniform => self.pos.ins().extractlane(value, 0),
+            Group::Uniform => self.code.pos.ins().extractlane(value, 0),
         };
-        self.pos.ins().store(row_access(), stored, address, 0);
+        self.code.pos.ins().store(row_access(), stored, address, 0);
     }
 
     /// Bytes to masks: widened to the width of a lane, then compared with zero.
     fn load_bools(&mut self, row: ir::Value) -> ir::Value {
         let access = row_access();
         let address = self.byte_address(row);
-        let bytes = match (self.group, self.shape.precision) {
-            (Group::Full(_), Precision::F32) => self.pos.ins().load(types::I32, access, address, 0),
-            (Group::Full(_), Precision::F64) => {
-                let pair = self.pos.ins().load(types::I16, access, address, 0);
-                self.pos.ins().uextend(types::I32, pair)
+        let bytes = match (self.group, self.code.shape.precision) {
+            (Group::Full(_), Precision::F32) => {
+                self.code.pos.ins().load(types::I32, access, address, 0)
             }
-            (Group::Single(_) | Group::Uniform, _) => {
-                let byte = self.pos.ins().load(types::I8, access, address, 0);
-                self.pos.ins().uextend(types::I32, byte)
+            (Group::Full(_), Precision::F64) => {
+                let pair = self.code.pos.ins().load(types::I16, access, address, 0);
+                self.code.pos.ins().uextend(types::I32, pair)
+            }
+            (Group::Uniform, _) => {
+                let byte = self.code.pos.ins().load(types::I8, access, address, 0);
+                self.code.pos.ins().uextend(types::I32, byte)
             }
         };
-        let bytes = self.pos.ins().scalar_to_vector(types::I32X4, bytes);
-        let bytes = self.pos.ins().bitcast(types::I8X16, reinterpret(), bytes);
-        let halves = self.pos.ins().uwiden_low(bytes);
-        let words = self.pos.ins().uwiden_low(halves);
-        let zero = self.bits(0);
-        match self.shape.precision {
-            Precision::F32 => self.pos.ins().icmp(IntCC::SignedGreaterThan, words, zero),
+        let bytes = self.code.pos.ins().scalar_to_vector(types::I32X4, bytes);
+        let bytes = self
+            .code
+            .pos
+            .ins()
+            .bitcast(types::I8X16, reinterpret(), bytes);
+        let halves = self.code.pos.ins().uwiden_low(bytes);
+        let words = self.code.pos.ins().uwiden_low(halves);
+        let zero = self.code.bits(0);
+        match self.code.shape.precision {
+            Precision::F32 => self
+                .code
+                .pos
+                .ins()
+                .icmp(IntCC::SignedGreaterThan, words, zero),
             Precision::F64 => {
-                let longs = self.pos.ins().uwiden_low(words);
-                let none = self.pos.ins().icmp(IntCC::Equal, longs, zero);
-                self.pos.ins().bnot(none)
+                let longs = self.code.pos.ins().uwiden_low(words);
+                let none = self.code.pos.ins().icmp(IntCC::Equal, longs, zero);
+                self.code.pos.ins().bnot(none)
             }
         }
     }
@@ -162,32 +183,39 @@ impl Emitter<'_> {
     fn store_bools(&mut self, row: ir::Value, mask: ir::Value) {
         let access = row_access();
         let address = self.byte_address(row);
-        match (self.group, self.shape.precision) {
+        match (self.group, self.code.shape.precision) {
             (Group::Full(_), Precision::F32) => {
-                let halves = self.pos.ins().snarrow(mask, mask);
-                let bytes = self.pos.ins().snarrow(halves, halves);
-                let words = self.pos.ins().bitcast(types::I32X4, reinterpret(), bytes);
-                let word = self.pos.ins().extractlane(words, 0);
-                let word = self.pos.ins().band_imm_s(word, 0x0101_0101);
-                self.pos.ins().store(access, word, address, 0);
+                let halves = self.code.pos.ins().snarrow(mask, mask);
+                let bytes = self.code.pos.ins().snarrow(halves, halves);
+                let words = self
+                    .code
+                    .pos
+                    .ins()
+                    .bitcast(types::I32X4, reinterpret(), bytes);
+                let word = self.code.pos.ins().extractlane(words, 0);
+                let word = self.code.pos.ins().band_imm_s(word, 0x0101_0101);
+                self.code.pos.ins().store(access, word, address, 0);
             }
             (Group::Full(_), Precision::F64) => {
                 for lane in 0..2u8 {
                     let byte = self.lane_byte(mask, lane);
-                    self.pos.ins().store(access, byte, address, i32::from(lane));
+                    self.code
+                        .pos
+                        .ins()
+                        .store(access, byte, address, i32::from(lane));
                 }
             }
-            (Group::Single(_) | Group::Uniform, _) => {
+            (Group::Uniform, _) => {
                 let byte = self.lane_byte(mask, 0);
-                self.pos.ins().store(access, byte, address, 0);
+                self.code.pos.ins().store(access, byte, address, 0);
             }
         }
     }
 
     /// The byte 0 or 1 of one lane of a mask.
     fn lane_byte(&mut self, mask: ir::Value, lane: u8) -> ir::Value {
-        let element = self.pos.ins().extractlane(mask, lane);
-        let byte = self.pos.ins().ireduce(types::I8, element);
-        self.pos.ins().band_imm_s(byte, 1)
+        let element = self.code.pos.ins().extractlane(mask, lane);
+        let byte = self.code.pos.ins().ireduce(types::I8, element);
+        self.code.pos.ins().band_imm_s(byte, 1)
     }
 }

@@ -14,6 +14,7 @@ use rheobase_ir::types::Rate;
 use super::{Emitter, Insert};
 use crate::JitError;
 use crate::abi::Precision;
+use crate::functions::Function;
 use crate::libcalls::Libcall;
 
 impl Emitter<'_> {
@@ -28,9 +29,8 @@ impl Emitter<'_> {
         op: Op,
         args: &[Value],
     ) -> Result<ir::Value, JitError> {
-        let single = self.shape.precision == Precision::F32;
         Ok(match op {
-            Op::Const(literal) => self.real(literal.value()),
+            Op::Const(literal) => self.code.real(literal.value()),
             Op::Truth(truth) => self.truth(truth),
             Op::Spike(Edge::AtOrAbove) => self.spike(FloatCC::GreaterThanOrEqual, args[0]),
             Op::Spike(Edge::Above) => self.spike(FloatCC::GreaterThan, args[0]),
@@ -51,41 +51,28 @@ impl Emitter<'_> {
             Op::Fma => self.fma(value, args),
             Op::Min => {
                 let (a, b) = (self.value(args[0]), self.value(args[1]));
-                self.min(a, b)
+                self.code.min(a, b)
             }
             Op::Max => {
                 let (a, b) = (self.value(args[0]), self.value(args[1]));
-                self.max(a, b)
+                self.code.max(a, b)
             }
             Op::Abs => {
                 let a = self.value(args[0]);
-                self.abs(a)
+                self.code.abs(a)
             }
             Op::Sign => self.sign(args[0]),
             Op::Floor => self.unary(args, |ins, a| ins.floor(a)),
             Op::Round => self.unary(args, |ins, a| ins.nearest(a)),
             Op::Sqrt => self.unary(args, |ins, a| ins.sqrt(a)),
-            Op::Exp | Op::Phi(0) if single => self.apply(args, Self::exp),
-            Op::Expm1 if single => self.apply(args, Self::expm1),
-            Op::Phi(1) if single => self.apply(args, Self::phi1),
-            Op::Phi(2) if single => self.apply(args, Self::phi2),
-            Op::Log if single => self.apply(args, Self::log),
-            Op::Log1p if single => self.apply(args, Self::log1p),
-            Op::Tanh if single => self.apply(args, Self::tanh),
-            Op::Sigmoid if single => self.apply(args, Self::sigmoid),
-            Op::Softplus if single => self.apply(args, Self::softplus),
-            Op::Exp => self.per_lane(Libcall::Exp, args),
-            Op::Expm1 => self.per_lane(Libcall::Expm1, args),
-            Op::Log => self.per_lane(Libcall::Log, args),
-            Op::Log1p => self.per_lane(Libcall::Log1p, args),
-            Op::Tanh => self.per_lane(Libcall::Tanh, args),
-            Op::Sigmoid => self.per_lane(Libcall::Sigmoid, args),
-            Op::Softplus => self.per_lane(Libcall::Softplus, args),
+            Op::Exp | Op::Expm1 | Op::Log | Op::Log1p | Op::Tanh | Op::Sigmoid | Op::Softplus => {
+                self.special(op, args)
+            }
             Op::Pow => self.per_lane(Libcall::Pow, args),
             Op::Sin => self.per_lane(Libcall::Sin, args),
             Op::Cos => self.per_lane(Libcall::Cos, args),
             Op::Erf => self.per_lane(Libcall::Erf, args),
-            Op::Phi(k) => self.phi_per_lane(k, args[0]),
+            Op::Phi(_) => self.special(op, args),
             Op::Lt => self.compare(FloatCC::LessThan, args),
             Op::Le => self.compare(FloatCC::LessThanOrEqual, args),
             Op::Eq => self.compare(FloatCC::Equal, args),
@@ -95,7 +82,7 @@ impl Emitter<'_> {
             Op::Not => self.unary(args, |ins, a| ins.bnot(a)),
             Op::Select => self.select(args),
             Op::ToReal => {
-                let one = self.real(1.0);
+                let one = self.code.real(1.0);
                 self.masked(args[0], one)
             }
         })
@@ -103,11 +90,11 @@ impl Emitter<'_> {
 
     /// All lanes true or all false.
     pub(super) fn truth(&mut self, truth: bool) -> ir::Value {
-        let ones = match self.shape.precision {
+        let ones = match self.code.shape.precision {
             Precision::F32 => u64::from(u32::MAX),
             Precision::F64 => u64::MAX,
         };
-        self.bits(if truth { ones } else { 0 })
+        self.code.bits(if truth { ones } else { 0 })
     }
 
     fn unary(
@@ -116,7 +103,7 @@ impl Emitter<'_> {
         write: impl FnOnce(Insert<'_, '_>, ir::Value) -> ir::Value,
     ) -> ir::Value {
         let a = self.value(args[0]);
-        write(self.pos.ins(), a)
+        write(self.code.pos.ins(), a)
     }
 
     fn binary(
@@ -125,22 +112,19 @@ impl Emitter<'_> {
         write: impl FnOnce(Insert<'_, '_>, ir::Value, ir::Value) -> ir::Value,
     ) -> ir::Value {
         let (a, b) = (self.value(args[0]), self.value(args[1]));
-        write(self.pos.ins(), a, b)
+        write(self.code.pos.ins(), a, b)
     }
 
-    fn apply(
-        &mut self,
-        args: &[Value],
-        function: fn(&mut Self, ir::Value) -> ir::Value,
-    ) -> ir::Value {
-        let a = self.value(args[0]);
-        function(self, a)
+    /// A function with a vector form.
+    fn special(&mut self, op: Op, args: &[Value]) -> ir::Value {
+        let function = Function::of(op).expect("the caller lists the ops");
+        self.function(function, args)
     }
 
     fn spike(&mut self, condition: FloatCC, margin: Value) -> ir::Value {
         let margin = self.value(margin);
-        let zero = self.real(0.0);
-        self.pos.ins().fcmp(condition, margin, zero)
+        let zero = self.code.real(0.0);
+        self.code.pos.ins().fcmp(condition, margin, zero)
     }
 
     fn compare(&mut self, condition: FloatCC, args: &[Value]) -> ir::Value {
@@ -151,10 +135,10 @@ impl Emitter<'_> {
     /// constant, which Cranelift would make anew each time.
     fn neg(&mut self, a: Value) -> ir::Value {
         let a = self.value(a);
-        let bits = self.as_bits(a);
-        let sign = self.sign_bits();
-        let flipped = self.pos.ins().bxor(bits, sign);
-        self.as_reals(flipped)
+        let bits = self.code.as_bits(a);
+        let sign = self.code.sign_bits();
+        let flipped = self.code.pos.ins().bxor(bits, sign);
+        self.code.as_reals(flipped)
     }
 
     /// `a·b + c`, with the operand of the product that is needed no longer in front: its register
@@ -175,10 +159,10 @@ impl Emitter<'_> {
         .map(|x| self.value(x));
         let [x, y] = operands;
         if negated[0].is_some() != negated[1].is_some() {
-            let minus = self.pos.ins().fneg(x);
-            self.pos.ins().fma(minus, y, c)
+            let minus = self.code.pos.ins().fneg(x);
+            self.code.pos.ins().fma(minus, y, c)
         } else {
-            self.pos.ins().fma(x, y, c)
+            self.code.pos.ins().fma(x, y, c)
         }
     }
 
@@ -195,57 +179,20 @@ impl Emitter<'_> {
         self.rates[value.index()] == Rate::Lane && self.last_use[value.index()] == Some(user)
     }
 
-    /// `a < b ? a : b`.
-    pub(super) fn min(&mut self, a: ir::Value, b: ir::Value) -> ir::Value {
-        let less = self.pos.ins().fcmp(FloatCC::LessThan, a, b);
-        self.choose(less, a, b)
-    }
-
-    /// `a > b ? a : b`.
-    pub(super) fn max(&mut self, a: ir::Value, b: ir::Value) -> ir::Value {
-        let less = self.pos.ins().fcmp(FloatCC::LessThan, b, a);
-        self.choose(less, a, b)
-    }
-
-    pub(super) fn abs(&mut self, a: ir::Value) -> ir::Value {
-        let bits = self.as_bits(a);
-        let magnitude = self.magnitude_bits();
-        let bits = self.pos.ins().band(bits, magnitude);
-        self.as_reals(bits)
-    }
-
-    /// The magnitude of one and the sign of another.
-    pub(super) fn with_sign(&mut self, magnitude: ir::Value, sign: ir::Value) -> ir::Value {
-        let mask = self.sign_bits();
-        let sign = self.as_bits(sign);
-        let sign = self.pos.ins().band(sign, mask);
-        let magnitude = self.as_bits(magnitude);
-        let bits = self.pos.ins().bor(magnitude, sign);
-        self.as_reals(bits)
-    }
-
     /// One with the sign of `a`; `a` itself where it is zero or NaN.
     fn sign(&mut self, a: Value) -> ir::Value {
         let a = self.value(a);
-        let (zero, one) = (self.real(0.0), self.real(1.0));
-        let magnitude = self.abs(a);
-        let signed = self.with_sign(one, a);
-        let nonzero = self.pos.ins().fcmp(FloatCC::LessThan, zero, magnitude);
-        self.choose(nonzero, signed, a)
-    }
-
-    /// `c ? a : b` for a mask.
-    pub(super) fn choose(&mut self, c: ir::Value, a: ir::Value, b: ir::Value) -> ir::Value {
-        let c = self.as_reals(c);
-        self.pos.ins().bitselect(c, a, b)
+        let (zero, one) = (self.code.real(0.0), self.code.real(1.0));
+        let magnitude = self.code.abs(a);
+        let signed = self.code.with_sign(one, a);
+        let nonzero = self.code.pos.ins().fcmp(FloatCC::LessThan, zero, magnitude);
+        self.code.choose(nonzero, signed, a)
     }
 
     /// `x` where the boolean is true, else +0.
     fn masked(&mut self, c: Value, x: ir::Value) -> ir::Value {
         let c = self.value(c);
-        let bits = self.as_bits(x);
-        let bits = self.pos.ins().band(c, bits);
-        self.as_reals(bits)
+        self.code.masked(c, x)
     }
 
     /// `c ? a : b`. A zero arm is a mask. `c ? x − y : x` is `x − (c ? y : 0)`, exactly, because
@@ -260,10 +207,10 @@ impl Emitter<'_> {
             let y = self.value(y);
             let y = self.masked(c, y);
             let x = self.value(b);
-            return self.pos.ins().fsub(x, y);
+            return self.code.pos.ins().fsub(x, y);
         }
         let [c, a, b] = [c, a, b].map(|x| self.value(x));
-        self.choose(c, a, b)
+        self.code.choose(c, a, b)
     }
 
     /// Whether a value is the constant +0.
@@ -271,7 +218,7 @@ impl Emitter<'_> {
         match &self.kernel.node(value).def {
             Def::Inst(Op::Const(literal), _) => {
                 let x = literal.value();
-                match self.shape.precision {
+                match self.code.shape.precision {
                     Precision::F32 => (x as f32).to_bits() == 0,
                     Precision::F64 => x.to_bits() == 0,
                 }

@@ -13,7 +13,7 @@ use rheobase_ir::text::parse;
 use rheobase_ir::verify::verify;
 use rheobase_jit::{JitError, Lane, Precision, Target, clif, compile};
 
-use crate::random::{check_double, check_nodes};
+use crate::random::check_nodes;
 use crate::rows::{Rows, run};
 
 /// The state is updated in place, the spike is a byte, the margin is saved.
@@ -105,8 +105,8 @@ fn every_kernel_of_every_neuron_means_what_the_interpreter_says() {
             let lanes = 9 + seed;
             let inputs = generate::rows(kernel, seed as u64, lanes, Domain::Tame);
             for target in [Target::host(), Target::baseline()] {
-                check_nodes(kernel, &target, lanes, &inputs);
-                check_double(kernel, &target, lanes, &inputs);
+                check_nodes::<f32>(kernel, &target, lanes, &inputs);
+                check_nodes::<f64>(kernel, &target, lanes, &inputs);
             }
         }
     }
@@ -175,7 +175,7 @@ fn a_lif_neuron_spikes_and_is_reset() {
 fn a_prologue_runs_once_whatever_the_lanes() {
     for target in [Target::host(), Target::baseline()] {
         agrees::<f32>(PROLOGUE, &target, 2.0);
-        agrees::<f64>(PROLOGUE, &target, 0.0);
+        agrees::<f64>(PROLOGUE, &target, 2.0);
     }
 }
 

@@ -1,9 +1,10 @@
-//! The two sigmoids in single-precision vectors.
+//! The two sigmoids in vectors.
 
 use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::{self, InstBuilder};
 
-use super::Emitter;
+use super::Code;
+use crate::abi::Precision;
 
 /// Up to here `tanh` is an odd polynomial.
 const TANH_SMALL: f64 = 0.625;
@@ -16,10 +17,13 @@ const TANH: [f64; 5] = [
     -3.333_328_194_22e-1,
 ];
 
-impl Emitter<'_> {
+/// Below this `tanh x` rounds to `x` in `f64`: about 2^−28.
+const TANH_TINY: f64 = 3.7e-9;
+
+impl Code<'_> {
     /// `1/(1 + e^−x)`: with `e = e^−|x|`, 1 or `e` over `1 + e`, so that nothing overflows and small results
     /// keep their precision.
-    pub(super) fn sigmoid(&mut self, x: ir::Value) -> ir::Value {
+    pub(crate) fn sigmoid(&mut self, x: ir::Value) -> ir::Value {
         let magnitude = self.abs(x);
         let minus = self.pos.ins().fneg(magnitude);
         let (e, e_low) = self.exp_pair(minus);
@@ -42,8 +46,39 @@ impl Emitter<'_> {
         self.mul_add(missing, reciprocal, quotient)
     }
 
-    /// `tanh x`: the polynomial near 0, else `1 − 2/(e^2|x| + 1)` with the sign of `x`.
-    pub(super) fn tanh(&mut self, x: ir::Value) -> ir::Value {
+    /// `tanh x`.
+    pub(crate) fn tanh(&mut self, x: ir::Value) -> ir::Value {
+        match self.shape.precision {
+            Precision::F32 => self.tanh_single(x),
+            Precision::F64 => self.tanh_double(x),
+        }
+    }
+
+    /// `e/(e + 2)` with `e = e^2|x| − 1` and the sign of `x`; `x` itself where it is small. What the
+    /// roundings of the numerator and the denominator lost is put back.
+    fn tanh_double(&mut self, x: ir::Value) -> ir::Value {
+        let magnitude = self.abs(x);
+        let twice = self.pos.ins().fadd(magnitude, magnitude);
+        let bound = self.real(44.0);
+        let twice = self.min(bound, twice);
+        let (e, e_low) = self.expm1_scaled(twice);
+        let two = self.expm1_scale(2.0);
+        let divisor = self.pos.ins().fadd(two, e);
+        let quotient = self.pos.ins().fdiv(e, divisor);
+        let lost = self.two_sum_low(two, e, divisor);
+        let lost = self.pos.ins().fadd(lost, e_low);
+        let missing = self.mul_sub(quotient, lost, e_low);
+        let missing = self.pos.ins().fdiv(missing, divisor);
+        let result = self.pos.ins().fadd(quotient, missing);
+
+        let bound = self.real(TANH_TINY);
+        let small = self.pos.ins().fcmp(FloatCC::LessThan, magnitude, bound);
+        let result = self.choose(small, magnitude, result);
+        self.with_sign(result, x)
+    }
+
+    /// `tanh x` in `f32`: the polynomial near 0, else `1 − 2/(e^2|x| + 1)` with the sign of `x`.
+    fn tanh_single(&mut self, x: ir::Value) -> ir::Value {
         let magnitude = self.abs(x);
         let square = self.pos.ins().fmul(magnitude, magnitude);
         let p = self.polynomial(square, &TANH);

@@ -3,12 +3,12 @@
 //! A register-wide constant is a load. The first few that the loop asks for are made before it and
 //! stay in registers. More of them would be spilled to the stack and loaded from there, which is no
 //! faster than loading the constant itself and costs the register allocator much time; so the rest are
-//! loaded by the op that uses them, and so are all of those of the lanes left over.
+//! loaded by the op that uses them.
 
 use cranelift_codegen::cursor::Cursor;
 use cranelift_codegen::ir::{self, ConstantData, InstBuilder};
 
-use super::{Emitter, Group};
+use super::Code;
 use crate::abi::Precision;
 
 /// How many constants are kept in registers: about what one exponential needs, of 16 registers.
@@ -19,30 +19,36 @@ const KEPT: usize = 14;
 pub(super) struct Constant {
     bits: u64,
     real: bool,
+    precision: Precision,
 }
 
-impl Emitter<'_> {
+impl Code<'_> {
     /// A real in every lane, rounded to the kernel's precision.
-    pub(super) fn real(&mut self, value: f64) -> ir::Value {
+    pub(crate) fn real(&mut self, value: f64) -> ir::Value {
         let bits = match self.shape.precision {
             Precision::F32 => u64::from((value as f32).to_bits()),
             Precision::F64 => value.to_bits(),
         };
-        self.constant(Constant { bits, real: true })
+        self.constant(bits, true)
     }
 
     /// A bit pattern in every lane.
-    pub(super) fn bits(&mut self, bits: u64) -> ir::Value {
-        self.constant(Constant { bits, real: false })
+    pub(crate) fn bits(&mut self, bits: u64) -> ir::Value {
+        self.constant(bits, false)
     }
 
-    fn constant(&mut self, constant: Constant) -> ir::Value {
-        let full = matches!(self.group, Group::Full(_));
-        let kept = self.kept.get(&constant).filter(|_| full);
+    fn constant(&mut self, bits: u64, real: bool) -> ir::Value {
+        let precision = self.shape.precision;
+        let constant = Constant {
+            bits,
+            real,
+            precision,
+        };
+        let kept = self.kept.get(&constant).filter(|_| self.hoist);
         if let Some(&known) = kept.or(self.local.get(&constant)) {
             return known;
         }
-        if full && self.kept.len() < KEPT {
+        if self.hoist && self.kept.len() < KEPT {
             let here = self.pos.current_block();
             self.pos.goto_bottom(self.setup);
             let value = self.make(constant);
@@ -74,7 +80,7 @@ impl Emitter<'_> {
     }
 
     /// The sign bit of every lane.
-    pub(super) fn sign_bits(&mut self) -> ir::Value {
+    pub(crate) fn sign_bits(&mut self) -> ir::Value {
         match self.shape.precision {
             Precision::F32 => self.bits(1 << 31),
             Precision::F64 => self.bits(1 << 63),
@@ -82,7 +88,7 @@ impl Emitter<'_> {
     }
 
     /// Every bit but the sign.
-    pub(super) fn magnitude_bits(&mut self) -> ir::Value {
+    pub(crate) fn magnitude_bits(&mut self) -> ir::Value {
         match self.shape.precision {
             Precision::F32 => self.bits((1 << 31) - 1),
             Precision::F64 => self.bits((1 << 63) - 1),
@@ -90,13 +96,13 @@ impl Emitter<'_> {
     }
 
     /// The bits of reals.
-    pub(super) fn as_bits(&mut self, reals: ir::Value) -> ir::Value {
+    pub(crate) fn as_bits(&mut self, reals: ir::Value) -> ir::Value {
         let ty = self.shape.masks;
         self.pos.ins().bitcast(ty, ir::MemFlagsData::new(), reals)
     }
 
     /// Reals of these bits.
-    pub(super) fn as_reals(&mut self, bits: ir::Value) -> ir::Value {
+    pub(crate) fn as_reals(&mut self, bits: ir::Value) -> ir::Value {
         let ty = self.shape.reals;
         self.pos.ins().bitcast(ty, ir::MemFlagsData::new(), bits)
     }

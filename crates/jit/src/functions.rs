@@ -1,0 +1,167 @@
+//! The functions of vector mathematics as functions that code can call.
+//!
+//! A kernel that uses a function once or twice has it written in its loop. A kernel that uses many
+//! (an adaptive exponential neuron with sixteen exponentials) calls them instead, and so does
+//! everything outside the loop: the instructions are the same, so the results are too, and code is
+//! made in a fraction of the time. [`lower_function`] makes the function that is called, and the
+//! caller's module says where it is: in the [library](crate::library) of the process, or beside the
+//! kernels in an object file.
+
+use cranelift_codegen::cursor::{Cursor, FuncCursor};
+use cranelift_codegen::ir::{
+    self, AbiParam, Function as Code, InstBuilder, Signature, UserFuncName,
+};
+use cranelift_codegen::isa::CallConv;
+use rheobase_ir::ops::Op;
+
+use crate::abi::Precision;
+use crate::target::Machine;
+use crate::vector::{self, Shape};
+
+/// A function of one register or two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Function {
+    /// `e^a`.
+    Exp,
+    /// `e^a − 1`.
+    Expm1,
+    /// Natural logarithm.
+    Log,
+    /// `log(1 + a)`.
+    Log1p,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// `1/(1 + e^−a)`.
+    Sigmoid,
+    /// `log(1 + e^a)`.
+    Softplus,
+    /// phi_k(a), k ≥ 1.
+    Phi(u8),
+}
+
+impl Function {
+    /// The function of an op, if it has one.
+    pub(crate) fn of(op: Op) -> Option<Function> {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "an op that is not a function of reals has its own lowering in `ops.rs`"
+        )]
+        match op {
+            Op::Exp | Op::Phi(0) => Some(Function::Exp),
+            Op::Expm1 => Some(Function::Expm1),
+            Op::Log => Some(Function::Log),
+            Op::Log1p => Some(Function::Log1p),
+            Op::Tanh => Some(Function::Tanh),
+            Op::Sigmoid => Some(Function::Sigmoid),
+            Op::Softplus => Some(Function::Softplus),
+            Op::Phi(k) => Some(Function::Phi(k)),
+            _ => None,
+        }
+    }
+
+    /// The symbol that the function is called by.
+    pub(crate) fn symbol(self, precision: Precision) -> String {
+        let name = match self {
+            Function::Exp => "exp",
+            Function::Expm1 => "expm1",
+            Function::Log => "log",
+            Function::Log1p => "log1p",
+            Function::Tanh => "tanh",
+            Function::Sigmoid => "sigmoid",
+            Function::Softplus => "softplus",
+            Function::Phi(k) => return format!("rheobase_vector_phi{k}_{}", suffix(precision)),
+        };
+        format!("rheobase_vector_{name}_{}", suffix(precision))
+    }
+
+    /// How many registers it takes.
+    fn arity(self) -> usize {
+        match self {
+            Function::Exp
+            | Function::Expm1
+            | Function::Log
+            | Function::Log1p
+            | Function::Tanh
+            | Function::Sigmoid
+            | Function::Softplus
+            | Function::Phi(_) => 1,
+        }
+    }
+
+    /// About how many instructions it is written with, for the choice between writing and calling.
+    pub(crate) fn size(self) -> usize {
+        match self {
+            Function::Exp => 25,
+            Function::Expm1 | Function::Tanh => 35,
+            Function::Log | Function::Log1p | Function::Sigmoid | Function::Phi(1) => 45,
+            Function::Softplus | Function::Phi(_) => 70,
+        }
+    }
+
+    /// Registers in, register out.
+    pub(crate) fn signature(self, precision: Precision, convention: CallConv) -> Signature {
+        let register = AbiParam::new(Shape::new(precision).reals);
+        let mut signature = Signature::new(convention);
+        signature.params = vec![register; self.arity()];
+        signature.returns = vec![register];
+        signature
+    }
+
+    /// Writes its instructions at the current place.
+    pub(crate) fn write(self, code: &mut vector::Code<'_>, args: &[ir::Value]) -> ir::Value {
+        match self {
+            Function::Exp => code.exp(args[0]),
+            Function::Expm1 => code.expm1(args[0]),
+            Function::Log => code.log(args[0]),
+            Function::Log1p => code.log1p(args[0]),
+            Function::Tanh => code.tanh(args[0]),
+            Function::Sigmoid => code.sigmoid(args[0]),
+            Function::Softplus => code.softplus(args[0]),
+            Function::Phi(k) => match (code.shape.precision, k) {
+                (Precision::F32, 1) => code.phi1(args[0]),
+                (Precision::F32, 2) => code.phi2(args[0]),
+                (Precision::F32, _) => code.in_double(args, |code, args| code.phi(k, args[0])),
+                (Precision::F64, _) => code.phi(k, args[0]),
+            },
+        }
+    }
+}
+
+fn suffix(precision: Precision) -> &'static str {
+    match precision {
+        Precision::F32 => "f32",
+        Precision::F64 => "f64",
+    }
+}
+
+/// The convention of calls between pieces of generated code: registers are passed in registers, which
+/// the convention of Windows does not do.
+pub(crate) fn convention(default: CallConv) -> CallConv {
+    if default == CallConv::WindowsFastcall {
+        CallConv::SystemV
+    } else {
+        default
+    }
+}
+
+/// The function as Cranelift IR.
+pub(crate) fn lower_function(
+    function: Function,
+    precision: Precision,
+    machine: Machine,
+    default: CallConv,
+) -> Code {
+    let signature = function.signature(precision, convention(default));
+    let mut lowered = Code::with_name_signature(UserFuncName::user(0, 0), signature);
+    let block = lowered.dfg.make_block();
+    lowered.layout.append_block(block);
+    let reals = Shape::new(precision).reals;
+    let args: Vec<ir::Value> = (0..function.arity())
+        .map(|_| lowered.dfg.append_block_param(block, reals))
+        .collect();
+    let pos = FuncCursor::new(&mut lowered).at_bottom(block);
+    let mut code = vector::Code::new(pos, block, precision, machine);
+    let result = function.write(&mut code, &args);
+    code.pos.ins().return_(&[result]);
+    lowered
+}
