@@ -195,6 +195,8 @@ pub struct Connection {
     pub delay: u32,
     /// True if its weights are not trained.
     pub frozen: bool,
+    /// The connection whose parameters it uses instead of its own; that one is not tied itself.
+    pub tied: Option<usize>,
 }
 
 /// A network.

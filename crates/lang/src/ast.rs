@@ -600,7 +600,8 @@ pub struct Connect {
     pub source: Path,
     /// Where they go: `layer.port`.
     pub target: Path,
-    /// What is applied, in order: `dense(…)`, then `batch_norm()`, … At least one.
+    /// What is applied, in order: `dense(…)`, then `batch_norm()`, … None where a group of layers is
+    /// given its input or passes it on.
     pub ops: Vec<Call>,
     /// How late they arrive, if written.
     pub delay: Option<Delay>,

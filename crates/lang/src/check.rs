@@ -13,12 +13,16 @@
 //! - `units` infers dimensions;
 //! - `neuron` (with `params`, `spikes`, `integrators`), `surrogate`, `network`, `train` build the
 //!   model of an item, and `neuron_units` checks the units of a neuron's statements;
+//! - `groups` checks networks that are layers of others, `ties` connections that share weights, and
+//!   `expand` writes groups out, so that nothing after it sees one;
 //! - `shapes` gives a network its sizes and delays;
 //! - `flow`, `dynamics`, `stability`, `hazards` look at finished neurons: what reaches what,
 //!   integrators, values that cannot work, with `interval` for what values are possible.
 
 mod dynamics;
+mod expand;
 mod flow;
+mod groups;
 mod hazards;
 mod integrators;
 mod interval;
@@ -33,6 +37,7 @@ mod shapes;
 mod spikes;
 mod stability;
 mod surrogate;
+mod ties;
 mod train;
 mod units;
 

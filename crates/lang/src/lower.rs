@@ -144,6 +144,12 @@ fn only_plan<'m>(
 }
 
 fn only_network(model: &Model) -> Result<usize, Findings> {
+    let whole: Vec<usize> = (0..model.networks.len())
+        .filter(|&i| !model.networks[i].is_group)
+        .collect();
+    if let [only] = whole.as_slice() {
+        return Ok(*only);
+    }
     match model.networks.as_slice() {
         [_] => Ok(0),
         [] => {

@@ -23,7 +23,8 @@ use crate::units::{Dimension, Unit};
 use builtin::{Builtin, Law};
 
 pub use network::{
-    Argument, Connection, Delay, Layer, LayerKind, Network, Operation, Population, Source,
+    Argument, Connection, Delay, Layer, LayerKind, Network, Operation, Pass, Population, Source,
+    Tied,
 };
 pub use train::{ChoiceArg, Loss, Reduction, Setting, SettingValue, Train};
 

@@ -7,7 +7,6 @@ use rheobase_lang::diag::Code;
 
 /// Codes without a file in `check/`, and where they are provoked.
 const ELSEWHERE: &[(Code, &str)] = &[
-    (Code::E0101, "tests/snapshots/parse__slips@heads.snn.snap"),
     (
         Code::E0211,
         "tests/snapshots/lower__programs@k_refused.snn.snap",

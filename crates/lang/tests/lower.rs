@@ -5,7 +5,7 @@ use rheobase_ir::program::{Neuron, Program};
 use rheobase_ir::text;
 use rheobase_ir::verify::verify;
 use rheobase_lang::check::{Checked, check};
-use rheobase_lang::diag::{has_errors, render::render_all};
+use rheobase_lang::diag::{Code, has_errors, render::render_all};
 use rheobase_lang::lower::{Override, lower_network, lower_neuron};
 use rheobase_lang::parse::parse;
 use rheobase_lang::span::SourceMap;
@@ -121,4 +121,69 @@ fn overrides_replace_the_initial_value() {
         message.err().as_deref(),
         Some("there is no parameter `taau`")
     );
+}
+
+/// A network with groups is the network that one would write without them, but for the names.
+#[test]
+fn groups_are_what_they_are_written_out_to() {
+    let neurons = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/lower/m_groups.snn"
+    ))
+    .expect("the file is there");
+    let neurons = &neurons[..neurons.find("network").expect("a network")];
+    let grouped = format!(
+        "{neurons}
+        network Block(n, tau = 20) {{
+          input x[n]
+          layer h : LIF[2 * n] {{ tau per neuron = tau * 1 ms in 5 ms .. 50 ms learn via sigmoid }}
+          layer o : LIF[n]
+          connect x -> h.x : dense(w = normal(0, 1 / fan_in), bias = 0.1)
+          connect h -> o.x : dense(w = normal(0, 1 / n)) delay n * 1 step
+          output o
+        }}
+        network Net(n = 3) {{
+          step 1 ms
+          input inp[n]
+          layer t : Block(n, tau = 10) repeat 2
+          layer out : LI[2]
+          connect inp -> t.x delay 1 ms
+          connect t -> out.x : dense(w = 1)
+          connect t.o -> t.x : dense(w = 0) delay 1 step
+        }}"
+    );
+    // Both ways into the first copy share its weights: they are one connection of the group.
+    let (tree, _) = parse(&grouped, SourceMap::new().add("test.snn", grouped.as_str()));
+    let codes: Vec<Code> = check(&[tree]).diagnostics.iter().map(|d| d.code).collect();
+    assert_eq!(codes, [Code::E0211]);
+    let grouped = grouped.replace("connect t.o -> t.x : dense(w = 0) delay 1 step", "");
+    let layer = |i: usize| {
+        format!(
+            "layer h{i} : LIF[6] {{ tau per neuron = 10 ms in 5 ms .. 50 ms learn via sigmoid }}
+            layer o{i} : LIF[3]\n"
+        )
+    };
+    let inside = |i: usize, from: &str, delay: &str| {
+        format!(
+            "connect {from} -> h{i}.x : dense(w = normal(0, 1 / 3), bias = 0.1) {delay}
+            connect h{i} -> o{i}.x : dense(w = normal(0, 1 / 3)) delay 3 step\n"
+        )
+    };
+    let written = format!(
+        "{neurons} network Net {{ step 1 ms input inp[3] {}{} layer out : LI[2]
+        connect o1 -> out.x : dense(w = 1) {}{} }}",
+        layer(0),
+        layer(1),
+        inside(0, "inp", "delay 1 step"),
+        inside(1, "o0", "")
+    );
+    let program = |source: &str| {
+        let (checked, _) = checked(source);
+        let mut program = lower_network(&checked.model, None, None).expect("it can be run");
+        let names = program.network.layers.iter_mut().map(|l| &mut l.name);
+        let connections = program.network.connections.iter_mut().map(|c| &mut c.name);
+        names.chain(connections).for_each(String::clear);
+        program
+    };
+    assert_eq!(program(&grouped), program(&written));
 }

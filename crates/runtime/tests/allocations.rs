@@ -77,6 +77,7 @@ fn network() -> Network {
         },
         delay,
         frozen: false,
+        tied: None,
     };
     Network {
         name: "Net".into(),

@@ -168,6 +168,7 @@ impl Case {
             },
             delay: delay as u32,
             frozen: false,
+            tied: None,
         };
         Network {
             name: "Net".into(),

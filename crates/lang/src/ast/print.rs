@@ -364,7 +364,9 @@ impl Printer {
         self.path(&connect.source);
         self.text(" -> ");
         self.path(&connect.target);
-        self.text(" : ");
+        if !connect.ops.is_empty() {
+            self.text(" : ");
+        }
         self.list(&connect.ops, " then ", |p, op| p.call(&op.callee, &op.args));
         if let Some(delay) = &connect.delay {
             self.text(" delay ");

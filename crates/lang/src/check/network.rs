@@ -19,14 +19,23 @@ use crate::units::Dimension;
 impl Check<'_> {
     /// Builds all networks and looks at each with its default arguments.
     pub(super) fn networks(&mut self) {
-        for tree in self.items.networks.clone() {
-            let network = self.network(tree);
-            self.model.networks.push(network);
+        let trees = self.items.networks.clone();
+        self.model.networks = trees.iter().map(|tree| unread(tree)).collect();
+        // A connection to a group asks the group what its inputs and outputs are.
+        let order = self.groups_first(&trees);
+        for &index in &order {
+            let is_group = self.model.networks[index].is_group;
+            self.model.networks[index] = Network {
+                is_group,
+                ..self.network(trees[index])
+            };
         }
         self.steps_given();
-        for index in 0..self.model.networks.len() {
-            self.group_cycles(index);
+        let mut expanded = Vec::new();
+        for index in 0..trees.len() {
+            expanded.push(self.written_out(index, order.contains(&index)));
         }
+        self.model.networks = expanded;
         for index in 0..self.model.networks.len() {
             self.check_network(index);
         }
@@ -39,15 +48,9 @@ impl Check<'_> {
         let lets: Vec<&ast::Let> = tree.body.iter().filter_map(as_let).collect();
         let lets = self.lets(&mut scope, &lets);
         let mut network = Network {
-            name: tree.name.clone(),
             formals,
-            lets: Vec::new(),
-            step: None,
-            inputs: Vec::new(),
-            layers: Vec::new(),
-            connections: Vec::new(),
             broken: tree.broken,
-            span: tree.span,
+            ..unread(tree)
         };
         for mut item in lets {
             item.ty = self.infer(&scope, &item.value, &|name| network_type(&network, name));
@@ -82,7 +85,9 @@ impl Check<'_> {
                     network.connections.push(connection);
                 }
                 NetworkStmt::Output { source, .. } => {
-                    self.source(&network, source);
+                    if self.output(&network, source) {
+                        network.outputs.push(source.clone());
+                    }
                 }
                 NetworkStmt::Step { .. }
                 | NetworkStmt::Input(_)
@@ -90,20 +95,15 @@ impl Check<'_> {
                 | NetworkStmt::Let(_) => {}
             }
         }
+        self.ties(&mut network, tree);
         network
     }
 
     /// A network without a step can only be a group of layers of another one.
     fn steps_given(&mut self) {
-        let mut grouped = vec![false; self.model.networks.len()];
-        for network in &self.model.networks {
-            for (inner, _) in groups(network) {
-                grouped[inner] = true;
-            }
-        }
         let mut findings = Vec::new();
-        for (network, grouped) in self.model.networks.iter().zip(grouped) {
-            if network.step.is_none() && !network.broken && !grouped {
+        for network in &self.model.networks {
+            if network.step.is_none() && !network.broken && !network.is_group {
                 let name = &network.name;
                 let message = format!("network `{}` does not say how long a step is", name.text);
                 let finding = Check::finding(Code::E0201, name.span, message);
@@ -194,6 +194,7 @@ impl Check<'_> {
             kind_name: tree.kind.clone(),
             shape: self.shape(network, scope, &tree.shape),
             repeat: None,
+            args: Vec::new(),
             params: Vec::new(),
             overridden: Vec::new(),
             span: tree.span,
@@ -212,11 +213,16 @@ impl Check<'_> {
                     );
                 }
                 self.overrides(network, scope, tree, index, &mut layer);
-            }
-            LayerKind::Group(_) => {
-                for arg in &tree.args {
-                    self.resolve(scope, &arg.value);
+                if let Some(repeat) = &tree.repeat {
+                    let message = "a layer of neurons cannot be repeated: nothing says how copies are connected";
+                    self.report(Check::finding(Code::E0602, repeat.span, message).help(
+                        "put the layer and its connection into a network of its own, with an `output`, and repeat that",
+                    ));
+                    layer.kind = LayerKind::Unknown;
                 }
+            }
+            LayerKind::Group(group) => {
+                layer.args = self.group(network, scope, tree, group);
             }
             LayerKind::Unknown => {}
         }
@@ -260,8 +266,14 @@ impl Check<'_> {
     fn connection(&mut self, network: &Network, scope: &Scope, tree: &ast::Connect) -> Connection {
         let source = self.source(network, &tree.source);
         let (target, port) = self.target(network, &tree.target);
-        let port_dimension = self.port_dimension(network, target, port);
+        let port_dimension = match target.map(|t| network.layers[t].kind) {
+            Some(LayerKind::Group(group)) => self.entry_dimension(group, &tree.target),
+            Some(LayerKind::Neuron(_) | LayerKind::Unknown) | None => {
+                self.port_dimension(network, target, port)
+            }
+        };
         let weight = match (port_dimension, source) {
+            (port, Source::Group(_)) => port,
             // A state is sent as it is: the weight turns its unit into the port's.
             (Some(port), Source::State(layer, state)) => match network.layers[layer].kind {
                 LayerKind::Neuron(n) => {
@@ -279,12 +291,13 @@ impl Check<'_> {
         let ops = tree
             .ops
             .iter()
+            .filter(|call| call.callee.text != super::ties::TIED)
             .filter_map(|call| self.operation(network, &inner, call, weight, &tree.target))
             .collect();
         let delay = tree.delay.as_ref();
         let delay = delay.map(|delay| self.delay(network, scope, delay));
         self.not_received(network, target, port, &tree.target);
-        Connection {
+        let connection = Connection {
             source,
             target,
             port,
@@ -293,8 +306,16 @@ impl Check<'_> {
             ops,
             delay,
             frozen: tree.frozen.is_some(),
+            tied: None,
+            passes: Vec::new(),
             span: tree.span,
+        };
+        let into_group = target.is_some_and(|t| network.layers[t].kind.is_group());
+        let known = target.is_some() && source != Source::Unknown;
+        if tree.ops.is_empty() && known && !into_group && !matches!(source, Source::Input(_)) {
+            self.report(super::expand::no_operation(&connection));
         }
+        connection
     }
 
     fn port_dimension(
@@ -309,7 +330,7 @@ impl Check<'_> {
         }
     }
 
-    fn source(&mut self, network: &Network, path: &ast::Path) -> Source {
+    pub(super) fn source(&mut self, network: &Network, path: &ast::Path) -> Source {
         let first = &path.segments[0];
         let state = path.segments.get(1);
         if let Some(input) = network.input(&first.text) {
@@ -324,8 +345,15 @@ impl Check<'_> {
             self.missing_layer(network, first, true);
             return Source::Unknown;
         };
-        let LayerKind::Neuron(n) = network.layers[layer].kind else {
-            return Source::Unknown;
+        let n = match network.layers[layer].kind {
+            LayerKind::Neuron(n) => n,
+            LayerKind::Group(group) => {
+                return match self.group_source(group, path) {
+                    true => Source::Group(layer),
+                    false => Source::Unknown,
+                };
+            }
+            LayerKind::Unknown => return Source::Unknown,
         };
         let neuron = &self.model.neurons[n];
         let (name, broken, silent) = (
@@ -373,8 +401,13 @@ impl Check<'_> {
             }
             return (None, None);
         };
-        let LayerKind::Neuron(n) = network.layers[layer].kind else {
-            return (Some(layer), None);
+        let n = match network.layers[layer].kind {
+            LayerKind::Neuron(n) => n,
+            LayerKind::Group(group) => {
+                self.group_target(group, path);
+                return (Some(layer), None);
+            }
+            LayerKind::Unknown => return (Some(layer), None),
         };
         let neuron = &self.model.neurons[n];
         let ports: Vec<&str> = neuron.ports.iter().map(|p| p.name.text.as_str()).collect();
@@ -670,27 +703,6 @@ impl Check<'_> {
         });
     }
 
-    /// Networks that contain themselves as a group of layers.
-    fn group_cycles(&mut self, index: usize) {
-        let mut path = vec![index];
-        let mut todo: Vec<(usize, Span)> = groups(&self.model.networks[index]);
-        let mut seen = vec![false; self.model.networks.len()];
-        while let Some((next, span)) = todo.pop() {
-            if next == index {
-                let name = &self.model.networks[index].name.text;
-                let message = format!("network `{name}` contains itself");
-                self.report(Check::finding(Code::E0607, span, message));
-                return;
-            }
-            if !std::mem::replace(&mut seen[next], true) {
-                path.push(next);
-                let inner = groups(&self.model.networks[next]);
-                // The place to show is the one in this network.
-                todo.extend(inner.into_iter().map(|(n, _)| (n, span)));
-            }
-        }
-    }
-
     /// Ports that nothing reads, of neurons to which nothing is connected.
     fn unused_ports(&mut self) {
         let mut connected = vec![false; self.model.neurons.len()];
@@ -727,16 +739,27 @@ fn as_let(stmt: &NetworkStmt) -> Option<&ast::Let> {
     }
 }
 
-fn groups(network: &Network) -> Vec<(usize, Span)> {
-    let group = |layer: &Layer| match layer.kind {
-        LayerKind::Group(i) => Some((i, layer.kind_name.span)),
-        LayerKind::Neuron(_) | LayerKind::Unknown => None,
-    };
-    network.layers.iter().filter_map(group).collect()
+/// A network before its statements are looked at.
+fn unread(tree: &ast::Network) -> Network {
+    Network {
+        name: tree.name.clone(),
+        formals: Vec::new(),
+        lets: Vec::new(),
+        step: None,
+        inputs: Vec::new(),
+        layers: Vec::new(),
+        connections: Vec::new(),
+        outputs: Vec::new(),
+        is_group: false,
+        settled: Vec::new(),
+        names: Vec::new(),
+        broken: true,
+        span: tree.span,
+    }
 }
 
 /// `LIF` has no port `exc`; ports: x
-fn no_part(neuron: &str, kind: &str, name: &ast::Name, names: &[&str]) -> Diagnostic {
+pub(super) fn no_part(neuron: &str, kind: &str, name: &ast::Name, names: &[&str]) -> Diagnostic {
     let has = if names.is_empty() {
         "it has none".to_string()
     } else {

@@ -48,7 +48,7 @@ impl Elaborated {
         match source {
             Source::Input(i) => Some(self.inputs[i].iter().product()),
             Source::Layer(i) | Source::State(i, _) => Some(self.layers[i].iter().product()),
-            Source::Unknown => None,
+            Source::Group(_) | Source::Unknown => None,
         }
     }
 }
@@ -70,6 +70,9 @@ pub fn elaborate(
 ) -> Result<Elaborated, Vec<Diagnostic>> {
     let mut findings = Vec::new();
     let formals = formal_values(model, network, args, &mut findings);
+    if !findings.is_empty() {
+        return Err(findings);
+    }
     let by_formal = |name: Ref| formals.get(name.as_formal()?).copied();
     let env = eval::Env::new(model, None, &by_formal).with_lets(&network.lets);
     let step_ms = step_length(network, &env, &mut findings);
@@ -127,6 +130,16 @@ fn formal_values(
     let mut values = Vec::new();
     for (i, formal) in network.formals.iter().enumerate() {
         let given = args.get(i).and_then(Option::as_ref);
+        if let Some(given) = given
+            && network.settled.contains(&i)
+        {
+            let message = format!(
+                "`{}` decides how many copies of a group there are; a plan cannot change it",
+                formal.name.text
+            );
+            let help = "change its default, or make it a `const`";
+            findings.push(Diagnostic::new(Code::E0602, given.span, message).help(help));
+        }
         let Some(expr) = given.or(formal.default.as_ref()) else {
             let message = format!(
                 "network `{}` needs a value for `{}`",
@@ -274,7 +287,7 @@ fn zero_delay_cycle(network: &Network, delays: &[u32], cycle: &[usize]) -> Diagn
         let found = rows.find(|(c, d)| {
             let source = match c.source {
                 Source::Layer(i) | Source::State(i, _) => Some(i),
-                Source::Input(_) | Source::Unknown => None,
+                Source::Input(_) | Source::Group(_) | Source::Unknown => None,
             };
             **d == 0 && source == Some(from) && c.target == Some(to)
         });
@@ -332,22 +345,124 @@ impl Check<'_> {
         };
         self.diagnostics.extend(warnings);
         self.connection_shapes(network, &elaborated);
+        self.passed_shapes(network, &elaborated);
+        self.tied_shapes(network, &elaborated);
         for layer in &network.layers {
             self.layer_values(network, layer, &elaborated);
         }
         Some(elaborated)
     }
 
-    /// Layers that nothing reaches.
+    /// Layers and ports that nothing reaches.
     fn dead_layers(&mut self, network: &Network) {
         for (i, layer) in network.layers.iter().enumerate() {
             let LayerKind::Neuron(n) = layer.kind else {
                 continue;
             };
-            let fed = network.connections.iter().any(|c| c.target == Some(i));
-            if !fed && !self.model.neurons[n].ports.is_empty() {
+            let fed = || network.connections.iter().filter(|c| c.target == Some(i));
+            let ports = &self.model.neurons[n].ports;
+            if ports.is_empty() || fed().any(|c| c.port.is_none()) {
+                continue;
+            }
+            if fed().next().is_none() {
                 let message = format!("nothing reaches layer `{}`", layer.name.text);
                 self.report(Check::finding(Code::W0604, layer.name.span, message));
+                continue;
+            }
+            let open: Vec<&str> = (0..ports.len())
+                .filter(|&p| fed().all(|c| c.port != Some(p)))
+                .map(|p| ports[p].name.text.as_str())
+                .collect();
+            if !open.is_empty() {
+                let message = format!(
+                    "nothing reaches `{}` of layer `{}`",
+                    open.join("`, `"),
+                    layer.name.text
+                );
+                self.report(Check::finding(Code::W0604, layer.name.span, message));
+            }
+        }
+    }
+
+    /// What goes through the inputs of groups has their shapes.
+    fn passed_shapes(&mut self, network: &Network, elaborated: &Elaborated) {
+        let lookup = |name: Ref| elaborated.lookup(name);
+        let mut findings = Vec::new();
+        for connection in &network.connections {
+            for pass in &connection.passes {
+                let env = eval::Env::new(&self.model, Some(elaborated.step_ms), &lookup);
+                let env = env.with_lets(&network.lets);
+                let declared = shape(&env, &pass.shape, &mut findings);
+                // Before the operations it is the source that passes, behind them the target.
+                let (actual, what) = match (connection.source, connection.target) {
+                    (Source::Input(i), _) if pass.after == 0 => (&elaborated.inputs[i], "arrives"),
+                    (Source::Layer(i) | Source::State(i, _), _) if pass.after == 0 => {
+                        (&elaborated.layers[i], "arrives")
+                    }
+                    (_, Some(to)) if pass.after == connection.ops.len() => {
+                        (&elaborated.layers[to], "is fed")
+                    }
+                    (
+                        Source::Input(_)
+                        | Source::Layer(_)
+                        | Source::State(..)
+                        | Source::Group(_)
+                        | Source::Unknown,
+                        _,
+                    ) => continue,
+                };
+                if *actual != declared && declared.len() == pass.shape.len() {
+                    let message = format!(
+                        "`{}` has shape {declared:?}, but what {what} there has {actual:?}",
+                        pass.name
+                    );
+                    findings.push(
+                        Check::finding(Code::E0602, pass.span, message)
+                            .secondary(connection.span, "on the way of this connection"),
+                    );
+                }
+            }
+        }
+        self.diagnostics.extend(findings);
+    }
+
+    /// Connections that share weights have equal sizes, convolutions equal channels.
+    fn tied_shapes(&mut self, network: &Network, elaborated: &Elaborated) {
+        use crate::model::builtin::Operation as Kind;
+        for connection in &network.connections {
+            let Some(tied) = connection.tied else {
+                continue;
+            };
+            let other = &network.connections[tied.to];
+            let channels = matches!(
+                connection.ops.first().map(|op| op.kind),
+                Some(Kind::Conv1d | Kind::Conv2d)
+            );
+            let sizes = |c: &Connection| -> Option<(usize, usize)> {
+                let from = match c.source {
+                    Source::Input(i) => &elaborated.inputs[i],
+                    Source::Layer(i) | Source::State(i, _) => &elaborated.layers[i],
+                    Source::Group(_) | Source::Unknown => return None,
+                };
+                let to = &elaborated.layers[c.target?];
+                Some(match channels {
+                    true => (*from.first()?, *to.first()?),
+                    false => (from.iter().product(), to.iter().product()),
+                })
+            };
+            let (Some(own), Some(theirs)) = (sizes(connection), sizes(other)) else {
+                continue;
+            };
+            if own != theirs {
+                let what = if channels { "channels" } else { "neurons" };
+                let message = format!(
+                    "weights of {} -> {} {what} cannot be shared with {} -> {}",
+                    theirs.0, theirs.1, own.0, own.1
+                );
+                self.report(
+                    Check::finding(Code::E0602, tied.span, message)
+                        .secondary(other.span, "has the weights"),
+                );
             }
         }
     }

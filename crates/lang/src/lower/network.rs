@@ -61,9 +61,6 @@ fn lower_layer(
     elaborated: &Elaborated,
 ) -> Result<program::Layer, Findings> {
     let step_ms = elaborated.step_ms;
-    if let Some(repeat) = &layer.repeat {
-        return Err(vec![unsupported(repeat.span, "a repeated layer")]);
-    }
     let neuron = match layer.kind {
         LayerKind::Neuron(n) => {
             let outer = |name: Ref| elaborated.lookup(name);
@@ -73,11 +70,7 @@ fn lower_layer(
             };
             neuron::lower(model, &model.neurons[n], &layer.params, step_ms, around)?
         }
-        LayerKind::Group(_) => {
-            let span = layer.kind_name.span;
-            return Err(vec![unsupported(span, "a network as a layer")]);
-        }
-        LayerKind::Unknown => return Err(vec![unchecked(layer.span)]),
+        LayerKind::Group(_) | LayerKind::Unknown => return Err(vec![unchecked(layer.span)]),
     };
     Ok(program::Layer {
         name: layer.name.text.clone(),
@@ -101,7 +94,7 @@ fn lower_connection(
             let span = connection.source_path.span;
             return Err(Box::new(unsupported(span, "a connection from a state")));
         }
-        Source::Unknown => return Err(wrong()),
+        Source::Group(_) | Source::Unknown => return Err(wrong()),
     };
     let (Some(to), Some(port)) = (connection.target, connection.port) else {
         return Err(wrong());
@@ -113,6 +106,9 @@ fn lower_connection(
         if let Start::Random(draw) = &delay.start {
             return Err(Box::new(unsupported(draw.span, "a delay for each synapse")));
         }
+    }
+    if let Some(tied) = connection.tied {
+        return Err(Box::new(unsupported(tied.span, "weight sharing")));
     }
     let [operation, rest @ ..] = connection.ops.as_slice() else {
         return Err(wrong());
@@ -157,6 +153,7 @@ fn lower_connection(
         synapses,
         delay: elaborated.delays[index],
         frozen: connection.frozen,
+        tied: connection.tied.map(|t| t.to),
     })
 }
 

@@ -26,8 +26,10 @@ pub struct Layer {
     pub kind_name: Name,
     /// Its shape; constants and the network's formals.
     pub shape: Vec<Expr>,
-    /// `repeat n`
+    /// `repeat n`; `None` once groups are written out.
     pub repeat: Option<Expr>,
+    /// Arguments for the parameters of a group, in their order; empty for neurons.
+    pub args: Vec<Option<Expr>>,
     /// The neuron's parameters with the overrides of this layer; empty for a network.
     pub params: Vec<Param>,
     /// Which parameters the layer gives another value.
@@ -47,6 +49,13 @@ pub enum LayerKind {
     Unknown,
 }
 
+impl LayerKind {
+    /// Whether it is a group of layers.
+    pub fn is_group(self) -> bool {
+        matches!(self, LayerKind::Group(_))
+    }
+}
+
 /// One end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -56,6 +65,8 @@ pub enum Source {
     Layer(usize),
     /// A state of a layer, sent as a number.
     State(usize, usize),
+    /// Something inside a group of layers, until groups are written out.
+    Group(usize),
     /// Could not be resolved; reported.
     Unknown,
 }
@@ -107,7 +118,33 @@ pub struct Connection {
     pub delay: Option<Delay>,
     /// `frozen`
     pub frozen: bool,
+    /// Whose operation and parameters it uses, if not its own; those of `ops` are a copy.
+    pub tied: Option<Tied>,
+    /// The inputs of groups that it goes through.
+    pub passes: Vec<Pass>,
     /// The whole statement.
+    pub span: Span,
+}
+
+/// Sharing of weights: `tied(a.b.x)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tied {
+    /// The connection that has the parameters; itself not tied.
+    pub to: usize,
+    /// Where it is said.
+    pub span: Span,
+}
+
+/// The input of a group of layers on the way of a connection.
+#[derive(Clone, Debug)]
+pub struct Pass {
+    /// Its name, with that of the group.
+    pub name: String,
+    /// The shape that it declares.
+    pub shape: Vec<Expr>,
+    /// How many operations come before it.
+    pub after: usize,
+    /// Where it is declared.
     pub span: Span,
 }
 
@@ -141,6 +178,14 @@ pub struct Network {
     pub layers: Vec<Layer>,
     /// Its connections.
     pub connections: Vec<Connection>,
+    /// What it shows as a layer of another network: `output h`.
+    pub outputs: Vec<ast::Path>,
+    /// Another network has it as a layer.
+    pub is_group: bool,
+    /// Parameters whose values are settled, because they decide how many copies of a group there are.
+    pub settled: Vec<usize>,
+    /// Further names of layers: `tower.h` is the last of the copies `tower.0.h`, `tower.1.h`, ….
+    pub names: Vec<(String, usize)>,
     /// A part is missing because it could not be read.
     pub broken: bool,
     /// The whole item.
@@ -148,6 +193,16 @@ pub struct Network {
 }
 
 impl Network {
+    /// The layer that a path such as `out`, `out.v` or `tower.h.v` begins with, and how many of its
+    /// names it takes.
+    pub fn layer_of_path(&self, path: &[&str]) -> Option<(usize, usize)> {
+        (1..=path.len()).rev().find_map(|taken| {
+            let name = path[..taken].join(".");
+            let known = || self.names.iter().find(|(n, _)| *n == name).map(|(_, i)| *i);
+            Some((self.layer(&name).or_else(known)?, taken))
+        })
+    }
+
     /// The index of a layer.
     pub fn layer(&self, name: &str) -> Option<usize> {
         self.layers.iter().position(|l| l.name.text == name)

@@ -382,7 +382,7 @@ impl Page<'_> {
             let source = match connection.source {
                 Source::Input(i) => network.inputs[i].name.text.clone(),
                 Source::Layer(i) => network.layers[i].name.text.clone(),
-                Source::State(..) | Source::Unknown => {
+                Source::State(..) | Source::Group(_) | Source::Unknown => {
                     list(&connection.source_path.segments, |s| s.text.clone()).replace(", ", ".")
                 }
             };
@@ -405,7 +405,10 @@ impl Page<'_> {
                 format!(" delay {}", self.start(&names, &d.start))
             });
             let frozen = if connection.frozen { " frozen" } else { "" };
-            let (target, ops) = (target.replace(", ", "."), ops.join(" then "));
+            let tied = connection.tied.map_or(String::new(), |t| {
+                format!(" (weights of connection {})", t.to + 1)
+            });
+            let (target, ops) = (target.replace(", ", "."), ops.join(" then ") + &tied);
             self.line(
                 1,
                 format!("connect {source} -> {target} : {ops}{delay}{frozen}"),

@@ -31,6 +31,33 @@ pub fn parts(expr: &Expr) -> Vec<&Expr> {
     }
 }
 
+/// Replaces every name of an expression.
+pub fn rename(expr: &mut Expr, new: &dyn Fn(Ref) -> Ref) {
+    match &mut expr.kind {
+        ExprKind::Ref(name) => *name = new(*name),
+        ExprKind::Error | ExprKind::Number { .. } | ExprKind::Bool(_) => {}
+        ExprKind::Neg(a) | ExprKind::Not(a) => rename(a, new),
+        ExprKind::Binary { lhs, rhs, .. } => {
+            rename(lhs, new);
+            rename(rhs, new);
+        }
+        ExprKind::If {
+            cond,
+            then,
+            otherwise,
+        } => {
+            for part in [cond, then, otherwise] {
+                rename(part, new);
+            }
+        }
+        ExprKind::Builtin { args, .. } | ExprKind::Call { args, .. } => {
+            for arg in args {
+                rename(arg, new);
+            }
+        }
+    }
+}
+
 /// The names that an expression reads itself, in order, repeated as written.
 pub fn refs(expr: &Expr) -> Vec<Ref> {
     let mut found = Vec::new();

@@ -562,9 +562,13 @@ impl Builder<'_> {
     fn connect(&self, mut kids: Kids, span: Span) -> Built<ast::Connect> {
         let source = self.path(kids.one(Rule::path));
         let target = self.path(kids.one(Rule::path));
-        let mut ops = vec![self.call(kids.one(Rule::method))?];
-        for then in kids.many(Rule::then_clause) {
-            ops.push(self.call(Kids::of(then).one(Rule::method))?);
+        let mut ops = Vec::new();
+        if let Some(applied) = kids.maybe(Rule::applied) {
+            let mut applied = Kids::of(applied);
+            ops.push(self.call(applied.one(Rule::method))?);
+            for then in applied.many(Rule::then_clause) {
+                ops.push(self.call(Kids::of(then).one(Rule::method))?);
+            }
         }
         let (mut delay, mut frozen) = (None, None);
         for clause in kids.many(Rule::connect_clause) {

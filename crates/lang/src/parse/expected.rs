@@ -133,6 +133,7 @@ fn clause(name: &str) -> Option<String> {
         "drops_clause" => "drops",
         "own_derivative" => "derivative",
         "spike_clause" => return Some("`scale`|`payload`|`surrogate`".into()),
+        "applied" => return Some("`:`".into()),
         "connect_clause" => return Some("`delay`|`frozen`".into()),
         _ => return None,
     };

@@ -102,6 +102,7 @@ pub(crate) fn network() -> Network {
             },
             delay,
             frozen: false,
+            tied: None,
         };
     Network {
         name: "Net".into(),
