@@ -699,6 +699,33 @@ pub struct Expr {
     pub span: Span,
 }
 
+impl Expr {
+    /// The names of `a`, `a.b`, `a.b.c`; `None` for any other expression.
+    pub fn path(&self) -> Option<Vec<Name>> {
+        match &self.kind {
+            ExprKind::Name(text) => Some(vec![Name {
+                text: text.clone(),
+                span: self.span,
+            }]),
+            ExprKind::Field { base, field } => {
+                let mut names = base.path()?;
+                names.push(field.clone());
+                Some(names)
+            }
+            ExprKind::Number(_)
+            | ExprKind::Quantity { .. }
+            | ExprKind::Bool(_)
+            | ExprKind::Str(_)
+            | ExprKind::Call { .. }
+            | ExprKind::List(_)
+            | ExprKind::Unary { .. }
+            | ExprKind::Binary { .. }
+            | ExprKind::If { .. }
+            | ExprKind::Range { .. } => None,
+        }
+    }
+}
+
 /// The kinds of expression.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExprKind {

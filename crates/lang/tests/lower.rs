@@ -183,7 +183,9 @@ fn groups_are_what_they_are_written_out_to() {
         let names = program.network.layers.iter_mut().map(|l| &mut l.name);
         let connections = program.network.connections.iter_mut().map(|c| &mut c.name);
         names.chain(connections).for_each(String::clear);
-        program
+        let layers = program.network.layers.iter();
+        let steps: String = layers.map(|l| text::print(&l.neuron.step)).collect();
+        describe_program(&program) + &steps
     };
     assert_eq!(program(&grouped), program(&written));
 }

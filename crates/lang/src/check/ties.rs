@@ -92,7 +92,10 @@ impl Check<'_> {
             return None;
         }
         let named = match call.args.as_slice() {
-            [arg] if arg.name.is_none() => dotted(&arg.value).map(|name| (name, arg.value.span)),
+            [arg] if arg.name.is_none() => arg.value.path().map(|path| {
+                let names: Vec<&str> = path.iter().map(|n| n.text.as_str()).collect();
+                (names.join("."), arg.value.span)
+            }),
             [..] => None,
         };
         let Some((name, span)) = named else {
@@ -159,22 +162,4 @@ fn connection_name(connection: &crate::model::Connection) -> String {
     let paths = [&connection.source_path, &connection.target_path];
     let names = paths.iter().flat_map(|path| &path.segments);
     names.map(|n| n.text.as_str()).collect::<Vec<_>>().join(".")
-}
-
-/// The text of names joined by dots; `None` for any other expression.
-fn dotted(expr: &ast::Expr) -> Option<String> {
-    match &expr.kind {
-        ast::ExprKind::Name(name) => Some(name.clone()),
-        ast::ExprKind::Field { base, field } => Some(format!("{}.{}", dotted(base)?, field.text)),
-        ast::ExprKind::Number(_)
-        | ast::ExprKind::Quantity { .. }
-        | ast::ExprKind::Bool(_)
-        | ast::ExprKind::Str(_)
-        | ast::ExprKind::Call { .. }
-        | ast::ExprKind::List(_)
-        | ast::ExprKind::Unary { .. }
-        | ast::ExprKind::Binary { .. }
-        | ast::ExprKind::If { .. }
-        | ast::ExprKind::Range { .. } => None,
-    }
 }

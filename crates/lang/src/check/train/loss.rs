@@ -134,27 +134,19 @@ impl Check<'_> {
         network: usize,
         spikes: bool,
     ) -> Option<(usize, Option<usize>)> {
-        let (layer_name, state, place) = match &expr.kind {
-            ast::ExprKind::Name(name) => (name.as_str(), None, expr.span),
-            ast::ExprKind::Field { base, field } => {
-                let ast::ExprKind::Name(name) = &base.kind else {
-                    return self.no_trace(expr.span);
-                };
-                (name.as_str(), Some(field), base.span)
-            }
-            ast::ExprKind::Number(_)
-            | ast::ExprKind::Quantity { .. }
-            | ast::ExprKind::Bool(_)
-            | ast::ExprKind::Str(_)
-            | ast::ExprKind::Call { .. }
-            | ast::ExprKind::List(_)
-            | ast::ExprKind::Unary { .. }
-            | ast::ExprKind::Binary { .. }
-            | ast::ExprKind::If { .. }
-            | ast::ExprKind::Range { .. } => return self.no_trace(expr.span),
+        let Some(path) = expr.path() else {
+            return self.no_trace(expr.span);
         };
         let network = &self.model.networks[network];
-        let Some(layer) = network.layer(layer_name) else {
+        let texts: Vec<&str> = path.iter().map(|name| name.text.as_str()).collect();
+        // Without such a layer the first name is the one that is looked at.
+        let found = network.layer_of_path(&texts);
+        let taken = found.map_or(1, |(_, taken)| taken);
+        let layer_name = texts[..taken].join(".");
+        let layer_name = layer_name.as_str();
+        let place = path[0].span.to(path[taken - 1].span);
+        let state = path.get(taken);
+        let Some((layer, _)) = found else {
             if network.broken {
                 return None;
             }
@@ -178,6 +170,9 @@ impl Check<'_> {
         let LayerKind::Neuron(n) = network.layers[layer].kind else {
             return None;
         };
+        if path.len() > taken + 1 {
+            return self.no_trace(expr.span);
+        }
         let neuron = &self.model.neurons[n];
         let Some(state) = state else {
             if neuron.spikes.is_empty() && !neuron.broken {
