@@ -1,9 +1,12 @@
-//! A group of samples backward in time.
+//! A group of samples backward through a block of time.
 //!
 //! Part by part, the last first: step by step the kernels turn the adjoints of states and spikes into
 //! those of ports, `delta`, and what stays inside of the part is sent back one step at a time. Then the
-//! rows of `delta` of all steps give the gradients of weights and, in one matrix product, the adjoints of
-//! the spikes that came from outside of the part.
+//! rows of `delta` of all steps of the block give the gradients of weights and, in one matrix product, the
+//! adjoints of the spikes that came from outside of the part. Spikes that were sent before the block have
+//! rows, too: they are the first ones of an adjoint, and move on with [`Run::step_back`].
+
+use std::ops::Range;
 
 use rheobase_ir::kernel::{Role, Slot};
 use rheobase_ir::program::Source;
@@ -14,26 +17,47 @@ use crate::connection::dense::{add_rows, gather_rows, scatter};
 use crate::connection::matmul::{Matrix, add_product};
 use crate::connection::step_product::add_step_product;
 use crate::error::RuntimeError;
-use crate::group::{GradientSum, GroupState, Run, Scratch};
+use crate::group::{GradientSum, GroupState, LayerState, Run, Scratch};
 use crate::layer::{LayerCode, Pass, Row, SlotId};
 use crate::probe::{Adjoints, Probe, StepView};
 use crate::simulator::ConnectionCode;
 
 impl<R: Float> Run<'_, '_, R> {
-    /// All parts and steps, and the gradients into `sum`.
+    /// Before the last block: no adjoint has come yet. `longest` is the number of steps of the longest block.
+    pub(crate) fn begin_backward<P: Probe<R>>(
+        &self,
+        state: &mut GroupState<R>,
+        longest: usize,
+        probe: &P,
+    ) {
+        for (layer, code) in state.layers.iter_mut().zip(&self.simulator.layers) {
+            code.clear_adjoints(&mut layer.rows);
+        }
+        let wanted = probe.wants_input_gradients();
+        let delays = &self.simulator.longest_delays.inputs;
+        let populations = self.simulator.network.inputs.iter().zip(delays);
+        for (adjoints, (population, &delay)) in state.input_adjoints.iter_mut().zip(populations) {
+            adjoints.rows.clear();
+            adjoints.before = delay.min(self.batch.steps);
+            if wanted {
+                let channels: usize = population.shape.iter().product();
+                let rows = (adjoints.before + longest) * state.samples;
+                adjoints.rows.resize(rows * channels, R::ZERO);
+            }
+        }
+    }
+
+    /// All parts and steps of the block, and the gradients into `sum`.
     pub(crate) fn backward<P: Probe<R>>(
         &self,
         state: &mut GroupState<R>,
         probe: &mut P,
         sum: &mut GradientSum<R>,
     ) -> Result<(), RuntimeError> {
-        for (layer, code) in state.layers.iter_mut().zip(&self.simulator.layers) {
-            code.clear_adjoints(&mut layer.rows);
-        }
         let inputs = probe.wants_input_gradients();
-        self.clear_input_adjoints(state, inputs);
+        let steps = state.frame.start..state.frame.end;
         for part in self.simulator.parts.iter().rev() {
-            for t in (0..self.batch.steps).rev() {
+            for t in steps.clone().rev() {
                 probe.seed(t, &mut Adjoints::new(self.simulator, state, t, part));
                 for &l in part.iter().rev() {
                     self.layer_backward(state, t, l, part)?;
@@ -44,26 +68,37 @@ impl<R: Float> Run<'_, '_, R> {
             }
         }
         let all = &self.simulator.network.order;
-        for t in (0..self.batch.steps).rev() {
+        for t in steps.rev() {
             probe.collect(t, &StepView::new(self.simulator, state, t, all));
-        }
-        for (l, code) in self.simulator.layers.iter().enumerate() {
-            self.finish(state, l, code, sum);
         }
         Ok(())
     }
 
-    fn clear_input_adjoints(&self, state: &mut GroupState<R>, wanted: bool) {
-        for (row, population) in state
-            .input_adjoints
-            .iter_mut()
-            .zip(&self.simulator.network.inputs)
-        {
-            row.clear();
-            if wanted {
-                let channels: usize = population.shape.iter().product();
-                row.resize(self.batch.steps * state.samples * channels, R::ZERO);
+    /// From a block to the one before it, of so many steps.
+    pub(crate) fn step_back(&self, state: &mut GroupState<R>, steps: usize) {
+        let cut = self.simulator.time.cuts(state.frame.start);
+        let samples = state.samples;
+        for (layer, code) in state.layers.iter_mut().zip(&self.simulator.layers) {
+            let lanes = samples * code.n;
+            code.step_back(&mut layer.rows, steps, layer.before, lanes, cut);
+        }
+        // Events are data: a truncated gradient cuts states, and the events' own adjoints stay exact.
+        let populations = &self.simulator.network.inputs;
+        for (adjoints, population) in state.input_adjoints.iter_mut().zip(populations) {
+            let size = samples * population.shape.iter().product::<usize>();
+            if !adjoints.rows.is_empty() {
+                adjoints
+                    .rows
+                    .copy_within(0..adjoints.before * size, steps * size);
+                adjoints.rows[..steps * size].fill(R::ZERO);
             }
+        }
+    }
+
+    /// After the first block: adjoints of what is constant in time, and of initial states, into the sum.
+    pub(crate) fn finish(&self, state: &GroupState<R>, sum: &mut GradientSum<R>) {
+        for (l, code) in self.simulator.layers.iter().enumerate() {
+            self.finish_layer(state, l, code, sum);
         }
     }
 
@@ -77,11 +112,13 @@ impl<R: Float> Run<'_, '_, R> {
     ) -> Result<(), RuntimeError> {
         let code = &self.simulator.layers[l];
         let lanes = state.samples * code.n;
-        code.call(Pass::Backward, &mut state.layers[l].rows, t, lanes)?;
+        let frame = state.frame;
+        let LayerState { rows, before, .. } = &mut state.layers[l];
+        code.call(Pass::Backward, rows, t, frame, *before, lanes)?;
         for connection in &self.simulator.incoming[l] {
             if connection.inside(part) && t >= connection.delay {
                 self.with_delta(state, l, connection, |state, delta| {
-                    let delta = &delta[t * lanes..][..lanes];
+                    let delta = &delta[(t - frame.start) * lanes..][..lanes];
                     self.send_back(
                         state,
                         connection,
@@ -96,7 +133,8 @@ impl<R: Float> Run<'_, '_, R> {
         Ok(())
     }
 
-    /// Gradients of the weights that lead to a layer, and of the spikes from outside of its part.
+    /// Gradients of the weights that lead to a layer, and of the spikes from outside of its part, for the
+    /// block.
     fn gradients(
         &self,
         state: &mut GroupState<R>,
@@ -108,30 +146,32 @@ impl<R: Float> Run<'_, '_, R> {
         let n = self.simulator.layers[l].n;
         for connection in &self.simulator.incoming[l] {
             self.with_delta(state, l, connection, |state, delta| {
+                let lanes = state.samples * n;
+                let delta = &delta[..state.frame.len() * lanes];
                 if let Some(bias) = connection.bias
                     && connection.trained
                 {
                     add_rows(&mut sum.connections[bias], delta);
                 }
-                // The rows of the steps at which something arrived.
-                let delta = delta
-                    .get(connection.delay * state.samples * n..)
-                    .unwrap_or(&[]);
-                if delta.is_empty() {
+                let sent = self.sent_steps(state, connection);
+                if sent.is_empty() {
                     return;
                 }
+                // The rows of the steps at which something arrived.
+                let first = sent.start + connection.delay - state.frame.start;
+                let delta = &delta[first * lanes..];
                 if connection.trained {
                     let dw = &mut sum.connections[connection.weight];
-                    self.weight_gradient(state, connection, n, delta, dw);
+                    self.weight_gradient(state, connection, sent.clone(), n, delta, dw);
                 }
                 if !connection.inside(part) {
-                    self.send_back(state, connection, 0, n, delta, inputs);
+                    self.send_back(state, connection, sent.start, n, delta, inputs);
                 }
             });
         }
     }
 
-    /// Hands out the adjoints of the port of a connection at all steps, if they exist.
+    /// Hands out the adjoints of the port of a connection at all steps of the block, if they exist.
     fn with_delta(
         &self,
         state: &mut GroupState<R>,
@@ -149,11 +189,13 @@ impl<R: Float> Run<'_, '_, R> {
         state.layers[l].rows[row] = taken;
     }
 
-    /// `dw[e, :] += delta[row, :]` for every event `e` that was sent in a row.
+    /// `dw[e, :] += delta[row, :]` for every event `e` that was sent in a row; the rows of `delta` are those of
+    /// the steps `sent`.
     fn weight_gradient(
         &self,
         state: &mut GroupState<R>,
         connection: &ConnectionCode,
+        steps: Range<usize>,
         n: usize,
         delta: &[R],
         dw: &mut [R],
@@ -165,10 +207,12 @@ impl<R: Float> Run<'_, '_, R> {
             panel,
             by_source,
         } = &mut scratch;
-        let way = choice::gradient(self.event_count(state, connection), rows, [n_pre, n]);
+        let first_row = steps.start * state.samples;
+        let count = self.event_count(state, connection, steps);
+        let way = choice::gradient(count, rows, [n_pre, n]);
         let block = choice::block(n, size_of::<R>());
         for (k, delta) in delta.chunks(block * n).enumerate() {
-            let (first, rows) = (k * block, delta.len() / n);
+            let (first, rows) = (first_row + k * block, delta.len() / n);
             let sent = |row: usize| self.sent(state, connection, first + row);
             match way {
                 Gradient::Product => {
@@ -203,20 +247,25 @@ impl<R: Float> Run<'_, '_, R> {
     ) {
         let weights = &self.simulator.parameters.values[connection.weight];
         let n_pre = weights.len() / n;
-        let target: &mut [R] = match connection.from {
-            Source::Input(i) if inputs => &mut state.input_adjoints[i],
+        let (target, before): (&mut [R], usize) = match connection.from {
+            Source::Input(i) if inputs => {
+                let adjoints = &mut state.input_adjoints[i];
+                (&mut adjoints.rows, adjoints.before)
+            }
             Source::Input(_) => return,
             Source::Layer(from) => {
                 let Some(SlotId(row)) = self.simulator.spike_adjoints[from] else {
                     return;
                 };
-                let Row::Real(values) = &mut state.layers[from].rows[row] else {
+                let LayerState { rows, before, .. } = &mut state.layers[from];
+                let Row::Real(values) = &mut rows[row] else {
                     return;
                 };
-                values
+                (values, *before)
             }
         };
-        let target = &mut target[sent * state.samples * n_pre..][..delta.len() / n * n_pre];
+        let first = sent + before - state.frame.start;
+        let target = &mut target[first * state.samples * n_pre..][..delta.len() / n * n_pre];
         let turned = &self.simulator.transposed[connection.weight];
         if turned.is_empty() {
             let weights = Matrix::of_rows(weights, n).transposed();
@@ -227,7 +276,7 @@ impl<R: Float> Run<'_, '_, R> {
     }
 
     /// Adds the adjoints of what is constant in time, and of the initial states, to the sum.
-    fn finish(
+    fn finish_layer(
         &self,
         state: &GroupState<R>,
         l: usize,

@@ -1,5 +1,7 @@
 //! Spikes as lists of indices: what arrives from outside, and what layers fire.
 
+use std::ops::Range;
+
 /// The events of one sample at one input population, grouped by step. Borrowed from whoever holds the data.
 #[derive(Clone, Copy, Debug)]
 pub struct Events<'a> {
@@ -17,11 +19,13 @@ impl<'a> Events<'a> {
         self.offsets.len().saturating_sub(1)
     }
 
-    /// The number of events of the first `steps` steps.
-    pub(crate) fn count(&self, steps: usize) -> usize {
-        self.offsets
-            .get(steps.min(self.steps()))
-            .map_or(0, |&end| end as usize)
+    /// The number of events of some steps; none after the last one.
+    pub(crate) fn count(&self, steps: Range<usize>) -> usize {
+        let until = |step: usize| {
+            let end = self.offsets.get(step.min(self.steps()));
+            end.map_or(0, |&end| end as usize)
+        };
+        until(steps.end) - until(steps.start)
     }
 
     /// Channels and values of the events of a step; nothing after the last step.
@@ -87,6 +91,12 @@ impl SpikeLog {
     pub(crate) fn at(&self, t: usize, sample: usize) -> &[u32] {
         let i = t * self.samples + sample;
         &self.indices[self.offsets[i] as usize..self.offsets[i + 1] as usize]
+    }
+
+    /// The number of spikes of some steps.
+    pub(crate) fn count(&self, steps: Range<usize>) -> usize {
+        let until = |step: usize| self.offsets[step * self.samples] as usize;
+        until(steps.end) - until(steps.start)
     }
 
     /// The number of spikes so far.

@@ -1,6 +1,6 @@
-//! A group of samples forward in time.
+//! A group of samples forward through a block of time.
 //!
-//! Part by part: what arrives from outside of the part is summed for all steps at once where that is
+//! What arrives at a part from outside of it is summed for all steps of the block at once where that is
 //! cheaper; then, step by step, the rest is gathered from the events of the sources, the kernel of each
 //! layer runs once over all lanes, and its spikes are listed.
 
@@ -21,22 +21,25 @@ use crate::probe::{Probe, StepView};
 use crate::simulator::ConnectionCode;
 
 impl<R: Float> Run<'_, '_, R> {
-    /// All steps of the layers of a part.
+    /// All steps of the block of the layers of a part. Without a probe the block runs again: its spikes are
+    /// known.
     pub(crate) fn forward<P: Probe<R>>(
         &self,
         state: &mut GroupState<R>,
         part: &[usize],
-        probe: &mut P,
         pass: Pass,
+        mut probe: Option<&mut P>,
     ) -> Result<(), RuntimeError> {
         for &l in part {
             self.arrive_ahead(state, l, part);
         }
-        for t in 0..self.batch.steps {
+        for t in state.frame.start..state.frame.end {
             for &l in part {
-                self.layer_forward(state, t, l, pass)?;
+                self.layer_forward(state, t, l, pass, probe.is_some())?;
             }
-            probe.observe(t, &StepView::new(self.simulator, state, t, part));
+            if let Some(probe) = &mut probe {
+                probe.observe(t, &StepView::new(self.simulator, state, t, part));
+            }
         }
         Ok(())
     }
@@ -50,32 +53,34 @@ impl<R: Float> Run<'_, '_, R> {
             self.simulator.ports[l].len(),
         );
         for (c, connection) in self.simulator.incoming[l].iter().enumerate() {
-            let rows = self.sending_rows(state, connection);
-            if connection.inside(part) || rows == 0 {
+            let sent = self.sent_steps(state, connection);
+            if connection.inside(part) || sent.is_empty() {
                 continue;
             }
             let weights = &self.simulator.parameters.values[connection.weight];
             let n = self.simulator.layers[l].n;
             let shape = [weights.len() / n, n];
-            let count = self.event_count(state, connection);
-            let choice = choice::forward(count, rows, shape, size_of::<R>());
+            let count = self.event_count(state, connection, sent.clone());
+            let rows = sent.start * state.samples..sent.end * state.samples;
+            let choice = choice::forward(count, rows.len(), shape, size_of::<R>());
             if choice == Forward::Gather {
                 continue;
             }
             ahead.arrived[c] = true;
             let sums = &mut ahead.sums[connection.port];
             if sums.is_empty() {
-                sums.resize(self.batch.steps * state.samples * n);
+                sums.resize(state.frame.len() * state.samples * n);
                 sums.fill(R::ZERO);
             }
-            let sums = &mut sums[connection.delay * state.samples * n..];
+            let first = sent.start + connection.delay - state.frame.start;
+            let sums = &mut sums[first * state.samples * n..];
             let mut scratch = std::mem::take(&mut state.scratch);
             if choice == Forward::Product {
-                self.dense(state, connection, 0..rows, shape[0], &mut scratch.dense);
+                self.dense(state, connection, rows, shape[0], &mut scratch.dense);
                 let (sent, weights) = (&scratch.dense, Matrix::of_rows(weights, n));
                 add_product(sums, Matrix::of_rows(sent, shape[0]), weights);
             } else {
-                let sent = |row: usize| self.sent(state, connection, row);
+                let sent = |row: usize| self.sent(state, connection, rows.start + row);
                 gather_rows(self.arch, weights, n, &mut scratch.panel, sent, sums);
             }
             state.scratch = scratch;
@@ -83,20 +88,29 @@ impl<R: Float> Run<'_, '_, R> {
         state.layers[l].ahead = ahead;
     }
 
-    /// How many rows (steps of samples) of a source arrive before the end.
-    pub(crate) fn sending_rows(&self, state: &GroupState<R>, connection: &ConnectionCode) -> usize {
-        self.batch.steps.saturating_sub(connection.delay) * state.samples
+    /// The steps at which a source sent what arrives in the block.
+    pub(crate) fn sent_steps(
+        &self,
+        state: &GroupState<R>,
+        connection: &ConnectionCode,
+    ) -> Range<usize> {
+        let sent = |arrives: usize| arrives.saturating_sub(connection.delay);
+        sent(state.frame.start)..sent(state.frame.end)
     }
 
-    /// The events of a source in all rows.
-    pub(crate) fn event_count(&self, state: &GroupState<R>, connection: &ConnectionCode) -> usize {
+    /// The events of a source at some steps.
+    pub(crate) fn event_count(
+        &self,
+        state: &GroupState<R>,
+        connection: &ConnectionCode,
+        steps: Range<usize>,
+    ) -> usize {
         match connection.from {
             Source::Input(i) => {
                 let samples = &self.batch.inputs[i][self.first..][..state.samples];
-                let count = samples.iter().map(|s| s.count(self.batch.steps));
-                count.sum()
+                samples.iter().map(|s| s.count(steps.clone())).sum()
             }
-            Source::Layer(l) => state.layers[l].log.len(),
+            Source::Layer(l) => state.layers[l].log.count(steps),
         }
     }
 
@@ -141,9 +155,11 @@ impl<R: Float> Run<'_, '_, R> {
         t: usize,
         l: usize,
         pass: Pass,
+        first_time: bool,
     ) -> Result<(), RuntimeError> {
         let code = &self.simulator.layers[l];
         let lanes = state.samples * code.n;
+        let in_block = t - state.frame.start;
         for (p, &port) in self.simulator.ports[l].iter().enumerate() {
             let Some(SlotId(row)) = port else { continue };
             let Row::Real(mut x) = std::mem::replace(&mut state.layers[l].rows[row], Row::empty())
@@ -151,7 +167,7 @@ impl<R: Float> Run<'_, '_, R> {
                 unreachable!("ports are reals")
             };
             let ahead = &state.layers[l].ahead;
-            match ahead.sums[p].get(t * lanes..(t + 1) * lanes) {
+            match ahead.sums[p].get(in_block * lanes..(in_block + 1) * lanes) {
                 Some(sums) => x.copy_from_slice(sums),
                 None => x.fill(R::ZERO),
             }
@@ -164,8 +180,11 @@ impl<R: Float> Run<'_, '_, R> {
             self.inject(l, p, t, code.n, &mut x);
             state.layers[l].rows[row] = Row::Real(x);
         }
-        code.call(pass, &mut state.layers[l].rows, t, lanes)?;
-        if let Some(SlotId(row)) = self.simulator.spikes[l] {
+        let LayerState { rows, before, .. } = &mut state.layers[l];
+        code.call(pass, rows, t, state.frame, *before, lanes)?;
+        if let Some(SlotId(row)) = self.simulator.spikes[l]
+            && first_time
+        {
             let LayerState { rows, log, .. } = &mut state.layers[l];
             if let Row::Bool(spikes) = &rows[row] {
                 log.append(spikes, code.n);

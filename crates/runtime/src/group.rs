@@ -1,5 +1,5 @@
-//! One group of samples: what it holds, and its run through all parts forward and then backward.
-//! `forward.rs` and `backward.rs` have the two directions.
+//! One group of samples: what it holds, and its run through all blocks of time and parts forward and then
+//! backward. `forward.rs` and `backward.rs` have the two directions of a block, `blocks.rs` says what is kept.
 
 use std::ops::Range;
 
@@ -12,8 +12,8 @@ use crate::backend::Float;
 use crate::connection::by_source::BySource;
 use crate::error::RuntimeError;
 use crate::events::{Events, SpikeLog};
-use crate::layer::{Pass, Row, SlotId};
-use crate::probe::Probe;
+use crate::layer::{Frame, Pass, Room, Row, SlotId};
+use crate::probe::{Probe, Silent};
 use crate::simulator::Simulator;
 
 /// A batch of samples.
@@ -55,14 +55,18 @@ pub(crate) struct LayerState<R> {
     pub(crate) rows: Vec<Row<R>>,
     pub(crate) log: SpikeLog,
     pub(crate) ahead: Ahead<R>,
+    /// The rows of spikes' adjoints that come before those of the block.
+    pub(crate) before: usize,
+    /// The states at the beginning of the blocks that have no tape, block by block.
+    pub(crate) checkpoints: Aligned<R>,
 }
 
-/// What arrived at a layer before its part ran.
+/// What arrived at a layer before its part ran a block.
 #[derive(Debug, Default)]
 pub(crate) struct Ahead<R> {
     /// For each incoming connection whether it is among it.
     pub(crate) arrived: Vec<bool>,
-    /// For each port the sums of all steps, `[steps, samples, n]`; empty if nothing arrived.
+    /// For each port the sums of all steps of the block, `[steps, samples, n]`; empty if nothing arrived.
     pub(crate) sums: Vec<Aligned<R>>,
 }
 
@@ -90,9 +94,21 @@ pub(crate) struct Scratch<R> {
 pub(crate) struct GroupState<R> {
     pub(crate) samples: usize,
     pub(crate) layers: Vec<LayerState<R>>,
-    /// For each input population the adjoint of every step, `[steps, samples, channels]`, if asked for.
-    pub(crate) input_adjoints: Vec<Vec<R>>,
+    /// The block and the tape that are in memory.
+    pub(crate) frame: Frame,
+    /// All blocks.
+    pub(crate) blocks: Vec<Frame>,
+    /// For each input population, if asked for, the adjoints of the steps of the block, after those of the
+    /// steps before it whose events arrive in it or later: `[before + steps, samples, channels]`.
+    pub(crate) input_adjoints: Vec<InputAdjoints<R>>,
     pub(crate) scratch: Scratch<R>,
+}
+
+/// The adjoints of an input population, see [`GroupState::input_adjoints`].
+#[derive(Clone, Debug, Default)]
+pub(crate) struct InputAdjoints<R> {
+    pub(crate) rows: Vec<R>,
+    pub(crate) before: usize,
 }
 
 /// Sums of gradients over samples.
@@ -114,11 +130,21 @@ impl<R: Float> GroupState<R> {
             rows: Vec::new(),
             log: SpikeLog::default(),
             ahead: Ahead::default(),
+            before: 0,
+            checkpoints: Aligned::new(),
         });
         GroupState {
             samples: 0,
             layers: layers.collect(),
-            input_adjoints: vec![Vec::new(); simulator.network.inputs.len()],
+            frame: Frame::default(),
+            blocks: Vec::new(),
+            input_adjoints: vec![
+                InputAdjoints {
+                    rows: Vec::new(),
+                    before: 0
+                };
+                simulator.network.inputs.len()
+            ],
             scratch: Scratch::default(),
         }
     }
@@ -134,12 +160,14 @@ impl<R: Float> GroupState<R> {
         pass: Pass,
     ) -> Result<(), RuntimeError> {
         let (first, samples) = (range.start, range.len());
-        let tape_steps = if pass == Pass::Forward {
-            batch.steps
-        } else {
-            0
+        let mut blocks = std::mem::take(&mut self.blocks);
+        simulator.fill_blocks(batch.steps, &mut blocks);
+        let taped = match pass {
+            Pass::Forward => simulator.taped(&blocks, simulator.time.tape),
+            Pass::Infer | Pass::Backward => blocks.len()..blocks.len(),
         };
-        self.prepare(simulator, samples, tape_steps);
+        let from = blocks.get(taped.start).map_or(batch.steps, |b| b.start);
+        self.prepare(simulator, samples, &blocks, from, pass);
         self.start(simulator, batch, first);
         let run = Run {
             simulator,
@@ -147,22 +175,101 @@ impl<R: Float> GroupState<R> {
             first,
             arch: simulator.arch,
         };
-        for part in &simulator.parts {
-            run.forward(self, part, probe, pass)?;
+        for (k, block) in blocks.iter().enumerate() {
+            let taped = taped.contains(&k);
+            if pass == Pass::Forward && !taped {
+                self.save_states(simulator, k);
+            }
+            self.frame = Frame {
+                taped: from,
+                ..*block
+            };
+            let pass = if taped { pass } else { Pass::Infer };
+            for part in &simulator.parts {
+                run.forward(self, part, pass, Some(&mut *probe))?;
+            }
         }
         for (count, layer) in sum.spikes.iter_mut().zip(&self.layers) {
             *count += layer.log.len() as u64;
         }
         if pass == Pass::Forward && probe.turn() {
-            run.backward(self, probe, sum)?;
+            let longest = blocks.iter().map(Frame::len).max().unwrap_or(0);
+            run.begin_backward(self, longest, probe);
+            for (k, block) in blocks.iter().enumerate().rev() {
+                let before = k.checked_sub(1).map(|k| blocks[k].len());
+                if taped.contains(&k) {
+                    self.frame = Frame {
+                        taped: from,
+                        ..*block
+                    };
+                } else {
+                    self.again(&run, k, *block)?;
+                }
+                run.backward(self, probe, sum)?;
+                if let Some(steps) = before {
+                    run.step_back(self, steps);
+                }
+            }
+            run.finish(self, sum);
+        }
+        self.blocks = blocks;
+        Ok(())
+    }
+
+    /// Runs a block forward a second time, for its tape.
+    fn again(&mut self, run: &Run<'_, '_, R>, k: usize, block: Frame) -> Result<(), RuntimeError> {
+        for (layer, code) in self.layers.iter_mut().zip(&run.simulator.layers) {
+            let size = code.states() * self.samples * code.n;
+            let saved = &layer.checkpoints[k * size..(k + 1) * size];
+            code.restore_states(&mut layer.rows, saved);
+        }
+        self.frame = Frame {
+            taped: block.start,
+            ..block
+        };
+        for part in &run.simulator.parts {
+            run.forward::<Silent>(self, part, Pass::Forward, None)?;
         }
         Ok(())
     }
 
-    fn prepare(&mut self, simulator: &Simulator<R>, samples: usize, tape_steps: usize) {
-        self.samples = samples;
+    /// Writes the states down before block `k`.
+    fn save_states(&mut self, simulator: &Simulator<R>, k: usize) {
         for (layer, code) in self.layers.iter_mut().zip(&simulator.layers) {
-            code.resize(&mut layer.rows, samples, tape_steps);
+            let size = code.states() * self.samples * code.n;
+            let saved = &mut layer.checkpoints[k * size..(k + 1) * size];
+            code.save_states(&layer.rows, saved);
+        }
+    }
+
+    /// Makes room for all that a run needs; `from` is the first step of the tape.
+    fn prepare(
+        &mut self,
+        simulator: &Simulator<R>,
+        samples: usize,
+        blocks: &[Frame],
+        from: usize,
+        pass: Pass,
+    ) {
+        self.samples = samples;
+        let steps = blocks.last().map_or(0, |b| b.end);
+        let longest = blocks.iter().map(Frame::len).max().unwrap_or(0);
+        let again = blocks.iter().filter(|b| b.start < from).count();
+        for (l, (layer, code)) in self.layers.iter_mut().zip(&simulator.layers).enumerate() {
+            layer.before = simulator.look_back(l, steps);
+            let (room, checkpoints) = match pass {
+                Pass::Infer => (Room::default(), 0),
+                Pass::Forward | Pass::Backward => {
+                    let room = Room {
+                        tape: (steps - from).max(longest),
+                        block: longest,
+                        before: layer.before,
+                    };
+                    (room, again * code.states() * samples * code.n)
+                }
+            };
+            code.resize(&mut layer.rows, samples, room);
+            layer.checkpoints.resize(checkpoints);
             layer.log.restart(samples);
         }
     }

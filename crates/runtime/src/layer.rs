@@ -1,9 +1,9 @@
 //! The kernels of a layer and the rows they work on.
 //!
 //! Every slot of the kernels gets one row. Where a row lives follows from its role: what is constant in
-//! time is shared by all groups; saved values and the adjoints of ports and spikes have a row for every
-//! step, because whole layers work on them at once; all else has one row that is overwritten at each
-//! step. Lanes are numbered sample by sample, `n` neurons each.
+//! time is shared by all groups; saved values have a row for every step of the tape; the adjoints of ports
+//! and spikes have one for every step of a block, because whole layers work on them at once; all else has
+//! one row that is overwritten at each step. Lanes are numbered sample by sample, `n` neurons each.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -33,8 +33,27 @@ enum Place {
     Constant(Rate),
     /// One row for the current step.
     Step,
-    /// A row for each step.
+    /// A row for each step of the tape.
     Tape,
+    /// The adjoint of a port: a row for each step of the current block.
+    Block,
+    /// The adjoint of spikes: the rows of a block, after those of the steps before it whose spikes arrive
+    /// in it or later.
+    Sent,
+}
+
+impl Place {
+    /// The number of steps of which a group has rows.
+    fn steps(self, room: Room) -> usize {
+        match self {
+            Place::Constant(_) => 0,
+            Place::Step => 1,
+            Place::Tape => room.tape,
+            Place::Block => room.block,
+            Place::Sent if room.block == 0 => 0,
+            Place::Sent => room.before + room.block,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -90,6 +109,35 @@ pub(crate) struct LayerCode<R> {
     forgotten: Vec<SlotId>,
     /// How the values of each parameter are shared, in order.
     sharing: Vec<(Sharing, usize)>,
+}
+
+/// Which steps are in memory: where the rows of a block and of the tape begin. `blocks.rs` cuts time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Frame {
+    /// The first step of the block.
+    pub(crate) start: usize,
+    /// The step after the last one of the block.
+    pub(crate) end: usize,
+    /// The step of the first row of the tape.
+    pub(crate) taped: usize,
+}
+
+impl Frame {
+    /// The number of steps of the block.
+    pub(crate) fn len(&self) -> usize {
+        self.end - self.start
+    }
+}
+
+/// How many steps the rows of a group have room for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// Steps of the tape.
+    pub(crate) tape: usize,
+    /// Steps of a block, for adjoints.
+    pub(crate) block: usize,
+    /// Steps before a block whose spikes arrive in it or later.
+    pub(crate) before: usize,
 }
 
 /// Which direction a group runs in.
@@ -197,14 +245,26 @@ impl<R: Float> LayerCode<R> {
         &self.collected
     }
 
-    /// The number of bytes per lane and step of the rows that are kept for every step.
-    pub(crate) fn tape_bytes(&self) -> usize {
-        let bytes = |ty| match ty {
-            Type::Real => size_of::<R>(),
-            Type::Bool => 1,
+    /// The bytes that the rows of a lane take with this room.
+    pub(crate) fn bytes(&self, room: Room) -> usize {
+        let bytes = |row: &RowInfo| {
+            let number = match row.ty {
+                Type::Real => size_of::<R>(),
+                Type::Bool => 1,
+            };
+            number.saturating_mul(row.place.steps(room))
         };
-        let tape = self.rows.iter().filter(|row| row.place == Place::Tape);
-        tape.map(|row| bytes(row.ty)).sum()
+        self.rows.iter().map(bytes).fold(0, usize::saturating_add)
+    }
+
+    /// The number of states of a neuron.
+    pub(crate) fn states(&self) -> usize {
+        self.state_rows().count()
+    }
+
+    fn state_rows(&self) -> impl Iterator<Item = usize> + '_ {
+        let state = |slot: &Slot| slot.role == Role::State && !slot.adjoint;
+        (0..self.rows.len()).filter(move |&i| state(&self.rows[i].slot))
     }
 
     /// Sets the parameters (in order of declaration, one number, one per channel or one per neuron) and
@@ -345,16 +405,12 @@ impl<R: Float> LayerCode<R> {
         Ok(gradients)
     }
 
-    /// The rows of a group, with room for `samples` and, if there is a tape, for `steps`.
-    pub(crate) fn resize(&self, rows: &mut Vec<Row<R>>, samples: usize, tape_steps: usize) {
+    /// The rows of a group of `samples` with this much room.
+    pub(crate) fn resize(&self, rows: &mut Vec<Row<R>>, samples: usize, room: Room) {
         rows.resize_with(self.rows.len(), Row::empty);
         let lanes = samples * self.n;
         for (row, info) in rows.iter_mut().zip(&self.rows) {
-            let size = match info.place {
-                Place::Constant(_) => 0,
-                Place::Step => lanes,
-                Place::Tape => lanes * tape_steps,
-            };
+            let size = lanes * info.place.steps(room);
             match (info.ty, &mut *row) {
                 (Type::Real, Row::Real(values)) => values.resize(size),
                 (Type::Bool, Row::Bool(values)) => values.resize(size, 0),
@@ -393,13 +449,67 @@ impl<R: Float> LayerCode<R> {
         }
     }
 
-    /// Where step `t` is in a row: all of it, or a part if it has a row for every step.
-    pub(crate) fn at_step(&self, slot: SlotId, t: usize, lanes: usize) -> Range<usize> {
-        match self.rows[slot.0].place {
-            Place::Constant(_) => 0..0,
-            Place::Step => 0..lanes,
-            Place::Tape => t * lanes..(t + 1) * lanes,
+    /// Writes the states of all lanes one after the other.
+    pub(crate) fn save_states(&self, rows: &[Row<R>], saved: &mut [R]) {
+        let size = saved.len() / self.states().max(1);
+        for (row, saved) in self.state_rows().zip(saved.chunks_exact_mut(size.max(1))) {
+            if let Row::Real(values) = &rows[row] {
+                saved.copy_from_slice(values);
+            }
         }
+    }
+
+    /// Reads the states that [`Self::save_states`] wrote.
+    pub(crate) fn restore_states(&self, rows: &mut [Row<R>], saved: &[R]) {
+        let size = saved.len() / self.states().max(1);
+        for (row, saved) in self.state_rows().zip(saved.chunks_exact(size.max(1))) {
+            if let Row::Real(values) = &mut rows[row] {
+                values.copy_from_slice(saved);
+            }
+        }
+    }
+
+    /// Moves the adjoints of spikes from the block that is done to the `steps` steps before it. What was
+    /// sent before the block and arrived in it stays; the other rows begin at zero. With `cut` nothing goes
+    /// on into the steps before, neither by spikes on their way nor by states.
+    pub(crate) fn step_back(
+        &self,
+        rows: &mut [Row<R>],
+        steps: usize,
+        before: usize,
+        lanes: usize,
+        cut: bool,
+    ) {
+        for (row, info) in rows.iter_mut().zip(&self.rows) {
+            let Row::Real(values) = row else { continue };
+            if info.place == Place::Sent {
+                values.copy_within(0..before * lanes, steps * lanes);
+                values[..steps * lanes].fill(R::ZERO);
+            }
+            if cut && info.slot.adjoint && matches!(info.slot.role, Role::State | Role::Spike) {
+                values.fill(R::ZERO);
+            }
+        }
+    }
+
+    /// Where step `t` is in a row: all of it, or a part if it has a row for every step. `before` is the
+    /// number of rows of spikes' adjoints that come before those of the block.
+    pub(crate) fn at_step(
+        &self,
+        slot: SlotId,
+        t: usize,
+        frame: Frame,
+        before: usize,
+        lanes: usize,
+    ) -> Range<usize> {
+        let row = match self.rows[slot.0].place {
+            Place::Constant(_) => return 0..0,
+            Place::Step => 0,
+            Place::Tape => t - frame.taped,
+            Place::Block => t - frame.start,
+            Place::Sent => t + before - frame.start,
+        };
+        row * lanes..(row + 1) * lanes
     }
 
     /// Runs a kernel for one step on the rows of a group of `lanes`.
@@ -408,6 +518,8 @@ impl<R: Float> LayerCode<R> {
         pass: Pass,
         rows: &mut [Row<R>],
         t: usize,
+        frame: Frame,
+        before: usize,
         lanes: usize,
     ) -> Result<(), RuntimeError> {
         let code = match pass {
@@ -424,7 +536,7 @@ impl<R: Float> LayerCode<R> {
                 args.push(Arg::Real(&self.constants[row.0]));
                 continue;
             }
-            let range = self.at_step(row, t, lanes);
+            let range = self.at_step(row, t, frame, before, lanes);
             let borrow = borrows[row.0].take().expect("a row is one argument");
             args.push(match (borrow, param.access != Access::Read) {
                 (Row::Real(values), true) => Arg::RealMut(&mut values[range]),
@@ -460,7 +572,8 @@ fn add_row(
     let place = match slot.role {
         Role::Param | Role::Derived | Role::Init if !slot.adjoint => Place::Constant(rate),
         Role::Saved => Place::Tape,
-        Role::Port | Role::Spike if slot.adjoint => Place::Tape,
+        Role::Port if slot.adjoint => Place::Block,
+        Role::Spike if slot.adjoint => Place::Sent,
         Role::Param | Role::Derived | Role::Init | Role::Port | Role::State | Role::Spike => {
             Place::Step
         }

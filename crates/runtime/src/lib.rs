@@ -3,8 +3,8 @@
 //! A [`Simulator`] is made from an [`ir::program::Network`](rheobase_ir::program::Network): the kernels of
 //! every layer are built and compiled (or handed to the interpreter), and memory is laid out. A batch is
 //! cut into groups of samples that are small enough for their tape to stay in cache. A group runs
-//! forward over all steps and then backward; the gradients of the groups are added in an order that does
-//! not depend on the number of threads, so results are the same bits for any number.
+//! forward over all steps and then backward, in blocks of steps; the gradients of the groups are added in
+//! an order that does not depend on the number of threads, so results are the same bits for any number.
 //!
 //! What is observed and where gradients start is the caller's: a [`Probe`] sees every step, and seeds
 //! adjoints in the backward. Losses live in the train crate, recordings in [`record`].
@@ -18,6 +18,7 @@
 //! | `events.rs` | spikes as lists of indices |
 //! | `connection/` | what connects layers: dense weights, driven by events |
 //! | `parts.rs` | which layers run through all steps before others start |
+//! | `blocks.rs` | time in blocks, and which of them keep a tape |
 //! | `simulator.rs`, `group.rs` | a network; one group of samples |
 //! | `forward.rs`, `backward.rs` | the two directions of time |
 //! | `parallel.rs` | the only file that knows threads |
@@ -26,6 +27,7 @@
 mod aligned;
 mod backend;
 mod backward;
+mod blocks;
 mod connection;
 mod diagnose;
 mod error;
@@ -41,6 +43,7 @@ pub mod record;
 mod simulator;
 
 pub use backend::{Backend, Float};
+pub use blocks::{Footprint, TimePlan};
 pub use diagnose::NonFinite;
 pub use error::RuntimeError;
 pub use events::Events;

@@ -1,10 +1,11 @@
 //! How a caller sees a simulation and where gradients start.
 //!
-//! A probe is made for every group. Parts of a network (single layers, or layers in a cycle) run one after
-//! the other, each through all steps, and so the probe is shown every step once for each part; rows of
-//! layers that are not in the part are empty then. It is told that the backward begins, and for each
-//! part, last first, and each step, last first, it may add to the adjoints of states and spikes before the
-//! step's backward runs. When all is done it may read the adjoints of inputs, step by step.
+//! A probe is made for every group. A run goes through blocks of time, and in each of them parts of the
+//! network (single layers, or layers in a cycle) run one after the other, each through all steps of the
+//! block. So the probe is shown every step once for each part, in the order of time for each of them; rows
+//! of layers that are not in the part are empty then. It is told that the backward begins, and for each
+//! block, part and step, last first, it may add to the adjoints of states and spikes before the step's
+//! backward runs. When a block is done it may read the adjoints of ports and inputs, step by step.
 
 use crate::backend::Float;
 use crate::group::GroupState;
@@ -25,8 +26,8 @@ pub trait Probe<R>: Send {
     /// Rows of layers of other parts are empty.
     fn seed(&mut self, t: usize, adjoints: &mut Adjoints<'_, R>);
 
-    /// After the backward, for each step, last first: the adjoints of ports and input populations at this
-    /// step. Those of states are with respect to the initial states.
+    /// For each step, last first, after the backward of its block: the adjoints of ports and input
+    /// populations at this step. At step 0 those of states are with respect to the initial states.
     fn collect(&mut self, t: usize, view: &StepView<'_, R>) {
         let _ = (t, view);
     }
@@ -70,9 +71,7 @@ impl<'a, R: Float> StepView<'a, R> {
     pub fn reals(&self, layer: usize, slot: SlotId) -> &[R] {
         match &self.group.layers[layer].rows[slot.0] {
             Row::Real(values) if self.layers.contains(&layer) => {
-                &values[self
-                    .simulator
-                    .at_step(layer, slot, self.t, self.group.samples)]
+                &values[self.simulator.at_step(self.group, layer, slot, self.t)]
             }
             Row::Real(_) | Row::Bool(_) => &[],
         }
@@ -89,9 +88,10 @@ impl<'a, R: Float> StepView<'a, R> {
     /// The adjoint of an input population at this step, `samples · channels`, if it was asked for.
     pub fn input_adjoint(&self, population: usize, channels: usize) -> &[R] {
         let size = self.group.samples * channels;
-        self.group.input_adjoints[population]
-            .get(self.t * size..(self.t + 1) * size)
-            .unwrap_or(&[])
+        let adjoints = &self.group.input_adjoints[population];
+        let row = self.t + adjoints.before - self.group.frame.start;
+        let row = adjoints.rows.get(row * size..(row + 1) * size);
+        row.unwrap_or(&[])
     }
 }
 
@@ -125,9 +125,7 @@ impl<'a, R: Float> Adjoints<'a, R> {
 
     /// The adjoint row of a state or of a spike output (see [`crate::Simulator::adjoint_slot`]).
     pub fn row(&mut self, layer: usize, slot: SlotId) -> &mut [R] {
-        let range = self
-            .simulator
-            .at_step(layer, slot, self.t, self.group.samples);
+        let range = self.simulator.at_step(self.group, layer, slot, self.t);
         match &mut self.group.layers[layer].rows[slot.0] {
             Row::Real(values) if self.layers.contains(&layer) => &mut values[range],
             Row::Real(_) | Row::Bool(_) => &mut [],

@@ -9,6 +9,7 @@ use rheobase_ir::program::{Network, Source, Synapses};
 
 use crate::aligned::Aligned;
 use crate::backend::{Backend, Float};
+use crate::blocks::TimePlan;
 use crate::connection::choice;
 use crate::connection::matmul::transpose;
 use crate::error::RuntimeError;
@@ -58,6 +59,27 @@ impl ConnectionCode {
     }
 }
 
+/// For each layer and each input population the steps of the longest delay of what starts there.
+pub(crate) struct LongestDelays {
+    pub(crate) layers: Vec<usize>,
+    pub(crate) inputs: Vec<usize>,
+}
+
+impl LongestDelays {
+    fn new(network: &Network) -> LongestDelays {
+        let longest = |from: Source| {
+            let of_source = network.connections.iter().filter(|c| c.from == from);
+            of_source.map(|c| c.delay as usize).max().unwrap_or(0)
+        };
+        let layers = (0..network.layers.len()).map(|l| longest(Source::Layer(l)));
+        let inputs = (0..network.inputs.len()).map(|i| longest(Source::Input(i)));
+        LongestDelays {
+            layers: layers.collect(),
+            inputs: inputs.collect(),
+        }
+    }
+}
+
 /// A network, ready to run.
 pub struct Simulator<R> {
     pub(crate) network: Network,
@@ -77,6 +99,9 @@ pub struct Simulator<R> {
     /// For each parameter that is weights which are gathered from step by step a copy that starts at a
     /// cache line; else empty.
     pub(crate) aligned: Vec<Aligned<R>>,
+    /// The longest delay of the connections that start at each layer and input.
+    pub(crate) longest_delays: LongestDelays,
+    pub(crate) time: TimePlan,
     pub(crate) arch: Arch,
     pool: parallel::Pool<GroupState<R>>,
 }
@@ -134,6 +159,8 @@ impl<R: Float> Simulator<R> {
             parts: parts(network),
             transposed: specs.iter().map(|_| Aligned::new()).collect(),
             aligned: specs.iter().map(|_| Aligned::new()).collect(),
+            longest_delays: LongestDelays::new(network),
+            time: TimePlan::default(),
             network: network.clone(),
             layers,
             parameters: Parameters::zeros(specs),
@@ -157,17 +184,22 @@ impl<R: Float> Simulator<R> {
         &self.parameters
     }
 
-    /// Bytes of tape for one sample of `steps` steps.
-    pub fn tape_bytes(&self, steps: usize) -> usize {
-        self.layers
-            .iter()
-            .map(|l| l.tape_bytes() * l.n * steps)
-            .sum()
+    /// How gradients go back in time.
+    pub fn time(&self) -> TimePlan {
+        self.time
+    }
+
+    /// Sets how gradients go back in time and what is kept for them.
+    pub fn set_time(&mut self, time: TimePlan) {
+        self.time = TimePlan {
+            group: time.group.clamp(1, GROUP),
+            ..time
+        };
     }
 
     /// How many samples of a batch are in memory at once on this many threads.
     pub fn samples_at_once(&self, batch: usize, threads: usize) -> usize {
-        batch.min(GROUP * threads.clamp(1, MOST_SUMS))
+        batch.min(self.time.group * threads.clamp(1, MOST_SUMS))
     }
 
     /// Sets all parameters and runs the prologues.
@@ -228,16 +260,17 @@ impl<R: Float> Simulator<R> {
         }
     }
 
-    /// Where step `t` of a group of `samples` is in a row of a layer.
+    /// Where step `t` of a group is in a row of a layer.
     pub(crate) fn at_step(
         &self,
+        group: &GroupState<R>,
         layer: usize,
         slot: SlotId,
         t: usize,
-        samples: usize,
     ) -> Range<usize> {
         let code = &self.layers[layer];
-        code.at_step(slot, t, samples * code.n)
+        let before = group.layers[layer].before;
+        code.at_step(slot, t, group.frame, before, group.samples * code.n)
     }
 
     /// The row of a state of a layer.
@@ -298,10 +331,9 @@ impl<R: Float> Simulator<R> {
     ) -> Result<Outcome<R, P>, RuntimeError> {
         self.check(batch)?;
         // A batch that is one group would keep only one thread busy.
-        let size = if batch.samples > GROUP {
-            GROUP
-        } else {
-            GROUP / 2
+        let size = match self.time.group {
+            GROUP if batch.samples <= GROUP => GROUP / 2,
+            size => size,
         };
         let groups: Vec<_> = (0..batch.samples)
             .step_by(size)

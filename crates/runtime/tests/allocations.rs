@@ -6,7 +6,7 @@ use rheobase_ir::program::{
 };
 use rheobase_ir::text::parse;
 use rheobase_runtime::{
-    Adjoints, Backend, Batch, Events, Gradients, Probe, Simulator, SlotId, StepView,
+    Adjoints, Backend, Batch, Events, Gradients, Probe, Simulator, SlotId, StepView, TimePlan,
 };
 
 /// Adds up a state and seeds its adjoint.
@@ -98,7 +98,6 @@ fn network() -> Network {
 
 #[test]
 fn steps_do_not_allocate() {
-    const MOST: usize = 60;
     let network = network();
     let mut simulator =
         Simulator::<f32>::new(&network, Backend::Jit, Gradients::Trained).expect("compiles");
@@ -108,10 +107,20 @@ fn steps_do_not_allocate() {
             filled.for_each(|(i, w)| *w = ((i * 37) % 101) as f32 / 400.0 - 0.08);
         })
         .expect("prologues run");
-    for (dense, label) in [(false, "sparse"), (true, "dense")] {
-        let per_step = if dense { 30 } else { 4 };
-        let offsets: Vec<u32> = (0..=MOST as u32).map(|t| t * per_step).collect();
-        let indices: Vec<u32> = (0..MOST as u32 * per_step).map(|i| (i * 7) % 40).collect();
+    let cases = [
+        (4, 60, None, "sparse"),
+        (30, 60, None, "dense"),
+        (4, 600, None, "sparse, several blocks"),
+        (4, 600, Some(1), "sparse, several blocks, a short tape"),
+        (30, 600, Some(1), "dense, several blocks, a short tape"),
+    ];
+    for (per_step, most, tape, label) in cases {
+        simulator.set_time(TimePlan {
+            tape,
+            ..TimePlan::default()
+        });
+        let offsets: Vec<u32> = (0..=most as u32).map(|t| t * per_step).collect();
+        let indices: Vec<u32> = (0..most as u32 * per_step).map(|i| (i * 7) % 40).collect();
         let counted = |steps: usize| {
             let events = Events {
                 offsets: &offsets,
@@ -143,9 +152,9 @@ fn steps_do_not_allocate() {
             });
             allocations.count_total
         };
-        counted(MOST);
-        let count = counted(MOST);
+        counted(most);
+        let count = counted(most);
         assert!(count > 0, "{label}: nothing was counted");
-        assert_eq!(count, counted(MOST / 2), "{label}");
+        assert_eq!(count, counted(most / 2), "{label}");
     }
 }

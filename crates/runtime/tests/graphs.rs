@@ -1,6 +1,7 @@
 //! Graphs of layers against the same graphs written out as loops over steps, samples and neurons: chains,
 //! skips, cycles through two layers, delays longer than the run, one step, no input, dense input, and
-//! layers wide enough for every way of summing. Traces, and gradients of weights, biases and inputs.
+//! layers wide enough for every way of summing. Runs of several blocks of time, with and without a whole
+//! tape, and truncated gradients. Traces, and gradients of weights, biases and inputs.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use rheobase_ir::program::{
 };
 use rheobase_ir::text::parse;
 use rheobase_runtime::record::{Recorder, TraceName};
-use rheobase_runtime::{Backend, Batch, Events, Float, Gradients, Parameters, Simulator};
+use rheobase_runtime::{Backend, Batch, Events, Float, Gradients, Parameters, Simulator, TimePlan};
 
 const DECAY: f64 = 0.875;
 
@@ -48,6 +49,7 @@ struct Case {
     /// Share of the input entries that are not zero.
     density: f64,
     graded: bool,
+    time: TimePlan,
 }
 
 /// Traces and gradients by name.
@@ -78,6 +80,7 @@ impl Case {
             samples,
             density: 0.2,
             graded: true,
+            time: TimePlan::default(),
         }
     }
 
@@ -245,7 +248,8 @@ impl Case {
             for t in (0..self.steps).rev() {
                 for (l, &n) in self.sizes.iter().enumerate().rev() {
                     for i in 0..n {
-                        let later = match t + 1 < self.steps {
+                        let window = |t: usize| t / self.time.truncate.unwrap_or(self.steps);
+                        let later = match t + 1 < self.steps && window(t) == window(t + 1) {
                             true => DECAY * dh[l][[t + 1, b, i]],
                             false => 0.0,
                         };
@@ -266,7 +270,9 @@ impl Case {
                                 let source = from.map_or(&input, |f| &s[f]);
                                 d_weights[c][[i, j]] += d * source[at];
                                 let back = from.map_or(&mut d_input, |f| &mut ds[f]);
-                                back[at] += d * weights[c][[i, j]];
+                                if from.is_none() || window(t) == window(t - delay) {
+                                    back[at] += d * weights[c][[i, j]];
+                                }
                             }
                         }
                     }
@@ -291,6 +297,7 @@ impl Case {
     fn run<R: Float>(&self, backend: Backend, threads: usize) -> Results {
         let mut simulator =
             Simulator::<R>::new(&self.network(), backend, Gradients::All).expect("compiles");
+        simulator.set_time(self.time);
         let mut parameters = Parameters::zeros(simulator.parameters().specs.clone());
         let mut set = |name: String, array: ndarray::ArrayD<f64>| {
             let index = parameters.position(&name).expect("a parameter");
@@ -479,6 +486,60 @@ fn more_steps_than_weight_gradients_take_at_once() {
         let mut case = Case::chain(6, &[130], 70, 16);
         case.density = density;
         case.edges.push((Some(0), 0, 1));
+        case.check();
+    }
+}
+
+/// Two layers in a cycle, connections that skip, and delays shorter and longer than a block of 128 steps.
+fn long(steps: usize) -> Case {
+    let mut case = Case::chain(5, &[6, 4, 3], steps, 18);
+    case.edges.extend([
+        (None, 2, 3),
+        (Some(1), 0, 2),
+        (Some(0), 2, 130),
+        (Some(2), 2, 1),
+        (Some(1), 1, 260),
+    ]);
+    case
+}
+
+#[test]
+fn several_blocks_of_time() {
+    for steps in [128, 129, 300] {
+        let case = long(steps);
+        assert!((0..3).all(|l| case.spikes(l) > 100.0), "it has to spike");
+        case.check();
+    }
+}
+
+#[test]
+fn a_truncated_gradient_is_cut_between_windows() {
+    for truncate in [1, 7, 50, 130, 299, 300, 1000] {
+        let mut case = long(300);
+        case.time.truncate = Some(truncate);
+        case.check();
+    }
+}
+
+#[test]
+fn a_shorter_tape_gives_the_same_bits_on_any_number_of_threads() {
+    for truncate in [None, Some(50)] {
+        let mut case = long(400);
+        case.time.truncate = truncate;
+        let whole = case.run::<f32>(Backend::Jit, 1);
+        for (tape, threads) in [(1, 1), (128, 2), (200, 3), (300, 8), (10_000, 1)] {
+            case.time.tape = Some(tape);
+            let short = case.run::<f32>(Backend::Jit, threads);
+            assert_eq!(short, whole, "tape of {tape} steps, {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn smaller_groups() {
+    let mut case = long(150);
+    for group in [1, 5] {
+        case.time.group = group;
         case.check();
     }
 }
