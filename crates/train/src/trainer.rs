@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rheobase_data::epoch_order;
 use rheobase_ir::program::{Network, Program, Training};
 use rheobase_runtime::{
-    Adjoints, Backend, Batch, Events, Gradients, Parameters, Probe, Simulator, StepView,
+    Adjoints, Backend, Batch, Events, Footprint, Gradients, Parameters, Probe, Simulator, StepView,
 };
 
 use crate::error::TrainError;
@@ -178,13 +178,11 @@ impl Trainer {
         Ok(self.simulator.set_parameters(parameters)?)
     }
 
-    /// About how many bytes the tapes of all threads take together.
-    pub fn tape_bytes(&self) -> usize {
-        let sample = self.simulator.tape_bytes(self.samples.steps());
-        sample.saturating_mul(
-            self.simulator
-                .samples_at_once(self.plan.batch, self.threads),
-        )
+    /// What the groups that are in memory at once take together.
+    pub fn footprint(&self) -> Footprint {
+        let simulator = &self.simulator;
+        let samples = simulator.samples_at_once(self.plan.batch, self.threads);
+        simulator.footprint(self.samples.steps(), samples, simulator.time().tape)
     }
 
     /// The order of the training samples in an epoch.

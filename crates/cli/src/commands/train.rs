@@ -103,13 +103,13 @@ pub fn train(args: &TrainArgs, console: &Console) -> Result<(), Failure> {
 
 /// Says so if the tapes do not fit into the machine.
 fn warn_of_memory(trainer: &Trainer, console: &Console) {
-    let needed = trainer.tape_bytes() as u64;
+    let needed = trainer.footprint().total() as u64;
     if let Some(there) = memory_of_machine()
         && needed > there
     {
         let gigabytes = |bytes: u64| bytes as f64 / 1e9;
         let message = format!(
-            "the tape needs about {:.1} GB, this machine has {:.1} GB; train fewer steps, neurons or threads",
+            "the network in time needs about {:.1} GB, this machine has {:.1} GB; train fewer steps, neurons or threads",
             gigabytes(needed),
             gigabytes(there)
         );
