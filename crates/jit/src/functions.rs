@@ -37,6 +37,14 @@ pub(crate) enum Function {
     Softplus,
     /// phi_k(a), k ≥ 1.
     Phi(u8),
+    /// Sine.
+    Sin,
+    /// Cosine.
+    Cos,
+    /// `a^b`.
+    Pow,
+    /// Error function.
+    Erf,
 }
 
 impl Function {
@@ -55,6 +63,10 @@ impl Function {
             Op::Sigmoid => Some(Function::Sigmoid),
             Op::Softplus => Some(Function::Softplus),
             Op::Phi(k) => Some(Function::Phi(k)),
+            Op::Sin => Some(Function::Sin),
+            Op::Cos => Some(Function::Cos),
+            Op::Pow => Some(Function::Pow),
+            Op::Erf => Some(Function::Erf),
             _ => None,
         }
     }
@@ -69,6 +81,10 @@ impl Function {
             Function::Tanh => "tanh",
             Function::Sigmoid => "sigmoid",
             Function::Softplus => "softplus",
+            Function::Sin => "sin",
+            Function::Cos => "cos",
+            Function::Pow => "pow",
+            Function::Erf => "erf",
             Function::Phi(k) => return format!("rheobase_vector_phi{k}_{}", suffix(precision)),
         };
         format!("rheobase_vector_{name}_{}", suffix(precision))
@@ -84,7 +100,11 @@ impl Function {
             | Function::Tanh
             | Function::Sigmoid
             | Function::Softplus
-            | Function::Phi(_) => 1,
+            | Function::Phi(_)
+            | Function::Sin
+            | Function::Cos
+            | Function::Erf => 1,
+            Function::Pow => 2,
         }
     }
 
@@ -94,7 +114,25 @@ impl Function {
             Function::Exp => 25,
             Function::Expm1 | Function::Tanh => 35,
             Function::Log | Function::Log1p | Function::Sigmoid | Function::Phi(1) => 45,
-            Function::Softplus | Function::Phi(_) => 70,
+            Function::Softplus | Function::Erf | Function::Phi(_) => 70,
+            Function::Sin | Function::Cos | Function::Pow => 200,
+        }
+    }
+
+    /// Whether it is always called: it is written with branches.
+    pub(crate) fn branches(self) -> bool {
+        match self {
+            Function::Sin | Function::Cos => true,
+            Function::Exp
+            | Function::Expm1
+            | Function::Log
+            | Function::Log1p
+            | Function::Tanh
+            | Function::Sigmoid
+            | Function::Softplus
+            | Function::Phi(_)
+            | Function::Pow
+            | Function::Erf => false,
         }
     }
 
@@ -109,7 +147,12 @@ impl Function {
 
     /// Writes its instructions at the current place.
     pub(crate) fn write(self, code: &mut vector::Code<'_>, args: &[ir::Value]) -> ir::Value {
-        match self {
+        let precision = code.shape.precision;
+        let double = |code: &mut vector::Code<'_>, args: &[ir::Value]| match self {
+            Function::Phi(k) => code.phi(k, args[0]),
+            Function::Sin => code.sine(args[0], 0, precision),
+            Function::Cos => code.sine(args[0], 1, precision),
+            Function::Pow => code.power(args[0], args[1], precision),
             Function::Exp => code.exp(args[0]),
             Function::Expm1 => code.expm1(args[0]),
             Function::Log => code.log(args[0]),
@@ -117,12 +160,15 @@ impl Function {
             Function::Tanh => code.tanh(args[0]),
             Function::Sigmoid => code.sigmoid(args[0]),
             Function::Softplus => code.softplus(args[0]),
-            Function::Phi(k) => match (code.shape.precision, k) {
-                (Precision::F32, 1) => code.phi1(args[0]),
-                (Precision::F32, 2) => code.phi2(args[0]),
-                (Precision::F32, _) => code.in_double(args, |code, args| code.phi(k, args[0])),
-                (Precision::F64, _) => code.phi(k, args[0]),
-            },
+            Function::Erf => code.erf(args[0]),
+        };
+        match (precision, self) {
+            (Precision::F32, Function::Phi(1)) => code.phi1(args[0]),
+            (Precision::F32, Function::Phi(2)) => code.phi2(args[0]),
+            (Precision::F32, Function::Phi(_) | Function::Sin | Function::Cos | Function::Pow) => {
+                code.in_double(args, double)
+            }
+            (Precision::F32 | Precision::F64, _) => double(code, args),
         }
     }
 }

@@ -6,7 +6,6 @@
 //! functions of this file too, so that nothing depends on which C library is linked.
 
 use cranelift_codegen::ir::LibCall;
-use rheobase_ir::real;
 
 use crate::abi::Precision;
 use crate::call::{expm_f32, expm_f64};
@@ -43,14 +42,6 @@ macro_rules! table {
 }
 
 table! {
-    /// `a^b`, of two arguments.
-    Pow pow_f32 pow_f64;
-    /// Sine.
-    Sin sin_f32 sin_f64;
-    /// Cosine.
-    Cos cos_f32 cos_f64;
-    /// Error function.
-    Erf erf_f32 erf_f64;
     /// Matrix exponentials of several lanes, through memory; see `call.rs`.
     Expm expm_f32 expm_f64;
     /// `a·b + c`, rounded once.
@@ -59,33 +50,6 @@ table! {
     Floor floor_f32 floor_f64;
     /// The nearest integer, ties to even.
     Round round_f32 round_f64;
-}
-
-macro_rules! unary {
-    ($($f32:ident $f64:ident $function:expr;)*) => {$(
-        extern "C" fn $f32(a: f32) -> f32 {
-            let function: fn(f64) -> f64 = $function;
-            function(f64::from(a)) as f32
-        }
-        extern "C" fn $f64(a: f64) -> f64 {
-            let function: fn(f64) -> f64 = $function;
-            function(a)
-        }
-    )*};
-}
-
-unary! {
-    sin_f32 sin_f64 f64::sin;
-    cos_f32 cos_f64 f64::cos;
-    erf_f32 erf_f64 real::erf;
-}
-
-extern "C" fn pow_f32(a: f32, b: f32) -> f32 {
-    real::pow(f64::from(a), f64::from(b)) as f32
-}
-
-extern "C" fn pow_f64(a: f64, b: f64) -> f64 {
-    real::pow(a, b)
 }
 
 extern "C" fn fma_f32(a: f32, b: f32, c: f32) -> f32 {

@@ -8,10 +8,13 @@
 
 mod constants;
 mod double;
+mod erf;
 mod exp;
 mod log;
 mod pair;
+mod power;
 mod sigmoid;
+mod sine;
 
 use std::collections::BTreeMap;
 

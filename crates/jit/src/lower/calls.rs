@@ -24,38 +24,10 @@ impl Emitter<'_> {
         }
     }
 
-    /// A function of reals, called for each lane.
-    pub(super) fn per_lane(&mut self, function: Libcall, args: &[Value]) -> ir::Value {
-        let element = self.code.shape.element;
-        let operands: Vec<ir::Value> = args.iter().map(|&arg| self.value(arg)).collect();
-        let params = vec![element; operands.len()];
-        let function = self.libcall(function, &params, Some(element));
-        self.call_lanes(function, &operands)
-    }
-
-    /// One call for each lane in use, with its elements of the operands.
-    fn call_lanes(&mut self, function: FuncRef, operands: &[ir::Value]) -> ir::Value {
-        let reals = self.code.shape.reals;
-        let mut result = None;
-        for lane in 0..self.active() {
-            let args: Vec<ir::Value> = operands
-                .iter()
-                .map(|&operand| self.code.pos.ins().extractlane(operand, lane))
-                .collect();
-            let call = self.code.pos.ins().call(function, &args);
-            let element = self.code.pos.func.dfg.first_result(call);
-            result = Some(match result {
-                None => self.code.pos.ins().splat(reals, element),
-                Some(lanes) => self.code.pos.ins().insertlane(lanes, element, lane),
-            });
-        }
-        result.expect("a group has at least one lane")
-    }
-
     /// A vector function: written here if the loop has few, else called.
     pub(super) fn function(&mut self, function: Function, args: &[Value]) -> ir::Value {
         let operands: Vec<ir::Value> = args.iter().map(|&arg| self.value(arg)).collect();
-        if self.group != Group::Uniform && !self.calls {
+        if self.group != Group::Uniform && !self.calls && !function.branches() {
             return function.write(&mut self.code, &operands);
         }
         let callee = self.callee(function);

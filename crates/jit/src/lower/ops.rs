@@ -15,7 +15,6 @@ use super::{Emitter, Insert};
 use crate::JitError;
 use crate::abi::Precision;
 use crate::functions::Function;
-use crate::libcalls::Libcall;
 
 impl Emitter<'_> {
     /// The value of an instruction for the current group.
@@ -65,14 +64,18 @@ impl Emitter<'_> {
             Op::Floor => self.unary(args, |ins, a| ins.floor(a)),
             Op::Round => self.unary(args, |ins, a| ins.nearest(a)),
             Op::Sqrt => self.unary(args, |ins, a| ins.sqrt(a)),
-            Op::Exp | Op::Expm1 | Op::Log | Op::Log1p | Op::Tanh | Op::Sigmoid | Op::Softplus => {
-                self.special(op, args)
-            }
-            Op::Pow => self.per_lane(Libcall::Pow, args),
-            Op::Sin => self.per_lane(Libcall::Sin, args),
-            Op::Cos => self.per_lane(Libcall::Cos, args),
-            Op::Erf => self.per_lane(Libcall::Erf, args),
-            Op::Phi(_) => self.special(op, args),
+            Op::Exp
+            | Op::Expm1
+            | Op::Log
+            | Op::Log1p
+            | Op::Tanh
+            | Op::Sigmoid
+            | Op::Softplus
+            | Op::Phi(_)
+            | Op::Pow
+            | Op::Sin
+            | Op::Cos
+            | Op::Erf => self.special(op, args),
             Op::Lt => self.compare(FloatCC::LessThan, args),
             Op::Le => self.compare(FloatCC::LessThanOrEqual, args),
             Op::Eq => self.compare(FloatCC::Equal, args),

@@ -160,6 +160,15 @@ impl Code<'_> {
         self.pos.ins().fmul(scaled, factors[1])
     }
 
+    /// `e^(x + low)` for a pair of numbers.
+    pub(crate) fn exp_of_pair(&mut self, x: ir::Value, low: ir::Value) -> ir::Value {
+        let (high, rest, factors) = self.exp_parts(x);
+        let rest = self.mul_add(high, low, rest);
+        let sum = self.pos.ins().fadd(high, rest);
+        let scaled = self.pos.ins().fmul(sum, factors[0]);
+        self.pos.ins().fmul(scaled, factors[1])
+    }
+
     /// `e^x` and what its rounding lost. Unless it is asked for, the second costs nothing.
     pub(crate) fn exp_pair(&mut self, x: ir::Value) -> (ir::Value, ir::Value) {
         let (high, low, factors) = self.exp_parts(x);
@@ -288,8 +297,8 @@ impl Code<'_> {
     /// phi_k(x) in `f64`: the series `Σ x^j/(j + k)!` where |x| is small, elsewhere
     /// phi_{i+1}(x) = (phi_i(x) − 1/i!)/x from phi_1 on, which loses little there.
     pub(crate) fn phi(&mut self, k: u8, x: ir::Value) -> ir::Value {
-        let bound = PHI_SERIES * f64::from(k);
-        let near = self.polynomial(x, &phi_series(k, bound));
+        let [centre, reach] = PHI_SERIES.map(|part| part * f64::from(k));
+        let near = self.polynomial(x, &phi_series(k, centre + reach));
 
         // −10^300 stands for all below. There and at the other end the results are 0 and infinite.
         let (numerator, low) = self.expm1_scaled(x);
@@ -309,14 +318,17 @@ impl Code<'_> {
         let unscale = self.real(2f64.powi(-self.numbers().scale_exponent));
         let far = self.pos.ins().fmul(far, unscale);
 
-        let (magnitude, bound) = (self.abs(x), self.real(bound));
-        let small = self.pos.ins().fcmp(FloatCC::LessThan, magnitude, bound);
+        let (centre, reach) = (self.real(centre), self.real(reach));
+        let distance = self.pos.ins().fsub(x, centre);
+        let distance = self.abs(distance);
+        let small = self.pos.ins().fcmp(FloatCC::LessThan, distance, reach);
         self.choose(small, near, far)
     }
 }
 
-/// The series of phi_k is used up to k times this magnitude.
-const PHI_SERIES: f64 = 0.5;
+/// The series of phi_k is used around k times the first of these, up to a distance of k times the second:
+/// further above zero, where its terms have one sign, than below.
+const PHI_SERIES: [f64; 2] = [0.625, 1.375];
 
 /// The coefficients 1/(j + k)! of the Taylor series of phi_k, highest power first, as many as matter for
 /// magnitudes below `bound`.

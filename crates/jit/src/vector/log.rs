@@ -147,7 +147,7 @@ impl Code<'_> {
     }
 
     /// `result` where `u` is positive and finite; else −∞ at 0, ∞ at ∞, NaN below 0 and at NaN.
-    fn log_domain(&mut self, u: ir::Value, result: ir::Value) -> ir::Value {
+    pub(crate) fn log_domain(&mut self, u: ir::Value, result: ir::Value) -> ir::Value {
         let (zero, infinity) = (self.real(0.0), self.real(f64::INFINITY));
         let minus_infinity = self.real(f64::NEG_INFINITY);
         // All ones is a NaN.
