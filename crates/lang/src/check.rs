@@ -15,10 +15,12 @@
 //!   model of an item, and `neuron_units` checks the units of a neuron's statements;
 //! - `groups` checks networks that are layers of others, `ties` connections that share weights, and
 //!   `expand` writes groups out, so that nothing after it sees one;
+//! - `draws` looks for distributions and probabilities that cannot be;
 //! - `shapes` gives a network its sizes and delays;
 //! - `flow`, `dynamics`, `stability`, `hazards` look at finished neurons: what reaches what,
 //!   integrators, values that cannot work, with `interval` for what values are possible.
 
+mod draws;
 mod dynamics;
 mod expand;
 mod flow;
@@ -43,6 +45,7 @@ mod units;
 
 pub use shapes::{Elaborated, elaborate};
 
+pub(crate) use draws::impossible;
 pub(crate) use params::{Around, param_numbers, param_or_outer};
 
 use crate::ast;

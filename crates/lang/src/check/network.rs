@@ -524,6 +524,21 @@ impl Check<'_> {
                 given.map(|expr| self.argument(network, scope, slot, expr, weight, target))
             })
             .collect();
+        let args: Vec<Option<Argument>> = args;
+        let plain_gain = kind == builtin::Operation::BatchNorm && args[0].is_none();
+        if let (true, Some(port)) = (plain_gain, weight)
+            && !port.is_none()
+        {
+            let message = format!(
+                "`batch_norm` gives plain numbers, but the port takes {}",
+                in_words(port)
+            );
+            self.report(
+                Check::finding(Code::E0308, call.span, message)
+                    .secondary(target.span, format!("this port is {}", in_words(port)))
+                    .help("say how large one standard deviation is: `gain = 1 mV`, in the port's unit"),
+            );
+        }
         Some(Operation {
             kind,
             args,
@@ -572,9 +587,16 @@ impl Check<'_> {
                 self.report(Check::finding(Code::E0306, expr.span, message));
                 Argument::Invalid
             }
+            Takes::Value => {
+                let expr_tree = expr;
+                let expr = self.resolve(scope, expr_tree);
+                let ty = self.infer(scope, &expr, &types);
+                let found = self.expect_number(ty, &expr);
+                self.weight_unit(slot, found, weight, expr_tree, target);
+                Argument::Number(expr)
+            }
             Takes::Plain
             | Takes::Whole
-            | Takes::Value
             | Takes::Time
             | Takes::Rate
             | Takes::Numbers

@@ -306,6 +306,7 @@ impl Check<'_> {
     /// Values against bounds, once all parameters are known. `step` may be needed and unknown.
     pub(super) fn param_values(&mut self, params: &[Param], checked: &[usize], around: Around<'_>) {
         let values = param_numbers(&self.model, params, around);
+        self.param_draws(params, checked, &values, around);
         for &i in checked {
             let param = &params[i];
             if let Some(finding) = not_positive(param, values[i]) {

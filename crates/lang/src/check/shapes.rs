@@ -345,6 +345,7 @@ impl Check<'_> {
         };
         self.diagnostics.extend(warnings);
         self.connection_shapes(network, &elaborated);
+        self.connection_values(network, &elaborated);
         self.passed_shapes(network, &elaborated);
         self.tied_shapes(network, &elaborated);
         for layer in &network.layers {

@@ -174,7 +174,8 @@ fn synapses(
         | Kind::Scale
         | Kind::Flatten
         | Kind::Dropout
-        | Kind::BatchNorm => {
+        | Kind::BatchNorm
+        | Kind::TdBatchNorm => {
             let what = format!("a `{}` connection", operation.callee.text);
             return Err(Box::new(unsupported(operation.span, what)));
         }

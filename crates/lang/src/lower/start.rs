@@ -3,7 +3,7 @@
 
 use super::{Findings, Override, missing, unchecked, unsupported};
 use crate::ast::ScopeKind;
-use crate::check::{Around, param_numbers, param_or_outer};
+use crate::check::{impossible, Around, param_numbers, param_or_outer};
 use crate::diag::{Code, Diagnostic};
 use crate::model::builtin::Law;
 use crate::model::{
@@ -148,30 +148,26 @@ fn distribution(env: &eval::Env<'_>, draw: &Draw) -> Result<Initial, Box<Diagnos
         Some(Some(expr)) => number(env, expr),
         Some(None) | None => Ok(default),
     };
-    let sound = |holds: bool, rule: &str| match holds {
-        true => Ok(()),
-        false => Err(Box::new(Diagnostic::new(Code::E0409, draw.span, rule))),
-    };
+    let mut values = Vec::new();
+    for arg in &draw.args {
+        values.push(arg.as_ref().map(|e| number(env, e)).transpose()?);
+    }
+    if let Some(rule) = impossible(draw.law, &values) {
+        return Err(Box::new(Diagnostic::new(Code::E0409, draw.span, rule)));
+    }
     // He et al. scale for ReLU, Glorot & Bengio and Saxe et al. without.
     let root2 = std::f64::consts::SQRT_2;
     Ok(match draw.law {
         Law::Normal => {
             let (mean, std) = (required(0)?, required(1)?);
-            sound(std >= 0.0, "a standard deviation cannot be negative")?;
             Initial::Normal { mean, std }
         }
         Law::LogNormal => {
             let (median, sigma) = (required(0)?, required(1)?);
-            let rule = "`lognormal` has a positive median and a `sigma` that is not negative";
-            sound(median > 0.0 && sigma >= 0.0, rule)?;
             Initial::LogNormal { median, sigma }
         }
         Law::Uniform => {
             let (low, high) = (required(0)?, required(1)?);
-            sound(
-                low <= high,
-                "the lower end of `uniform` is above the upper one",
-            )?;
             Initial::Uniform { low, high }
         }
         Law::KaimingNormal => Initial::KaimingNormal { gain: gain(root2)? },

@@ -332,6 +332,8 @@ pub enum Operation {
     Dropout,
     /// Normalisation over the batch.
     BatchNorm,
+    /// The same with the gain alpha·threshold (Zheng et al. 2021).
+    TdBatchNorm,
 }
 
 impl Operation {
@@ -349,6 +351,7 @@ impl Operation {
         ("flatten", Operation::Flatten),
         ("dropout", Operation::Dropout),
         ("batch_norm", Operation::BatchNorm),
+        ("td_batch_norm", Operation::TdBatchNorm),
     ];
 
     /// The operation of a name.
@@ -359,7 +362,7 @@ impl Operation {
 
     /// Its parameters.
     pub fn slots(self) -> &'static [Slot] {
-        use Takes::{Bounds, Flag, Plain, Weights, Whole};
+        use Takes::{Bounds, Flag, Plain, Value, Weights, Whole};
         match self {
             Operation::Dense => {
                 &const {
@@ -417,7 +420,25 @@ impl Operation {
             }
             Operation::Flatten => &[],
             Operation::Dropout => &const { [need("p", Plain)] },
-            Operation::BatchNorm => &const { [may("momentum", Plain), may("eps", Plain)] },
+            Operation::BatchNorm => {
+                &const {
+                    [
+                        may("gain", Value),
+                        may("momentum", Plain),
+                        may("eps", Plain),
+                    ]
+                }
+            }
+            Operation::TdBatchNorm => {
+                &const {
+                    [
+                        need("threshold", Value),
+                        may("alpha", Plain),
+                        may("momentum", Plain),
+                        may("eps", Plain),
+                    ]
+                }
+            }
         }
     }
 
