@@ -117,3 +117,4 @@ pub mod cases;
 pub mod generate;
 pub mod gradcheck;
 pub mod random;
+pub mod response;

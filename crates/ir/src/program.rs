@@ -78,6 +78,28 @@ pub struct Parameter {
     pub unit: Unit,
 }
 
+impl Parameter {
+    /// The value where it starts, or the mean of what it starts from; within its bounds. What stands for
+    /// the parameter where one value is needed before anything is drawn.
+    pub fn typical(&self) -> f64 {
+        let value = match self.initial {
+            Initial::Constant(value) => value,
+            Initial::Normal { mean, .. } => mean,
+            Initial::LogNormal { median, sigma } => median * (sigma * sigma / 2.0).exp(),
+            Initial::Uniform { low, high } => (low + high) / 2.0,
+            Initial::KaimingNormal { .. }
+            | Initial::KaimingUniform { .. }
+            | Initial::XavierNormal { .. }
+            | Initial::XavierUniform { .. }
+            | Initial::Orthogonal { .. } => 0.0,
+        };
+        match self.bounds {
+            Some((low, high)) if low <= high => value.clamp(low, high),
+            Some(_) | None => value,
+        }
+    }
+}
+
 /// A unit for showing values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unit {

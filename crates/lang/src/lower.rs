@@ -11,6 +11,7 @@
 //! The model must come from a check without errors; anything else is refused, not a panic.
 
 mod expr;
+mod fluctuation;
 mod network;
 mod neuron;
 mod start;

@@ -10,7 +10,7 @@ use super::{Config, GradcheckError};
 use crate::interp::Spiking;
 use crate::kernel::{Role, Slot};
 use crate::pipeline::Stages;
-use crate::program::{Initial, Neuron, Parameter, Variable};
+use crate::program::{Neuron, Parameter, Variable};
 use crate::random::SplitMix64;
 
 /// Numbers by lane, step and quantity: `trace[lane][step][i]`.
@@ -131,7 +131,7 @@ impl Trial {
         let mut trial = Trial {
             steps: config.steps,
             lanes: config.lanes,
-            params: neuron.params.iter().map(start).collect(),
+            params: neuron.params.iter().map(Parameter::typical).collect(),
             ports: Vec::new(),
             internal: Vec::new(),
             loss: Vec::new(),
@@ -325,23 +325,4 @@ fn inputs(trial: &Trial, seed: u64, size: f64, pattern: &[f64]) -> Trace {
                 .collect()
         })
         .collect()
-}
-
-/// The value a parameter is checked at: where it starts, or the mean of what it starts from.
-fn start(parameter: &Parameter) -> f64 {
-    let value = match parameter.initial {
-        Initial::Constant(value) => value,
-        Initial::Normal { mean, .. } => mean,
-        Initial::LogNormal { median, sigma } => median * (sigma * sigma / 2.0).exp(),
-        Initial::Uniform { low, high } => (low + high) / 2.0,
-        Initial::KaimingNormal { .. }
-        | Initial::KaimingUniform { .. }
-        | Initial::XavierNormal { .. }
-        | Initial::XavierUniform { .. }
-        | Initial::Orthogonal { .. } => 0.0,
-    };
-    match parameter.bounds {
-        Some((low, high)) if low <= high => value.clamp(low, high),
-        Some(_) | None => value,
-    }
 }

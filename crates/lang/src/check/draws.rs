@@ -22,6 +22,20 @@ pub(crate) fn impossible(law: Law, args: &[Option<f64>]) -> Option<&'static str>
             }
             (Some(_) | None, Some(_) | None) => None,
         },
+        Law::FluctuationDriven => {
+            let wrong = |i: usize, fits: fn(f64) -> bool| arg(i).is_some_and(|v| !fits(v));
+            if wrong(0, |rate| rate > 0.0 && rate.is_finite()) {
+                Some("the rate of the inputs must be above 0")
+            } else if wrong(1, |mu| mu < 1.0) {
+                Some("`mu` is a part of the way to the threshold and must be below 1")
+            } else if wrong(2, |xi| xi > 0.0) {
+                Some("`xi` counts standard deviations and must be above 0")
+            } else if wrong(3, |share| share > 0.0 && share <= 1.0) {
+                Some("`share` is a part of the whole input: above 0, at most 1")
+            } else {
+                None
+            }
+        }
         Law::KaimingNormal
         | Law::KaimingUniform
         | Law::XavierNormal

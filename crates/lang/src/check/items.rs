@@ -352,6 +352,10 @@ impl Check<'_> {
             );
         }
         self.infer(&scope, &body, &|_| Ty::Unknown);
+        for part in derivative.iter().flatten() {
+            let ty = self.infer(&scope, part, &|_| Ty::Unknown);
+            self.expect_number(ty, part);
+        }
         let mut depth = 0;
         walk::visit(&body, &mut |e| {
             if let ExprKind::Call { function, .. } = e.kind {

@@ -531,7 +531,7 @@ impl Check<'_> {
         {
             let message = format!(
                 "`batch_norm` gives plain numbers, but the port takes {}",
-                in_words(port)
+                words(port)
             );
             self.report(
                 Check::finding(Code::E0308, call.span, message)

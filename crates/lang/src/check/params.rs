@@ -98,6 +98,18 @@ impl Check<'_> {
                 unknown = true;
                 continue;
             };
+            if slot.takes == Takes::Rate {
+                if own != Dimension::RATE {
+                    let message = format!("`{}` is a rate, found {}", slot.name, words(own));
+                    self.report(
+                        Check::finding(Code::E0306, expr.span, message)
+                            .help("write it in hertz: `20 Hz`"),
+                    );
+                }
+                // What is drawn has the unit that is needed.
+                unknown = true;
+                continue;
+            }
             if slot.takes == Takes::Plain {
                 if !own.is_none() {
                     let message = format!(
@@ -514,7 +526,8 @@ fn centre(draw: &Draw, env: &eval::Env<'_>) -> Option<f64> {
         | Law::KaimingUniform
         | Law::XavierNormal
         | Law::XavierUniform
-        | Law::Orthogonal => Some(0.0),
+        | Law::Orthogonal
+        | Law::FluctuationDriven => Some(0.0),
     }
 }
 

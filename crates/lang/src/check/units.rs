@@ -11,7 +11,7 @@ use super::scope::Scope;
 use crate::ast::BinaryOp;
 use crate::diag::{Code, Diagnostic};
 use crate::model::builtin::{Builtin, UnitRule};
-use crate::model::{Expr, ExprKind, Model, Ref, Ty, eval, walk};
+use crate::model::{Expr, ExprKind, Function, Model, Ref, Ty, eval, walk};
 use crate::span::Span;
 use crate::units::{Dimension, Exponent, print};
 
@@ -416,6 +416,7 @@ impl Inference<'_> {
             calls: std::mem::take(&mut self.calls),
         };
         let ty = inner.infer(&callee.body, &formals);
+        inner.derivatives(callee, ty, &tys, &formals);
         self.calls = inner.calls;
         self.calls.insert(key, ty);
         if let Some(first) = inner.findings.into_iter().next() {
@@ -428,6 +429,33 @@ impl Inference<'_> {
             );
         }
         ty
+    }
+}
+
+impl Inference<'_> {
+    /// The derivatives that a function declares have the unit of its value per unit of the argument.
+    fn derivatives(&mut self, callee: &Function, value: Ty, args: &[Ty], formals: Types<'_>) {
+        let parts = callee.derivative.iter().flatten();
+        for ((part, formal), arg) in parts.zip(&callee.formals).zip(args) {
+            let own = self.number(part, formals);
+            let (Some(own), Some(value), Some(arg)) = (own, value.dimension(), arg.dimension())
+            else {
+                continue;
+            };
+            if let Some(needed) = value.over(arg)
+                && own != needed
+            {
+                let message = format!(
+                    "the derivative by `{}` must be {}, found {}",
+                    formal.name.text,
+                    in_words(needed),
+                    words(own)
+                );
+                let finding = Diagnostic::new(Code::E0301, part.span, message);
+                self.findings
+                    .push(finding.label(format!("this is {}", words(own))));
+            }
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! A network as a graph: populations, layers with their neurons, connections, order.
 
 use super::start;
-use super::{Findings, neuron, unchecked, unsupported};
+use super::{Findings, fluctuation, neuron, unchecked, unsupported};
 use crate::check::{Around, Elaborated, elaborate};
 use crate::diag::Diagnostic;
-use crate::model::builtin::Operation as Kind;
+use crate::model::builtin::{Law, Operation as Kind};
 use crate::model::{
-    Argument, Connection, Expr, Layer, LayerKind, Model, Network, Operation, Ref, Source, Start,
-    eval,
+    Argument, Connection, Draw, Expr, Layer, LayerKind, Model, Network, Operation, Ref, Source,
+    Start, eval,
 };
 use rheobase_ir::program::{self, Initial, Synapses};
 
@@ -23,13 +23,17 @@ pub(super) fn lower(
     let mut layers = Vec::new();
     for (layer, shape) in network.layers.iter().zip(&elaborated.layers) {
         match lower_layer(model, layer, shape, &elaborated) {
-            Ok(layer) => layers.push(layer),
-            Err(found) => findings.extend(found),
+            Ok(layer) => layers.push(Some(layer)),
+            Err(found) => {
+                layers.push(None);
+                findings.extend(found);
+            }
         }
     }
     let mut connections: Vec<program::Connection> = Vec::new();
     for (i, connection) in network.connections.iter().enumerate() {
-        match lower_connection(model, network, &elaborated, i, connection) {
+        let target = connection.target.and_then(|t| layers.get(t)?.as_ref());
+        match lower_connection(model, network, &elaborated, i, connection, target) {
             Ok(connection) => connections.push(connection),
             Err(finding) => findings.push(*finding),
         }
@@ -48,7 +52,7 @@ pub(super) fn lower(
                 shape: shape.clone(),
             })
             .collect(),
-        layers,
+        layers: layers.into_iter().flatten().collect(),
         connections,
         order: elaborated.order,
     })
@@ -85,6 +89,7 @@ fn lower_connection(
     elaborated: &Elaborated,
     index: usize,
     connection: &Connection,
+    target: Option<&program::Layer>,
 ) -> Result<program::Connection, Box<Diagnostic>> {
     let wrong = || Box::new(unchecked(connection.span));
     let from = match connection.source {
@@ -136,7 +141,11 @@ fn lower_connection(
     };
     let env = eval::Env::new(model, Some(elaborated.step_ms), &lookup).with_lets(&network.lets);
     let is_self = connection.source == Source::Layer(to);
-    let synapses = synapses(&env, operation, is_self)?;
+    let weights = |draw: &Draw| match target {
+        Some(layer) => fluctuation::weights(&env, draw, &layer.neuron, port, elaborated.step_ms),
+        None => Err(wrong()),
+    };
+    let synapses = synapses(&env, operation, is_self, &weights)?;
     let path = |p: &crate::ast::Path| {
         let names: Vec<&str> = p.segments.iter().map(|n| n.text.as_str()).collect();
         names.join(".")
@@ -161,6 +170,7 @@ fn synapses(
     env: &eval::Env<'_>,
     operation: &Operation,
     is_self: bool,
+    fluctuation_driven: &dyn Fn(&Draw) -> Result<Initial, Box<Diagnostic>>,
 ) -> Result<Synapses, Box<Diagnostic>> {
     match operation.kind {
         Kind::Dense => {}
@@ -188,6 +198,11 @@ fn synapses(
     let start = |name: &str| -> Result<Option<Initial>, Box<Diagnostic>> {
         match argument(name) {
             None => Ok(None),
+            Some(Argument::Start(Start::Random(draw)))
+                if draw.law == Law::FluctuationDriven && name == "w" =>
+            {
+                fluctuation_driven(draw).map(Some)
+            }
             Some(Argument::Start(start)) => start::initial(env, start).map(Some),
             Some(
                 Argument::Number(_) | Argument::Bounds(_) | Argument::Flag(_) | Argument::Invalid,

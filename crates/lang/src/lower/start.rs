@@ -3,7 +3,7 @@
 
 use super::{Findings, Override, missing, unchecked, unsupported};
 use crate::ast::ScopeKind;
-use crate::check::{impossible, Around, param_numbers, param_or_outer};
+use crate::check::{Around, impossible, param_numbers, param_or_outer};
 use crate::diag::{Code, Diagnostic};
 use crate::model::builtin::Law;
 use crate::model::{
@@ -174,6 +174,10 @@ fn distribution(env: &eval::Env<'_>, draw: &Draw) -> Result<Initial, Box<Diagnos
         Law::KaimingUniform => Initial::KaimingUniform { gain: gain(root2)? },
         Law::XavierNormal => Initial::XavierNormal { gain: gain(1.0)? },
         Law::XavierUniform => Initial::XavierUniform { gain: gain(1.0)? },
+        Law::FluctuationDriven => {
+            let what = "`fluctuation_driven` for anything but the weights of a connection";
+            return Err(Box::new(unsupported(draw.span, what)));
+        }
         Law::Orthogonal => Initial::Orthogonal { gain: gain(1.0)? },
     })
 }

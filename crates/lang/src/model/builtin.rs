@@ -200,6 +200,8 @@ pub enum Law {
     XavierNormal,
     /// `xavier_uniform(gain = 1)`, also `xavier`
     XavierUniform,
+    /// `fluctuation_driven(rate, mu = 0, xi = 1, share = 1)`
+    FluctuationDriven,
     /// `orthogonal(gain = 1)`
     Orthogonal,
 }
@@ -268,6 +270,7 @@ impl Law {
         ("xavier_normal", Law::XavierNormal),
         ("xavier_uniform", Law::XavierUniform),
         ("orthogonal", Law::Orthogonal),
+        ("fluctuation_driven", Law::FluctuationDriven),
     ];
 
     /// The distribution of a name.
@@ -289,6 +292,16 @@ impl Law {
             | Law::XavierNormal
             | Law::XavierUniform
             | Law::Orthogonal => &const { [may("gain", Takes::Value)] },
+            Law::FluctuationDriven => {
+                &const {
+                    [
+                        need("rate", Takes::Rate),
+                        may("mu", Takes::Plain),
+                        may("xi", Takes::Plain),
+                        may("share", Takes::Plain),
+                    ]
+                }
+            }
         }
     }
 
@@ -300,7 +313,8 @@ impl Law {
             | Law::KaimingUniform
             | Law::XavierNormal
             | Law::XavierUniform
-            | Law::Orthogonal => true,
+            | Law::Orthogonal
+            | Law::FluctuationDriven => true,
         }
     }
 }
