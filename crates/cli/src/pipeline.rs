@@ -147,7 +147,13 @@ impl Front {
 
     /// The length of a step for a neuron alone: that of the only network, else 1 ms.
     pub fn step_ms(&self) -> f64 {
-        let [network] = &self.model.networks[..] else {
+        let whole: Vec<_> = self
+            .model
+            .networks
+            .iter()
+            .filter(|n| !n.is_part())
+            .collect();
+        let [network] = whole[..] else {
             return DEFAULT_STEP_MS;
         };
         let nothing = |_| None;
@@ -246,14 +252,16 @@ impl Front {
             .map_err(|findings| self.refused(&findings, console))
     }
 
-    /// Every network of the program, as the first plan for it trains it if there is one.
+    /// Every network of the program that can be run by itself, as the first plan for it trains it if there is
+    /// one.
     ///
     /// # Errors
     ///
     /// One of them cannot be run; then diagnostics were printed.
     pub fn programs(&self, console: &Console) -> Result<Vec<Program>, Failure> {
-        let networks = self.model.networks.iter().map(|n| n.name.text.as_str());
+        let networks = self.model.networks.iter().filter(|n| !n.is_part());
         networks
+            .map(|network| network.name.text.as_str())
             .map(|network| self.program(network, self.first_plan(network), console))
             .collect()
     }

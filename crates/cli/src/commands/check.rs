@@ -1,6 +1,7 @@
 //! `rheo check FILE`: everything that is wrong or doubtful in a program.
 
 mod explained;
+mod semantics;
 
 use std::path::PathBuf;
 

@@ -19,19 +19,65 @@ fn check_is_silent_about_a_good_program() {
     assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
 }
 
+/// A program whose explanation says everything that the reference says about a step.
+const MEANING: &str = "
+surrogate s(u) { derivative = 1 / (1 + abs(u))^2 }
+neuron N {
+  input x
+  state v = 0
+  state a = 0
+  v' = -v / 20 ms
+  next a = v
+  on receive x { v += x }
+  spike when v > 1 surrogate s()
+  on spike detached { v = 0 }
+  refractory 3 ms holds v drops x
+}
+network Block {
+  input x[4]
+  layer h : N[4]
+  connect x -> h.x : dense(w = 1) delay 2 step
+  output h
+}
+network Net {
+  step 1 ms
+  input inp[4]
+  layer tower : Block repeat 2
+  connect inp -> tower.x
+}
+";
+
 #[test]
 fn check_explains_and_speaks_json() {
     let place = Place::new();
     let ran = place.ok(&["check", "--explain", &fixture("tiny.snn")]);
     for words in [
         "receive, integrate, spike, reset",
-        "v' : exact",
+        "by exact",
         "on spike detached",
         "4 bytes per neuron and step",
         "tau_mem = 20 ms, learned",
         "inp.hid.x.weight [16, 64]",
         "numbers are trained",
         "tape",
+    ] {
+        assert!(ran.out.contains(words), "no `{words}` in\n{}", ran.out);
+    }
+    place.file("meaning.snn", MEANING);
+    let ran = place.ok(&["check", "--explain", "meaning.snn"]);
+    for words in [
+        "layers tower.0.h, tower.1.h of Net: N, step 1 ms",
+        "receive    v += x, where x is the sum of weight times spike over what arrives",
+        "next a = v",
+        "where v > 1 (not at equality)",
+        "reset      v = 0, where it spiked",
+        "3 ms is 3 steps: after a spike in step k the next is possible in step k + 3; until then v keeps",
+        "what arrives at x is lost",
+        "start      v = 0",
+        "tower.0.h -> tower.1.h.x 2 steps later",
+        "right-hand sides read the values from before the phase",
+        "begin at their start value",
+        "the same bits",
     ] {
         assert!(ran.out.contains(words), "no `{words}` in\n{}", ran.out);
     }

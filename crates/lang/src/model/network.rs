@@ -193,6 +193,12 @@ pub struct Network {
 }
 
 impl Network {
+    /// Whether it can only be a layer of another network: it lacks a step or values for its parameters.
+    pub fn is_part(&self) -> bool {
+        let complete = self.formals.iter().all(|f| f.default.is_some());
+        self.is_group && (self.step.is_none() || !complete)
+    }
+
     /// The layer that a path such as `out`, `out.v` or `tower.h.v` begins with, and how many of its
     /// names it takes.
     pub fn layer_of_path(&self, path: &[&str]) -> Option<(usize, usize)> {

@@ -1,7 +1,8 @@
 //! `rheo check --explain`: what the compiler made of a program, in words.
 //!
-//! Per neuron as layers use it: the order of a step, the integrator of each equation and why, where the
-//! backward is cut, what the forward saves. Per network: parameters with their sizes, and memory.
+//! Per neuron as layers use it: what each phase of a step does, the integrator of each equation and why,
+//! where the backward is cut, what the forward saves. Per network: when spikes arrive, parameters with
+//! their sizes, and memory. In the end what holds for every program ([`semantics`]).
 
 use std::fmt::Write;
 
@@ -13,6 +14,7 @@ use rheobase_lang::model::builtin::Builtin;
 use rheobase_lang::model::{self, Expr, ExprKind, Start, Trigger, walk};
 use rheobase_runtime::GROUP;
 
+use super::semantics;
 use crate::commands::emit::{Wrt, stages};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -23,12 +25,21 @@ pub(super) fn explained(front: &Front, console: &Console) -> Result<String, Fail
     let mut text = String::new();
     let programs = front.programs(console)?;
     for program in &programs {
+        let step_ms = program.network.step_ms;
+        // Layers of one kind, as in a chain of copies, are explained once.
+        let mut tables: Vec<(Vec<&str>, &str, String)> = Vec::new();
         for layer in &program.network.layers {
-            let head = format!(
-                "layer {} of {}: {}, step {} ms",
-                layer.name, program.network.name, layer.neuron.name, program.network.step_ms
-            );
-            text.push_str(&neuron(front, &layer.neuron, &head)?);
+            let table = neuron(front, &layer.neuron, step_ms)?;
+            match tables.iter_mut().find(|(.., other)| *other == table) {
+                Some((names, ..)) => names.push(&layer.name),
+                None => tables.push((vec![&layer.name], &layer.neuron.name, table)),
+            }
+        }
+        for (names, kind, table) in tables {
+            let layers = if names.len() == 1 { "layer" } else { "layers" };
+            let (names, network) = (names.join(", "), &program.network.name);
+            let head = format!("{layers} {names} of {network}: {kind}, step {step_ms} ms");
+            text += &format!("{head}\n{table}\n");
         }
         text.push_str(&network(program)?);
     }
@@ -36,29 +47,22 @@ pub(super) fn explained(front: &Front, console: &Console) -> Result<String, Fail
         let step_ms = front.step_ms();
         for name in front.own_neurons() {
             let lowered = front.neuron(&name, step_ms, &[], console)?;
-            let head = format!("neuron {name}, step {step_ms} ms");
-            text.push_str(&neuron(front, &lowered, &head)?);
+            let table = neuron(front, &lowered, step_ms)?;
+            text += &format!("neuron {name}, step {step_ms} ms\n{table}\n");
         }
     }
+    text.push_str(semantics::EVERYWHERE);
     Ok(text)
 }
 
-fn neuron(front: &Front, neuron: &Neuron, head: &str) -> Result<String, Failure> {
+fn neuron(front: &Front, neuron: &Neuron, step_ms: f64) -> Result<String, Failure> {
     let stages = stages(neuron, Wrt::Learned)?;
     let model = front.model.neuron(&neuron.name);
     let model =
         model.ok_or_else(|| Failure::Internal(format!("`{}` lost its model", neuron.name)))?;
     let mut rows: Vec<(&str, String)> = vec![("order", order(model))];
-    for chosen in &stages.integrators {
-        let line = format!("{}' : {}, {}", chosen.state, chosen.taken, chosen.reason);
-        rows.push(("equation", line));
-    }
-    for state in &model.states {
-        let next = state.dynamics.as_ref().map(|d| d.kind);
-        if next == Some(model::DynamicsKind::Next) {
-            rows.push(("equation", format!("next {}", state.name.text)));
-        }
-    }
+    let chosen = &stages.integrators;
+    rows.extend(semantics::step(front, model, neuron, chosen, step_ms));
     let cuts = cuts(front, model);
     if cuts.is_empty() {
         rows.push(("gradient", "cut nowhere".to_string()));
@@ -70,14 +74,13 @@ fn neuron(front: &Front, neuron: &Neuron, head: &str) -> Result<String, Failure>
             .into_iter()
             .map(|line| ("parameter", line)),
     );
-    let mut text = format!("{head}\n");
+    let mut text = String::new();
     let mut last = "";
     for (key, line) in rows {
         let shown = if key == last { "" } else { key };
         writeln!(text, "  {shown:<10} {line}").expect("writing to a string does not fail");
         last = key;
     }
-    text.push('\n');
     Ok(text)
 }
 
@@ -253,6 +256,9 @@ fn network(program: &Program) -> Result<String, Failure> {
         .map(|&l| network.layers[l].name.as_str())
         .collect();
     line("order", order.join(", "));
+    for arrival in semantics::delivery(network) {
+        line("arrives", arrival);
+    }
     let mut trained = 0;
     for (name, shape, initial, learned) in connections(network) {
         let size: usize = shape.iter().product();
