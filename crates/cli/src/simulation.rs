@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use ndarray::{Array2, Array3, ArrayD, ArrayView3, Axis, s};
 use rheobase_data::SpikeTrain;
+use rheobase_ir::draws::sample_key;
 use rheobase_ir::kernel::Role;
 use rheobase_ir::program::Network;
 use rheobase_runtime::record::{Recorder, TraceName};
@@ -93,7 +94,7 @@ pub(crate) fn simulate<R: Float>(
         .iter()
         .map(|(layer, state, values)| (*layer, state.clone(), values.mapv(R::from_f64)))
         .collect();
-    let batch = batch(inputs, &trains, &injections, &initial);
+    let batch = batch(inputs, &trains, &injections, &initial, how.seed);
     let cotangents: BTreeMap<TraceName, Array3<R>> = inputs
         .cotangents
         .iter()
@@ -151,6 +152,7 @@ fn batch<'a, R: Float>(
     trains: &'a [Vec<SpikeTrain>],
     injections: &'a [(usize, usize, Array3<R>)],
     initial: &'a [(usize, String, Array2<R>)],
+    seed: u64,
 ) -> Batch<'a, R> {
     let events = |train: &'a SpikeTrain| Events {
         offsets: train.offsets(),
@@ -176,6 +178,9 @@ fn batch<'a, R: Float>(
             .collect(),
         injections: injections.iter().map(injection).collect(),
         initial: initial.iter().map(state).collect(),
+        keys: (0..inputs.samples)
+            .map(|b| sample_key(seed, 0, b as u64))
+            .collect(),
     }
 }
 

@@ -103,6 +103,7 @@ pub fn active(kernel: &Kernel, wrt: &dyn Fn(&Slot) -> bool) -> Vec<bool> {
                 | Op::Eq
                 | Op::Ne => false,
                 Op::Const(_) | Op::Truth(_) => false,
+                Op::Uniform(_) | Op::Normal(_) | Op::White(_) => false,
                 Op::Integrate(_)
                 | Op::Expm(_)
                 | Op::Phi(_)

@@ -152,7 +152,7 @@ impl Generator {
     }
 
     fn instruction(&mut self) {
-        let extra = 6;
+        let extra = 8;
         let op = match self.random.below(PLAIN.len() + extra) {
             i if i < PLAIN.len() => PLAIN[i],
             i => self.op_with_data(i - PLAIN.len()),
@@ -163,6 +163,7 @@ impl Generator {
             // Literals are flat, and welcome everywhere.
             Class::Flat => self.shape.kinks || matches!(op, Op::Const(_) | Op::Truth(_)),
             Class::Gate => self.shape.spikes,
+            Class::Random => self.shape.kinks,
         };
         if !wanted {
             return;
@@ -181,6 +182,8 @@ impl Generator {
             }),
             3 => Op::Detach,
             4 => Op::Phi(self.random.below(4) as u8),
+            5 => Op::Uniform(self.random.below(4) as u32),
+            6 => Op::Normal(self.random.below(4) as u32),
             _ => {
                 let n = 1 + self.random.below(3) as u8;
                 Op::Expm(Element {
@@ -223,6 +226,9 @@ impl Generator {
             .into_iter()
             .enumerate()
             .map(|(i, ty)| {
+                if op.class() == Class::Random {
+                    return self.any_input();
+                }
                 let value = self.any(ty);
                 match self.shape.domain {
                     Domain::Tame => self.guard(op, i, value),
@@ -248,6 +254,17 @@ impl Generator {
             _ => 0,
         };
         of_type[from + self.random.below(of_type.len() - from)]
+    }
+
+    /// A real input. Random numbers are drawn from these only: the smallest rounding error of a word changes them
+    /// altogether.
+    fn any_input(&mut self) -> Value {
+        let inputs = self.b.kernel().inputs();
+        let reals: Vec<Value> = inputs
+            .filter(|(_, input)| input.ty == Type::Real)
+            .map(|(value, _)| value)
+            .collect();
+        reals[self.random.below(reals.len())]
     }
 
     /// A boolean where there is none yet.
@@ -277,6 +294,7 @@ impl Generator {
             Op::Min | Op::Max | Op::Abs | Op::Sign | Op::Floor | Op::Round => value,
             Op::Lt | Op::Le | Op::Eq | Op::Ne | Op::And | Op::Or | Op::Not => value,
             Op::Select | Op::ToReal => value,
+            Op::Uniform(_) | Op::Normal(_) | Op::White(_) => value,
         }
     }
 
@@ -314,13 +332,15 @@ impl Generator {
             Op::Fma => size(0) * size(1) + size(2),
             Op::Min | Op::Max => size(0).max(size(1)),
             Op::Select => size(1).max(size(2)),
+            Op::Normal(_) => 6.0,
+            Op::Uniform(_) => 1.0,
             Op::Sign | Op::Sin | Op::Cos | Op::Tanh | Op::Sigmoid | Op::Erf => 1.0,
             Op::Floor | Op::Round | Op::Softplus => size(0) + 1.0,
             Op::Sqrt | Op::Log | Op::Log1p => size(0).max(2.0),
             Op::Exp | Op::Expm1 | Op::Phi(_) => 8.0,
             // exp of a 3 by 3 matrix of norm 6, base at most 16.5 to the 2nd.
             Op::Expm(_) | Op::Pow => 400.0,
-            Op::Integrate(_) => f64::INFINITY,
+            Op::Integrate(_) | Op::White(_) => f64::INFINITY,
         };
         self.size.push(size);
         match self.shape.domain == Domain::Tame && size > LARGE {

@@ -11,8 +11,11 @@
 //! - `euler(n)`, `heun`, `rk4(n)`: the states that name the same method advance together; the others
 //!   are held at their values of the beginning.
 //! - `auto`: `exact` where it applies, else `exp_euler`.
+//!
+//! What each method makes of white noise is on the page of `noise.rs`.
 
 mod affine;
+mod noise;
 mod propagator;
 
 use crate::autodiff::tangent;
@@ -22,6 +25,7 @@ use crate::ops::{Method, Op};
 use crate::rewrite;
 
 use affine::{Affine, affine_forms};
+use noise::{Gain, Noises};
 
 /// Up to this many equations are advanced exactly: with a drive each, the matrix exponential has twice as many rows
 /// and its derivative four times.
@@ -46,7 +50,11 @@ struct Equation {
     name: String,
     method: Method,
     x: Value,
+    /// The right-hand side with its noise.
     f: Value,
+    /// The right-hand side without noise, and the gain of each noise.
+    drift: Value,
+    gains: Vec<Gain>,
     h: Value,
 }
 
@@ -54,6 +62,7 @@ struct Equation {
 pub fn integrate(kernel: &mut Kernel) -> Vec<Chosen> {
     let equations = equations(kernel);
     if equations.is_empty() {
+        noise::replace_rest(kernel);
         return Vec::new();
     }
     let old = std::mem::replace(
@@ -69,9 +78,16 @@ pub fn integrate(kernel: &mut Kernel) -> Vec<Chosen> {
     let mut renamed: Vec<Value> = vec![Value(0); old.nodes.len()];
     // What the equations read, then all updates together, then what reads the new states.
     copy(&mut b, &old, &mut renamed, |v| !after[v.index()]);
-    let here: Vec<Equation> = equations.iter().map(|e| e.renamed(&renamed)).collect();
+    let mut here: Vec<Equation> = equations.iter().map(|e| e.renamed(&renamed)).collect();
+    let mut noises = Noises::find(&b);
+    for equation in &mut here {
+        (equation.drift, equation.gains) = noises.split(&mut b, equation.f);
+    }
     let chosen = choose(&mut b, &here);
-    for (equation, value) in equations.iter().zip(advance(&mut b, &here, &chosen)) {
+    for (equation, value) in equations
+        .iter()
+        .zip(advance(&mut b, &here, &chosen, &mut noises))
+    {
         b.note(value, &equation.name);
         renamed[equation.node.index()] = value;
     }
@@ -81,6 +97,7 @@ pub fn integrate(kernel: &mut Kernel) -> Vec<Chosen> {
         b.output(output.slot, output.value, output.rate);
     }
     *kernel = b.finish();
+    noise::replace_rest(kernel);
     chosen
 }
 
@@ -128,6 +145,8 @@ impl Equation {
             method: self.method,
             x: at(self.x),
             f: at(self.f),
+            drift: at(self.drift),
+            gains: Vec::new(),
             h: at(self.h),
         }
     }
@@ -144,6 +163,8 @@ fn equations(kernel: &Kernel) -> Vec<Equation> {
                 method: *method,
                 x: args[0],
                 f: args[1],
+                drift: args[1],
+                gains: Vec::new(),
                 h: args[2],
             });
         }
@@ -157,7 +178,7 @@ fn choose(b: &mut Builder, equations: &[Equation]) -> Vec<Chosen> {
     let too_many = equations.len() > MOST_EXACT;
     let mut exact: Vec<bool> = equations
         .iter()
-        .zip(affine_forms(b, &states, equations.iter().map(|e| e.f)))
+        .zip(affine_forms(b, &states, equations.iter().map(|e| e.drift)))
         .map(|(e, form)| {
             matches!(e.method, Method::Auto | Method::Exact)
                 && !too_many
@@ -167,7 +188,7 @@ fn choose(b: &mut Builder, equations: &[Equation]) -> Vec<Chosen> {
     // A state that reads one which is not exact is itself only exact if that one is held, which `auto`
     // does not silently do.
     loop {
-        let forms = affine_forms(b, &states, equations.iter().map(|e| e.f));
+        let forms = affine_forms(b, &states, equations.iter().map(|e| e.drift));
         let reads_inexact = |i: usize, exact: &[bool]| {
             forms[i].as_ref().is_some_and(|f| {
                 f.coefficients
@@ -220,19 +241,19 @@ fn chosen(e: &Equation, exact: bool, too_many: bool) -> Chosen {
 }
 
 /// Appends the updates; returns the new value of every state.
-fn advance(b: &mut Builder, equations: &[Equation], chosen: &[Chosen]) -> Vec<Value> {
+fn advance(
+    b: &mut Builder,
+    equations: &[Equation],
+    chosen: &[Chosen],
+    noises: &mut Noises,
+) -> Vec<Value> {
     let mut new: Vec<Option<Value>> = vec![None; equations.len()];
     let exact: Vec<usize> = (0..equations.len())
         .filter(|&i| chosen[i].taken == Method::Exact)
         .collect();
     if !exact.is_empty() {
-        let states: Vec<Value> = exact.iter().map(|&i| equations[i].x).collect();
-        let forms: Vec<Affine> = affine_forms(b, &states, exact.iter().map(|&i| equations[i].f))
-            .into_iter()
-            .map(|form| form.expect("exact was chosen for affine equations only"))
-            .collect();
-        let h = equations[exact[0]].h;
-        for (&i, value) in exact.iter().zip(propagator::advance(b, &states, &forms, h)) {
+        let members: Vec<&Equation> = exact.iter().map(|&i| &equations[i]).collect();
+        for (&i, value) in exact.iter().zip(propagate(b, &members, noises)) {
             new[i] = Some(value);
         }
     }
@@ -244,13 +265,13 @@ fn advance(b: &mut Builder, equations: &[Equation], chosen: &[Chosen]) -> Vec<Va
             Method::Exact | Method::Auto => {
                 unreachable!("exact states are advanced above; auto was resolved")
             }
-            Method::ExpEuler => new[i] = Some(exp_euler(b, &equations[i])),
+            Method::ExpEuler => new[i] = Some(exp_euler(b, &equations[i], noises)),
             method @ (Method::Euler(_) | Method::Heun | Method::Rk4(_)) => {
                 let block: Vec<usize> = (0..equations.len())
                     .filter(|&j| chosen[j].taken == method)
                     .collect();
                 let members: Vec<&Equation> = block.iter().map(|&j| &equations[j]).collect();
-                for (&j, value) in block.iter().zip(stages(b, &members, method)) {
+                for (&j, value) in block.iter().zip(stages(b, &members, method, noises)) {
                     new[j] = Some(value);
                 }
             }
@@ -261,49 +282,71 @@ fn advance(b: &mut Builder, equations: &[Equation], chosen: &[Chosen]) -> Vec<Va
         .collect()
 }
 
-/// `x + h·phi1(J·h)·f`, J = ∂f/∂x.
-fn exp_euler(b: &mut Builder, e: &Equation) -> Value {
+/// Linear equations with coefficients that are constant in time, together.
+fn propagate(b: &mut Builder, equations: &[&Equation], noises: &mut Noises) -> Vec<Value> {
+    let states: Vec<Value> = equations.iter().map(|e| e.x).collect();
+    let forms: Vec<Affine> = affine_forms(b, &states, equations.iter().map(|e| e.drift))
+        .into_iter()
+        .map(|form| form.expect("exact was chosen for affine equations only"))
+        .collect();
+    let mut new = propagator::advance(b, &states, &forms, equations[0].h);
+    noise::add_exact(b, noises, equations, &forms, &mut new);
+    new
+}
+
+/// `x + h·phi1(J·h)·f`, J = ∂f/∂x, and the noise of a process with decay J.
+fn exp_euler(b: &mut Builder, e: &Equation, noises: &Noises) -> Value {
     let one = b.real(1.0);
-    let rate = match tangent(b, e.f, &[(e.x, one)]) {
-        Some(slope) => {
-            let z = b.mul(slope, e.h);
+    let slope = tangent(b, e.drift, &[(e.x, one)]);
+    let decay = slope.map(|slope| b.mul(slope, e.h));
+    let rate = match decay {
+        Some(z) => {
             let phi = b.inst(Op::Phi(1), &[z]);
             b.mul(e.h, phi)
         }
         None => e.h,
     };
-    let change = b.mul(rate, e.f);
-    b.add(e.x, change)
+    let change = b.mul(rate, e.drift);
+    let x = b.add(e.x, change);
+    noise::add_increments(b, noises, &e.gains, decay, e.h, x)
 }
 
 /// One step of length `h` of a block of equations from the states `x`.
 type Tableau = fn(&mut Builder, &[&Equation], &[Value], Value) -> Vec<Value>;
 
 /// The explicit one-step methods, for states that advance together.
-fn stages(b: &mut Builder, block: &[&Equation], method: Method) -> Vec<Value> {
+fn stages(b: &mut Builder, block: &[&Equation], method: Method, noises: &mut Noises) -> Vec<Value> {
     let (substeps, tableau): (u32, Tableau) = match method {
-        Method::Euler(n) => (n, euler),
+        Method::Euler(n) => return euler(b, block, n, noises),
         Method::Heun => (1, heun),
         Method::Rk4(n) => (n, rk4),
         Method::Auto | Method::Exact | Method::ExpEuler => unreachable!("not a method of stages"),
     };
     let mut x: Vec<Value> = block.iter().map(|e| e.x).collect();
-    let h = match substeps {
-        1 => block[0].h,
-        n => {
-            let n = b.real(f64::from(n));
-            b.div(block[0].h, n)
-        }
-    };
+    let h = substep(b, block[0].h, substeps);
     for _ in 0..substeps {
         x = tableau(b, block, &x, h);
     }
     x
 }
 
+/// The length of one of `n` substeps.
+fn substep(b: &mut Builder, h: Value, n: u32) -> Value {
+    if n == 1 {
+        return h;
+    }
+    let n = b.real(f64::from(n));
+    b.div(h, n)
+}
+
+/// The states of a block and their values.
+fn moved_to(block: &[&Equation], x: &[Value]) -> Vec<(Value, Value)> {
+    block.iter().zip(x).map(|(e, &x)| (e.x, x)).collect()
+}
+
 /// The right-hand sides at the states `x`.
 fn slopes(b: &mut Builder, block: &[&Equation], x: &[Value]) -> Vec<Value> {
-    let mut map: Vec<(Value, Value)> = block.iter().zip(x).map(|(e, &x)| (e.x, x)).collect();
+    let mut map = moved_to(block, x);
     block
         .iter()
         .map(|e| rewrite::instantiate(b, e.f, &mut map))
@@ -321,9 +364,37 @@ fn moved(b: &mut Builder, x: &[Value], c: Value, k: &[Value]) -> Vec<Value> {
         .collect()
 }
 
-fn euler(b: &mut Builder, block: &[&Equation], x: &[Value], h: Value) -> Vec<Value> {
-    let k = slopes(b, block, x);
-    moved(b, x, h, &k)
+/// `x + h·f + Σ g·√h·z` in each of `n` substeps, with a normal number z for each noise and substep.
+fn euler(b: &mut Builder, block: &[&Equation], n: u32, noises: &mut Noises) -> Vec<Value> {
+    let mut x: Vec<Value> = block.iter().map(|e| e.x).collect();
+    let h = substep(b, block[0].h, n);
+    for step in 0..n {
+        let mut map = moved_to(block, &x);
+        let mut draws: Vec<(usize, Value)> = Vec::new();
+        let mut next = Vec::with_capacity(x.len());
+        for (equation, &x) in block.iter().zip(&x) {
+            let slope = rewrite::instantiate(b, equation.drift, &mut map);
+            let change = b.mul(h, slope);
+            let mut new = b.add(x, change);
+            for &(noise, gain) in &equation.gains {
+                let gain = rewrite::instantiate(b, gain, &mut map);
+                let root = b.inst(Op::Sqrt, &[h]);
+                let scale = b.mul(gain, root);
+                let drawn = draws.iter().find(|(k, _)| *k == noise);
+                let z = match (drawn, step) {
+                    (Some((_, z)), _) => *z,
+                    (None, 0) => noises.draw(b, noise),
+                    (None, _) => noises.draw_more(b, noise),
+                };
+                draws.push((noise, z));
+                let increment = b.mul(scale, z);
+                new = b.add(new, increment);
+            }
+            next.push(new);
+        }
+        x = next;
+    }
+    x
 }
 
 /// `x + h/2·(k₁ + k₂)`, k₂ at the Euler step.

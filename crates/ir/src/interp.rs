@@ -4,9 +4,10 @@
 //! [`crate::ops`]), so the same evaluator runs the real program and the smoothed one. How spikes and
 //! `detach` are treated is the [`Spiking`] that the caller passes.
 
+use crate::draws;
 use crate::executor::{Arg, CallError, Executor, check_args};
 use crate::expm::expm;
-use crate::kernel::{Def, Kernel, Node, Param, Slot, Value};
+use crate::kernel::{Def, Kernel, Param, Slot, Value};
 use crate::ops::{Edge, Element, Op};
 use crate::real::{self, Real};
 use crate::types::Rate;
@@ -141,7 +142,15 @@ fn apply<R: Real>(
         Op::Truth(value) => truth(value),
         Op::Spike(edge) => tape.spike(edge, arg(0), arg(1), args.get(2).map(|p| values[p.index()])),
         Op::Detach => tape.detach(arg(0)),
-        Op::Integrate(_) => return Err(CallError::Op { name: op.name() }),
+        Op::Integrate(_) | Op::White(_) => return Err(CallError::Op { name: op.name() }),
+        Op::Uniform(stream) => {
+            let [a, b, t] = [0, 1, 2].map(|i| arg(i).to_f64());
+            R::from_f64(draws::uniform(stream, [a, b], t))
+        }
+        Op::Normal(stream) => {
+            let [a, b, t] = [0, 1, 2].map(|i| arg(i).to_f64());
+            R::from_f64(draws::normal(stream, [a, b], t))
+        }
         Op::Expm(Element { n, row, col }) => {
             let matrix: Vec<f64> = (0..args.len()).map(|i| arg(i).to_f64()).collect();
             R::from_f64(
@@ -222,11 +231,12 @@ impl Interpreter {
     ///
     /// # Errors
     ///
-    /// The kernel holds an `integrate`.
+    /// The kernel holds an `integrate` or a `white`.
     pub fn new(kernel: Kernel) -> Result<Interpreter, CallError> {
-        let integrate = |node: &Node| matches!(node.def, Def::Inst(Op::Integrate(_), _));
-        if kernel.nodes.iter().any(integrate) {
-            return Err(CallError::Op { name: "integrate" });
+        for node in &kernel.nodes {
+            if let Def::Inst(op @ (Op::Integrate(_) | Op::White(_)), _) = &node.def {
+                return Err(CallError::Op { name: op.name() });
+            }
         }
         let signature = kernel.signature();
         let position = |slot: &Slot| {

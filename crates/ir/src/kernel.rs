@@ -44,11 +44,14 @@ pub enum Role {
     Spike,
     /// A value that the forward saves for the backward (the tape).
     Saved,
+    /// A word of what random numbers are made of: `a` and `b` are the key of a lane, `step` is the same for all lanes
+    /// (see [`crate::draws`]). Known to the backward without being saved.
+    Key,
 }
 
 impl Role {
     /// Every role, for parsing.
-    pub const ALL: [Role; 7] = [
+    pub const ALL: [Role; 8] = [
         Role::Param,
         Role::Derived,
         Role::Init,
@@ -56,6 +59,7 @@ impl Role {
         Role::State,
         Role::Spike,
         Role::Saved,
+        Role::Key,
     ];
 
     /// The role's word in the text form.
@@ -68,6 +72,7 @@ impl Role {
             Role::State => "state",
             Role::Spike => "spike",
             Role::Saved => "saved",
+            Role::Key => "key",
         }
     }
 
@@ -75,7 +80,7 @@ impl Role {
     pub fn constant_in_time(self) -> bool {
         match self {
             Role::Param | Role::Derived | Role::Init => true,
-            Role::Port | Role::State | Role::Spike | Role::Saved => false,
+            Role::Port | Role::State | Role::Spike | Role::Saved | Role::Key => false,
         }
     }
 }

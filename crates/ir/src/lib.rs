@@ -83,7 +83,7 @@
 //! # Modules, in reading order
 //!
 //! What a kernel is: [`types`], [`ops`] (the table), [`kernel`], [`builder`], [`text`], [`verify`]. What it does:
-//! [`executor`], [`interp`], [`real`] and [`expm`] (the scalar functions). How it is made: [`program`] (what a front
+//! [`executor`], [`interp`], [`real`], [`expm`] and [`draws`] (the scalar functions). How it is made: [`program`] (what a front
 //! end hands over), [`integrate`], [`autodiff`], [`passes`], [`tape`], [`pipeline`]. How it is checked: [`gradcheck`],
 //! [`random`], and for tests `generate` and `cases`.
 
@@ -96,6 +96,7 @@ pub mod types;
 pub mod verify;
 
 // What it does.
+pub mod draws;
 pub mod executor;
 pub mod expm;
 pub mod interp;

@@ -27,6 +27,8 @@ pub enum Class {
     Flat,
     /// The derivative is not that of the value: `spike` and `detach`.
     Gate,
+    /// A random number: a hash of its operands, without a derivative.
+    Random,
 }
 
 /// A 64-bit literal compared and hashed by its bits, so that `-0.0`, `0.0` and NaN stay apart. There is one NaN.
@@ -143,6 +145,14 @@ macro_rules! table {
             /// `phi_k`: phi_0 = exp, phi_k(z) = (phi_{k-1}(z) − 1/(k−1)!)/z, at 0: 1/k!. The derivative is
             /// phi_k' = phi_k − k·phi_{k+1} (Hochbruck & Ostermann 2010, eq. 2.10).
             Phi(u8),
+            /// `uniform.k a, b, t`: a random number of 0 ≤ x < 1, a hash of stream k and the words of its operands: the
+            /// key (a, b) of a lane and a step t (see [`crate::draws`]).
+            Uniform(u32),
+            /// `normal.k a, b, t`: the same with a standard normal distribution.
+            Normal(u32),
+            /// `white.k a, b, t, h`: white noise in a step of length `h`. In an equation it becomes what the equation's
+            /// method makes of it, elsewhere `normal.k/√h`. Only before [`crate::integrate::integrate`].
+            White(u32),
             $($(#[doc = $doc])+ $name,)*
         }
 
@@ -161,6 +171,9 @@ macro_rules! table {
                     Op::Integrate(_) => "integrate",
                     Op::Expm(_) => "expm",
                     Op::Phi(_) => "phi",
+                    Op::Uniform(_) => "uniform",
+                    Op::Normal(_) => "normal",
+                    Op::White(_) => "white",
                     $(Op::$name => $text,)*
                 }
             }
@@ -171,6 +184,7 @@ macro_rules! table {
                     Op::Const(literal) => Some(format!(" {:?}", literal.value())),
                     Op::Truth(value) => Some(format!(" {value}")),
                     Op::Phi(k) => Some(format!(".{k}")),
+                    Op::Uniform(k) | Op::Normal(k) | Op::White(k) => Some(format!(".{k}")),
                     Op::Expm(Element { n, row, col }) => Some(format!(".{n}.{row}.{col}")),
                     Op::Integrate(method) => Some(format!(".{method}")),
                     Op::Spike(_) | Op::Detach => None,
@@ -187,6 +201,8 @@ macro_rules! table {
                     Op::Integrate(_) => Operands::Fixed(&[Real, Real, Real]),
                     Op::Expm(_) => Operands::Reals(1),
                     Op::Phi(_) => Operands::Fixed(&[Real]),
+                    Op::Uniform(_) | Op::Normal(_) => Operands::Fixed(&[Real, Real, Real]),
+                    Op::White(_) => Operands::Fixed(&[Real, Real, Real, Real]),
                     $(Op::$name => Operands::Fixed(&[$($arg),*]),)*
                 }
             }
@@ -195,6 +211,7 @@ macro_rules! table {
             pub fn result(self) -> Option<Type> {
                 match self {
                     Op::Const(_) | Op::Integrate(_) | Op::Expm(_) | Op::Phi(_) => Some(Real),
+                    Op::Uniform(_) | Op::Normal(_) | Op::White(_) => Some(Real),
                     Op::Truth(_) | Op::Spike(_) => Some(Bool),
                     Op::Detach => None,
                     $(Op::$name => Some($out),)*
@@ -207,6 +224,7 @@ macro_rules! table {
                     Op::Const(_) | Op::Truth(_) => Class::Flat,
                     Op::Spike(_) | Op::Detach => Class::Gate,
                     Op::Integrate(_) | Op::Expm(_) | Op::Phi(_) => Class::Smooth,
+                    Op::Uniform(_) | Op::Normal(_) | Op::White(_) => Class::Random,
                     $(Op::$name => Class::$class,)*
                 }
             }

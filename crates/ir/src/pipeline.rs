@@ -5,11 +5,14 @@
 //!                              step ─differentiate─▶ joint ─optimise─▶ ─plan_tape─▶ forward + backward
 //!                          prologue ─differentiate─▶ its gradient
 //! ```
+//!
+//! Initial values that are drawn at random have a kernel of their own, `start`, which is hoisted and differentiated in the
+//! same way.
 
 use crate::autodiff::{active, differentiate};
 use crate::integrate::{Chosen, integrate};
-use crate::kernel::{Kernel, Role, Slot};
-use crate::passes::{clean, hoist, optimise};
+use crate::kernel::{Def, Kernel, Role, Slot};
+use crate::passes::{clean, dce, hoist, optimise};
 use crate::program::Neuron;
 use crate::tape::{Saved, plan_tape, primal};
 use crate::verify::{VerifyError, verify};
@@ -21,6 +24,10 @@ pub struct Stages {
     pub step: Kernel,
     /// Parameters → derived values and initial states, in double precision.
     pub prologue: Kernel,
+    /// Keys → the initial states that are drawn for every sample and neuron; without outputs if there are none.
+    pub start: Kernel,
+    /// Adjoints of drawn initial states → adjoints of parameters and derived values.
+    pub start_gradient: Kernel,
     /// The step that reads derived values, still with its spikes.
     pub hoisted: Kernel,
     /// The hoisted step and its adjoints in one kernel, as derived.
@@ -67,10 +74,15 @@ pub fn build(neuron: &Neuron, wanted: Wanted<'_>) -> Result<Stages, VerifyError>
     clean(&mut step);
     verify(&step)?;
 
+    let (fixed, mut start) = split_init(&neuron.init, &neuron.name);
     let mut hoisted = step.clone();
-    let mut prologue = hoist(&mut hoisted, &neuron.init);
+    let mut prologue = hoist(&mut hoisted, &fixed);
+    if !start.outputs.is_empty() {
+        prologue = hoist(&mut start, &prologue);
+    }
     clean(&mut prologue);
     clean(&mut hoisted);
+    clean(&mut start);
     verify(&prologue)?;
 
     let wanted_param = |slot: &Slot| slot.role == Role::Param && (wanted.params)(&slot.name);
@@ -81,7 +93,7 @@ pub fn build(neuron: &Neuron, wanted: Wanted<'_>) -> Result<Stages, VerifyError>
         Role::Port => true,
         Role::Param => wanted_param(slot),
         Role::Derived => derived.contains(slot),
-        Role::Init | Role::Spike | Role::Saved => false,
+        Role::Init | Role::Spike | Role::Saved | Role::Key => false,
     };
     let gradient = differentiate(&hoisted, &wrt);
     verify(&gradient)?;
@@ -90,15 +102,23 @@ pub fn build(neuron: &Neuron, wanted: Wanted<'_>) -> Result<Stages, VerifyError>
     let plan = plan_tape(&joint, &neuron.name);
     let infer = primal(&joint, &format!("{}.infer", neuron.name));
 
+    let mut start_gradient = differentiate(&start, &wrt);
+    start_gradient.outputs.retain(|o| o.slot.adjoint);
+    optimise(&mut start_gradient);
+
     let mut prologue_gradient = differentiate(&prologue, &wanted_param);
     prologue_gradient.outputs.retain(|o| o.slot.adjoint);
     clean(&mut prologue_gradient);
-    for kernel in [&plan.forward, &plan.backward, &infer, &prologue_gradient] {
+    let made = [&plan.forward, &plan.backward, &infer];
+    let around = [&start, &start_gradient, &prologue_gradient];
+    for kernel in made.into_iter().chain(around) {
         verify(kernel)?;
     }
     Ok(Stages {
         step,
         prologue,
+        start,
+        start_gradient,
         hoisted,
         gradient,
         infer,
@@ -108,6 +128,25 @@ pub fn build(neuron: &Neuron, wanted: Wanted<'_>) -> Result<Stages, VerifyError>
         prologue_gradient,
         integrators,
     })
+}
+
+/// The initial values that are the same for all samples, and those that are drawn.
+fn split_init(init: &Kernel, neuron: &str) -> (Kernel, Kernel) {
+    let mut drawn: Vec<bool> = Vec::with_capacity(init.nodes.len());
+    for node in &init.nodes {
+        drawn.push(match &node.def {
+            Def::Input(input) => input.slot.role == Role::Key,
+            Def::Inst(_, args) => args.iter().any(|a| drawn[a.index()]),
+        });
+    }
+    let part = |which: bool, name: &str| {
+        let mut kernel = init.clone();
+        kernel.name = format!("{neuron}.{name}");
+        kernel.outputs.retain(|o| drawn[o.value.index()] == which);
+        dce(&mut kernel);
+        kernel
+    };
+    (part(false, "init"), part(true, "start"))
 }
 
 /// The derived values that depend on a wanted parameter.

@@ -4,7 +4,7 @@
 //! The potential is not taken from a formula of a model but from the step kernel itself, in double
 //! precision: a small arrival, the difference to the undisturbed neuron, divided by its size. So it is the
 //! linear response of any neuron that comes to rest, in the time steps that it will run in. It is measured
-//! at the spike condition, on the margin `u = (above − below) / scale`, after the phases that come before
+//! without noise at the spike condition, on the margin `u = (above − below) / scale`, after the phases that come before
 //! `spike` in a step.
 //!
 //! Rossbroich, Gygax & Zenke 2022 (doi 10.1088/2634-4386/ac97bb), section 2: with n inputs of rate ν and
@@ -19,6 +19,7 @@ use crate::kernel::{Def, Kernel, Role};
 use crate::ops::Op;
 use crate::passes::clean;
 use crate::program::Neuron;
+use crate::rewrite::{keep, rebuild};
 
 /// What one arrival of size 1 does to the margin of the first spike condition.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,6 +75,7 @@ const NEGLIGIBLE: f64 = 1e-9;
 pub fn response(neuron: &Neuron, port: usize, step_ms: f64) -> Result<Response, NoResponse> {
     let mut kernel = neuron.step.clone();
     integrate(&mut kernel);
+    silence(&mut kernel);
     let margin = margin(&kernel).ok_or(NoResponse::Silent)?;
     // Nothing else is removed: the margin is found by its place.
     let run = Run {
@@ -97,6 +99,15 @@ pub fn response(neuron: &Neuron, port: usize, step_ms: f64) -> Result<Response, 
         integral: response.integral,
         square: response.square,
     })
+}
+
+/// Random numbers become their means.
+fn silence(kernel: &mut Kernel) {
+    rebuild(kernel, |b, _, node| match &node.def {
+        Def::Inst(Op::Normal(_), _) => b.real(0.0),
+        Def::Inst(Op::Uniform(_), _) => b.real(0.5),
+        Def::Inst(..) | Def::Input(_) => keep(b, node),
+    });
 }
 
 /// The first operand of the first spike.
@@ -141,7 +152,9 @@ impl Run<'_> {
                 Role::Param => self.parameter(&slot.name),
                 Role::State => self.state(&slot.name).map_or(0.0, |i| states[i]),
                 Role::Port if *slot.name == *self.port => arrival,
-                Role::Port | Role::Derived | Role::Init | Role::Spike | Role::Saved => 0.0,
+                Role::Port | Role::Derived | Role::Init | Role::Spike | Role::Saved | Role::Key => {
+                    0.0
+                }
             })
             .collect();
         evaluate(kernel, &mut |i| inputs[i], &mut Spiking::Hard).unwrap_or_default()
@@ -166,6 +179,7 @@ impl Run<'_> {
     /// The states that do not change any more without input.
     fn rest(&self) -> Result<Vec<f64>, NoResponse> {
         let mut init = self.neuron.init.clone();
+        silence(&mut init);
         clean(&mut init);
         let values = self.call(&init, &[], 0.0);
         let mut states = vec![0.0; self.neuron.states.len()];

@@ -2,7 +2,7 @@
 //!
 //! The kernel that computes outputs and adjoints of a step together is cut in two. What the adjoint part
 //! reads from the primal part must come from somewhere: it is saved, or recomputed from saved values and
-//! from what is constant in time, which costs no memory. The cheapest choice is a minimum cut between
+//! from what costs no memory: what is constant in time, and random numbers, which are functions of a key. The cheapest choice is a minimum cut between
 //! what changes from step to step (states and inputs at the beginning of the step) and what the adjoint
 //! part reads, where cutting a value costs its bytes (the same idea as in Enzyme and in PyTorch's
 //! min-cut rematerialisation). Of several cheapest cuts the one nearest to the readers is taken: it
@@ -93,8 +93,11 @@ fn depends_on_adjoint(joint: &Kernel) -> Vec<bool> {
     forward_flags(joint, |input| input.slot.adjoint)
 }
 
+/// What the backward cannot compute from what it is given anyway: constants, and the keys of random numbers.
 fn varying(joint: &Kernel) -> Vec<bool> {
-    forward_flags(joint, |input| !input.slot.role.constant_in_time())
+    forward_flags(joint, |input| {
+        !input.slot.role.constant_in_time() && input.slot.role != Role::Key
+    })
 }
 
 fn forward_flags(joint: &Kernel, source: impl Fn(&Input) -> bool) -> Vec<bool> {

@@ -100,9 +100,10 @@ fn slot_type(slot: &Slot, ty: Type) -> Result<(), String> {
         (false, Role::Saved) => return Ok(()),
         (false, Role::Spike) => Type::Bool,
         (true, _)
-        | (false, Role::Param | Role::Derived | Role::Init | Role::Port | Role::State) => {
-            Type::Real
-        }
+        | (
+            false,
+            Role::Param | Role::Derived | Role::Init | Role::Port | Role::State | Role::Key,
+        ) => Type::Real,
     };
     if ty == expected {
         Ok(())

@@ -22,7 +22,7 @@ fn plans() {
         let wrt = |slot: &Slot| match slot.role {
             Role::State | Role::Port => true,
             Role::Param | Role::Derived => params,
-            Role::Init | Role::Spike | Role::Saved => false,
+            Role::Init | Role::Spike | Role::Saved | Role::Key => false,
         };
         let mut joint = differentiate(&step, &wrt);
         optimise(&mut joint);

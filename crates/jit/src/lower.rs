@@ -20,6 +20,7 @@
 //! left out, among them whatever only feeds the surrogate of a spike.
 
 mod calls;
+mod draws;
 mod live;
 mod memory;
 mod ops;
@@ -103,6 +104,8 @@ pub(crate) struct Emitter<'a> {
     offset: Option<ir::Value>,
     /// Matrix exponentials of the current group by their operands.
     exponentials: BTreeMap<Vec<Value>, StackSlot>,
+    /// Random numbers of the current group.
+    blocks: draws::Blocks,
     marks: Vec<(ir::Inst, Line)>,
 }
 
@@ -113,7 +116,7 @@ const WRITTEN: usize = 120;
 ///
 /// # Errors
 ///
-/// The kernel holds an `integrate`.
+/// The kernel holds an `integrate` or a `white`.
 pub(crate) fn lower(
     kernel: &Kernel,
     module: &mut dyn Module,
@@ -159,6 +162,7 @@ pub(crate) fn lower(
         libcalls: BTreeMap::new(),
         functions: BTreeMap::new(),
         exponentials: BTreeMap::new(),
+        blocks: draws::Blocks::new(),
         marks: Vec::new(),
     };
     emitter.find_outputs();
@@ -199,6 +203,7 @@ impl Emitter<'_> {
         self.group = Group::Full(lane);
         self.code.hoist = true;
         self.exponentials.clear();
+        self.blocks.clear();
         self.code.forget();
         self.body(Rate::Lane)?;
         let step = i64::from(self.code.shape.lanes);

@@ -8,6 +8,7 @@
 
 mod constants;
 mod double;
+mod draws;
 mod erf;
 mod exp;
 mod log;

@@ -96,10 +96,17 @@ impl<R: Float> Run<'_, '_, R> {
     }
 
     /// After the first block: adjoints of what is constant in time, and of initial states, into the sum.
-    pub(crate) fn finish(&self, state: &GroupState<R>, sum: &mut GradientSum<R>) {
+    pub(crate) fn finish(
+        &self,
+        state: &mut GroupState<R>,
+        sum: &mut GradientSum<R>,
+    ) -> Result<(), RuntimeError> {
+        let samples = state.samples;
         for (l, code) in self.simulator.layers.iter().enumerate() {
+            code.draw_states_backward(&mut state.layers[l].rows, samples * code.n)?;
             self.finish_layer(state, l, code, sum);
         }
+        Ok(())
     }
 
     /// One step of a layer, and of the connections to it from its own part.

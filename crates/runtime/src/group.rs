@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayView2, ArrayView3};
 use pulp::Arch;
+use rheobase_ir::draws::sample_key;
 use rheobase_ir::kernel::{Role, Slot};
 
 use crate::aligned::Aligned;
@@ -28,6 +29,17 @@ pub struct Batch<'a, R> {
     pub injections: Vec<Injection<'a, R>>,
     /// Initial states that replace those of the model.
     pub initial: Vec<InitialState<'a, R>>,
+    /// For each sample what its random numbers depend on (see [`rheobase_ir::draws::sample_key`]). Samples without a key
+    /// have that of their place in the batch, with seed 0.
+    pub keys: Vec<u64>,
+}
+
+impl<R> Batch<'_, R> {
+    /// The key of a sample.
+    pub(crate) fn key(&self, sample: usize) -> u64 {
+        let given = self.keys.get(sample).copied();
+        given.unwrap_or_else(|| sample_key(0, 0, sample as u64))
+    }
 }
 
 /// Numbers added to a port of a layer at every step.
@@ -168,7 +180,7 @@ impl<R: Float> GroupState<R> {
         };
         let from = blocks.get(taped.start).map_or(batch.steps, |b| b.start);
         self.prepare(simulator, samples, &blocks, from, pass);
-        self.start(simulator, batch, first);
+        self.start(simulator, batch, first)?;
         let run = Run {
             simulator,
             batch,
@@ -210,7 +222,7 @@ impl<R: Float> GroupState<R> {
                     run.step_back(self, steps);
                 }
             }
-            run.finish(self, sum);
+            run.finish(self, sum)?;
         }
         self.blocks = blocks;
         Ok(())
@@ -274,9 +286,18 @@ impl<R: Float> GroupState<R> {
         }
     }
 
-    fn start(&mut self, simulator: &Simulator<R>, batch: &Batch<'_, R>, first: usize) {
-        for (layer, code) in self.layers.iter_mut().zip(&simulator.layers) {
+    fn start(
+        &mut self,
+        simulator: &Simulator<R>,
+        batch: &Batch<'_, R>,
+        first: usize,
+    ) -> Result<(), RuntimeError> {
+        let samples = first..first + self.samples;
+        for (l, (layer, code)) in self.layers.iter_mut().zip(&simulator.layers).enumerate() {
+            let keys = samples.clone().map(|b| batch.key(b));
+            code.write_keys(&mut layer.rows, l, keys);
             code.start(&mut layer.rows);
+            code.draw_states(&mut layer.rows, self.samples * code.n)?;
         }
         for given in &batch.initial {
             let code = &simulator.layers[given.layer];
@@ -292,6 +313,7 @@ impl<R: Float> GroupState<R> {
                 }
             }
         }
+        Ok(())
     }
 }
 

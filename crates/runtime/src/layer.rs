@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use rheobase_ir::draws;
 use rheobase_ir::executor::{Arg, Executor};
 use rheobase_ir::kernel::{Access, Kernel, Param, Role, Slot};
 use rheobase_ir::pipeline::{Stages, Wanted, build};
@@ -95,6 +96,12 @@ pub(crate) struct LayerCode<R> {
     infer: Code<R>,
     forward: Code<R>,
     backward: Code<R>,
+    /// Draws initial states, and its backward; `None` if none are drawn.
+    start: Option<(Code<R>, Code<R>)>,
+    /// The rows of the two words of each lane's key, and the row whose first element is the step; `None` without
+    /// random numbers.
+    key: [Option<SlotId>; 2],
+    step: Option<SlotId>,
     prologue: Box<dyn Executor<f64>>,
     prologue_gradient: Box<dyn Executor<f64>>,
     /// The rows of what is constant in time, by row index; others are empty.
@@ -162,9 +169,11 @@ impl<R: Float> LayerCode<R> {
         let mut rows = Vec::new();
         let mut index = BTreeMap::new();
         let kernels = [&stages.infer, &stages.forward, &stages.backward];
-        for kernel in kernels {
+        let drawing = [&stages.start, &stages.start_gradient];
+        for kernel in kernels.into_iter().chain(drawing) {
             for param in kernel.signature() {
-                add_row(&mut rows, &mut index, &param.slot, param.ty, param.rate);
+                let slot = row_slot(&param.slot);
+                add_row(&mut rows, &mut index, &slot, param.ty, param.rate);
             }
         }
         // States and spikes exist for probes even if a kernel does not touch them.
@@ -178,7 +187,9 @@ impl<R: Float> LayerCode<R> {
             );
         }
         let code = |kernel: &Kernel| -> Result<Code<R>, RuntimeError> {
-            let rows = kernel.signature().iter().map(|p| index[&p.slot]).collect();
+            let signature = kernel.signature();
+            let rows = signature.iter().map(|p| index[&row_slot(&p.slot)]);
+            let rows = rows.collect();
             Ok(Code {
                 executor: backend.executor(kernel)?,
                 rows,
@@ -189,6 +200,12 @@ impl<R: Float> LayerCode<R> {
             code(&stages.forward)?,
             code(&stages.backward)?,
         );
+        let start = match stages.start.outputs.is_empty() {
+            true => None,
+            false => Some((code(&stages.start)?, code(&stages.start_gradient)?)),
+        };
+        let key = |name: &str| index.get(&Slot::new(Role::Key, name)).copied();
+        let (keys, step) = ([key("a"), key("b")], key("step"));
         let constants = vec![Vec::new(); rows.len()];
         let of_constants = |row: &RowInfo| row.slot.adjoint && row.slot.role.constant_in_time();
         let collected = (0..rows.len()).filter(|&i| of_constants(&rows[i]));
@@ -214,6 +231,9 @@ impl<R: Float> LayerCode<R> {
             infer,
             forward,
             backward,
+            start,
+            key: keys,
+            step,
             constants,
             initial: Vec::new(),
             params: Vec::new(),
@@ -306,7 +326,8 @@ impl<R: Float> LayerCode<R> {
                 | Role::Port
                 | Role::State
                 | Role::Spike
-                | Role::Saved => {
+                | Role::Saved
+                | Role::Key => {
                     if let Some(SlotId(row)) = self.row(slot) {
                         self.constants[row] = tile(wide, group);
                     }
@@ -425,7 +446,30 @@ impl<R: Float> LayerCode<R> {
         }
     }
 
-    /// Puts every state at its initial value.
+    /// Writes the keys of the lanes of samples with these keys; `layer` is the number of this layer.
+    pub(crate) fn write_keys(
+        &self,
+        rows: &mut [Row<R>],
+        layer: usize,
+        samples: impl Iterator<Item = u64>,
+    ) {
+        if self.key == [None, None] {
+            return;
+        }
+        let lanes = samples.flat_map(|key| (0..self.n).map(move |n| (key, n)));
+        for (lane, (sample, neuron)) in lanes.enumerate() {
+            let words = draws::lane_key(sample, layer, neuron);
+            for (row, word) in self.key.iter().zip(words) {
+                if let Some(SlotId(row)) = row
+                    && let Row::Real(values) = &mut rows[*row]
+                {
+                    values[lane] = R::from_f64(word);
+                }
+            }
+        }
+    }
+
+    /// Puts every state that is not drawn at its initial value.
     pub(crate) fn start(&self, rows: &mut [Row<R>]) {
         for (SlotId(row), initial) in &self.initial {
             if let Row::Real(values) = &mut rows[*row] {
@@ -527,6 +571,64 @@ impl<R: Float> LayerCode<R> {
             Pass::Forward => &self.forward,
             Pass::Backward => &self.backward,
         };
+        self.write_step(rows, t as u32);
+        self.call_code(code, rows, t, frame, before, lanes)?;
+        if pass == Pass::Backward {
+            for &SlotId(row) in &self.forgotten {
+                if let Row::Real(values) = &mut rows[row] {
+                    values.fill(R::ZERO);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Draws the initial states that are random.
+    pub(crate) fn draw_states(
+        &self,
+        rows: &mut [Row<R>],
+        lanes: usize,
+    ) -> Result<(), RuntimeError> {
+        let Some((code, _)) = &self.start else {
+            return Ok(());
+        };
+        self.write_step(rows, draws::START);
+        self.call_code(code, rows, 0, Frame::default(), 0, lanes)
+    }
+
+    /// After the backward of the first step: from the adjoints of drawn states to those of constants.
+    pub(crate) fn draw_states_backward(
+        &self,
+        rows: &mut [Row<R>],
+        lanes: usize,
+    ) -> Result<(), RuntimeError> {
+        let Some((_, code)) = &self.start else {
+            return Ok(());
+        };
+        self.write_step(rows, draws::START);
+        self.call_code(code, rows, 0, Frame::default(), 0, lanes)
+    }
+
+    /// The step that random numbers are drawn at.
+    fn write_step(&self, rows: &mut [Row<R>], step: u32) {
+        if let Some(SlotId(row)) = self.step
+            && let Row::Real(values) = &mut rows[row]
+            && let Some(number) = values.first_mut()
+        {
+            *number = R::from_f64(draws::real(step));
+        }
+    }
+
+    /// Runs a kernel on the rows of a group of `lanes`.
+    fn call_code(
+        &self,
+        code: &Code<R>,
+        rows: &mut [Row<R>],
+        t: usize,
+        frame: Frame,
+        before: usize,
+        lanes: usize,
+    ) -> Result<(), RuntimeError> {
         // Every row is an argument at most once, so the borrows can be handed out one by one.
         let mut borrows: SmallVec<[Option<&mut Row<R>>; INLINE_ARGS]> =
             rows.iter_mut().map(Some).collect();
@@ -545,17 +647,24 @@ impl<R: Float> LayerCode<R> {
                 (Row::Bool(values), false) => Arg::Bool(&values[range]),
             });
         }
-        code.executor.call(lanes, &mut args)?;
-        drop(args);
-        drop(borrows);
-        if pass == Pass::Backward {
-            for &SlotId(row) in &self.forgotten {
-                if let Row::Real(values) = &mut rows[row] {
-                    values.fill(R::ZERO);
-                }
-            }
-        }
-        Ok(())
+        Ok(code.executor.call(lanes, &mut args)?)
+    }
+}
+
+/// The slot whose row an argument is in: initial values are drawn where the states are.
+fn row_slot(slot: &Slot) -> Slot {
+    match slot.role {
+        Role::Init => Slot {
+            role: Role::State,
+            ..slot.clone()
+        },
+        Role::Param
+        | Role::Derived
+        | Role::Port
+        | Role::State
+        | Role::Spike
+        | Role::Saved
+        | Role::Key => slot.clone(),
     }
 }
 
@@ -574,9 +683,13 @@ fn add_row(
         Role::Saved => Place::Tape,
         Role::Port if slot.adjoint => Place::Block,
         Role::Spike if slot.adjoint => Place::Sent,
-        Role::Param | Role::Derived | Role::Init | Role::Port | Role::State | Role::Spike => {
-            Place::Step
-        }
+        Role::Param
+        | Role::Derived
+        | Role::Init
+        | Role::Port
+        | Role::State
+        | Role::Spike
+        | Role::Key => Place::Step,
     };
     index.insert(slot.clone(), SlotId(rows.len()));
     rows.push(RowInfo {

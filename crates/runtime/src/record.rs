@@ -76,9 +76,13 @@ impl<'a, R: Float> Recorder<'a, R> {
     ) -> Recorder<'a, R> {
         let slot = |t: &TraceName| match t.role {
             Role::Spike => simulator.spike_slot(t.layer, &t.name),
-            Role::Param | Role::Derived | Role::Init | Role::Port | Role::State | Role::Saved => {
-                simulator.state_slot(t.layer, &t.name)
-            }
+            Role::Param
+            | Role::Derived
+            | Role::Init
+            | Role::Port
+            | Role::State
+            | Role::Saved
+            | Role::Key => simulator.state_slot(t.layer, &t.name),
         };
         let known = traces(simulator).into_iter();
         let traces = known.filter_map(|t| {
@@ -139,7 +143,8 @@ impl<R: Float> Probe<R> for Recorder<'_, R> {
                 | Role::Init
                 | Role::Port
                 | Role::State
-                | Role::Saved => view.reals(trace.layer, *slot).to_vec(),
+                | Role::Saved
+                | Role::Key => view.reals(trace.layer, *slot).to_vec(),
             };
             // The layer is not in the part that is shown.
             if row.is_empty() {

@@ -137,6 +137,7 @@ fn steps_do_not_allocate() {
                 inputs: vec![vec![events; 20]],
                 injections: Vec::new(),
                 initial: Vec::new(),
+                keys: Vec::new(),
             };
             let slots = (
                 simulator.state_slot(1, "v").expect("a state"),

@@ -326,6 +326,7 @@ impl Case {
             inputs: vec![events.collect()],
             injections: Vec::new(),
             initial: Vec::new(),
+            keys: Vec::new(),
         };
         let mut cotangents = BTreeMap::new();
         for layer in 0..self.sizes.len() {

@@ -43,6 +43,7 @@ fn run<R: Float>(
         inputs: vec![events.collect()],
         injections: Vec::new(),
         initial: Vec::new(),
+        keys: Vec::new(),
     };
     let narrow = |a: &Array3<f64>| a.mapv(R::from_f64);
     let cotangents: Vec<(TraceName, Array3<R>)> = [
@@ -210,6 +211,7 @@ fn a_number_that_is_not_finite_is_located() {
         inputs: vec![events.collect()],
         injections: Vec::new(),
         initial: Vec::new(),
+        keys: Vec::new(),
     };
     let place = simulator
         .locate_non_finite(&batch)
@@ -239,6 +241,7 @@ fn inputs_that_do_not_fit_are_refused() {
         inputs: vec![vec![events]],
         injections: vec![],
         initial: vec![],
+        keys: vec![],
     };
     let error = simulator
         .infer(&batch, 1, |_| rheobase_runtime::Silent)

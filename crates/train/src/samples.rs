@@ -265,6 +265,12 @@ impl Samples {
         }
     }
 
+    /// What the noise of a sample of a subset depends on in an epoch.
+    pub fn key(&self, subset: Subset, i: usize, epoch: usize) -> u64 {
+        let index = self.part(subset).map_or(i, |part| part.indices[i]);
+        rheobase_ir::draws::sample_key(self.seed, epoch as u64, index as u64)
+    }
+
     /// The encoded input of a sample of a subset in an epoch.
     ///
     /// # Errors

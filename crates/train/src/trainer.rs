@@ -208,7 +208,8 @@ impl Trainer {
         let start = Instant::now();
         let epoch = position as usize;
         let inputs = encoded(&self.samples, Subset::Train, indices, epoch)?;
-        let batch = batch(&inputs, self.samples.steps());
+        let keys = keys(&self.samples, Subset::Train, indices, epoch);
+        let batch = batch(&inputs, self.samples.steps(), keys);
         let labels: Vec<u32> = indices
             .iter()
             .map(|&i| self.samples.label(Subset::Train, i))
@@ -321,7 +322,8 @@ impl Trainer {
         let all: Vec<usize> = (0..n).collect();
         for indices in all.chunks(EVALUATION_BATCH) {
             let inputs = encoded(&self.samples, subset, indices, 0)?;
-            let batch = batch(&inputs, self.samples.steps());
+            let keys = keys(&self.samples, subset, indices, 0);
+            let batch = batch(&inputs, self.samples.steps(), keys);
             let labels: Vec<u32> = indices
                 .iter()
                 .map(|&i| self.samples.label(subset, i))
@@ -429,7 +431,13 @@ fn encoded<'a>(
         .collect()
 }
 
-fn batch<'a>(inputs: &'a [Input<'_>], steps: usize) -> Batch<'a, f32> {
+/// What the noise of each sample depends on.
+fn keys(samples: &Samples, subset: Subset, indices: &[usize], epoch: usize) -> Vec<u64> {
+    let key = |&i: &usize| samples.key(subset, i, epoch);
+    indices.iter().map(key).collect()
+}
+
+fn batch<'a>(inputs: &'a [Input<'_>], steps: usize, keys: Vec<u64>) -> Batch<'a, f32> {
     let events = |input: &'a Input<'_>| Events {
         offsets: input.offsets(),
         indices: input.indices(),
@@ -441,6 +449,7 @@ fn batch<'a>(inputs: &'a [Input<'_>], steps: usize) -> Batch<'a, f32> {
         inputs: vec![inputs.iter().map(events).collect()],
         injections: Vec::new(),
         initial: Vec::new(),
+        keys,
     }
 }
 

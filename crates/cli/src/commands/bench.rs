@@ -179,6 +179,7 @@ fn density(
         ],
         injections: Vec::new(),
         initial: Vec::new(),
+        keys: Vec::new(),
     };
     let outcome = trainer.simulator().infer(&batch, threads, |_| Silent)?;
     for (layer, spikes) in network.layers.iter().zip(outcome.spikes) {

@@ -7,6 +7,7 @@
 use super::GradcheckError;
 use super::lane::{Bound, Slots};
 use super::trial::{Mode, Places, Trace, Trial, read, start_states, write};
+use crate::draws;
 use crate::interp::Spiking;
 use crate::kernel::{Kernel, Role, Slot};
 use crate::pipeline::Stages;
@@ -55,11 +56,13 @@ pub(super) fn optimised(
     Machine::new(neuron, stages, kernels, true).run(trial, Mode::Hard)
 }
 
-/// The four kernels of a gradient over one memory.
+/// The kernels of a gradient over one memory.
 struct Machine<'k> {
     slots: Slots,
     places: Places,
     prologue: Bound<'k>,
+    start: Bound<'k>,
+    start_gradient: Bound<'k>,
     forward: Bound<'k>,
     backward: Bound<'k>,
     prologue_gradient: Bound<'k>,
@@ -91,6 +94,8 @@ impl<'k> Machine<'k> {
     ) -> Machine<'k> {
         let mut slots = Slots::default();
         let prologue = slots.bind(&stages.prologue);
+        let start = slots.bind(&stages.start);
+        let start_gradient = slots.bind(&stages.start_gradient);
         let forward = slots.bind(forward);
         let reads = backward;
         let backward = slots.bind(backward);
@@ -105,6 +110,8 @@ impl<'k> Machine<'k> {
             slots,
             places,
             prologue,
+            start,
+            start_gradient,
             forward,
             backward,
             prologue_gradient,
@@ -132,6 +139,8 @@ impl<'k> Machine<'k> {
         let mut memory = vec![0.0; self.slots.len()];
         write(&mut memory, &self.places.params, &trial.params);
         self.prologue.call(&mut memory, Spiking::Hard)?;
+        trial.start(&mut memory, &self.places, lane);
+        self.start.call(&mut memory, Spiking::Hard)?;
         start_states(&mut memory, &self.places);
 
         let mut before = Vec::new();
@@ -150,6 +159,7 @@ impl<'k> Machine<'k> {
         for t in (0..trial.steps).rev() {
             if self.taped {
                 self.hide(&mut memory);
+                write(&mut memory, &self.places.step, &[draws::real(t as u32)]);
                 write(&mut memory, &self.saved, &tape[t]);
             } else {
                 trial.arrive(&mut memory, &self.places, lane, t);
@@ -167,6 +177,8 @@ impl<'k> Machine<'k> {
         }
         let init = read(&memory, &self.adjoints.states);
         write(&mut memory, &self.adjoints.init, &init);
+        trial.start(&mut memory, &self.places, lane);
+        self.start_gradient.call(&mut memory, Spiking::Hard)?;
         self.prologue_gradient.call(&mut memory, Spiking::Hard)?;
         gradients.params.push(read(&memory, &self.adjoints.params));
         gradients.init.push(init);

@@ -77,6 +77,7 @@ impl<'a> Smoothed<'a> {
         }
         let mut memory = vec![0.0; self.slots.len()];
         write(&mut memory, &self.places.params, &self.trial.params);
+        self.trial.start(&mut memory, &self.places, lane);
         self.init
             .call(&mut memory, recorder(&mut recording.init, mode))?;
         start_states(&mut memory, &self.places);
@@ -111,6 +112,7 @@ impl<'a> Smoothed<'a> {
         if let Tweak::Param(i) = tweak {
             memory[self.places.params[i]] += by;
         }
+        self.trial.start(&mut memory, &self.places, lane);
         self.init.call(&mut memory, replay(&recording.init))?;
         start_states(&mut memory, &self.places);
         if let Tweak::Init(i) = tweak {

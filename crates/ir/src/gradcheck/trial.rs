@@ -7,6 +7,7 @@
 
 use super::lane::{Bound, Slots};
 use super::{Config, GradcheckError};
+use crate::draws;
 use crate::interp::Spiking;
 use crate::kernel::{Role, Slot};
 use crate::pipeline::Stages;
@@ -39,6 +40,9 @@ pub(super) struct Places {
     pub(super) internal_init: Vec<usize>,
     /// What the loss reads: visible states, then spikes.
     pub(super) observed: Vec<usize>,
+    /// The two words of the lane's key, and the step.
+    pub(super) key: Vec<usize>,
+    pub(super) step: Vec<usize>,
 }
 
 impl Places {
@@ -74,6 +78,8 @@ impl Places {
             init: all(Role::Init, visible),
             internal_init: all(Role::Init, internal.clone()),
             internal: all(Role::State, internal),
+            key: all(Role::Key, vec!["a", "b"]),
+            step: all(Role::Key, vec!["step"]),
             observed: states.iter().chain(&spikes).copied().collect(),
             states,
         }
@@ -218,7 +224,7 @@ impl Trial {
         };
         let mut count = 0usize;
         for lane in 0..self.lanes {
-            let mut memory = self.begin(&slots, &places, &init)?;
+            let mut memory = self.begin(&slots, &places, &init, lane)?;
             let (mut internal, mut observed) = (Vec::new(), Vec::new());
             for t in 0..self.steps {
                 internal.push(read(&memory, &places.internal));
@@ -242,16 +248,27 @@ impl Trial {
         slots: &Slots,
         places: &Places,
         init: &Bound<'_>,
+        lane: usize,
     ) -> Result<Vec<f64>, GradcheckError> {
         let mut memory = vec![0.0; slots.len()];
         write(&mut memory, &places.params, &self.params);
+        self.start(&mut memory, places, lane);
         init.call(&mut memory, Spiking::Hard)?;
         start_states(&mut memory, places);
         Ok(memory)
     }
 
-    /// Writes what arrives at the ports in a step.
+    /// Writes the key of a lane, and the step at which initial values are drawn. The random numbers of a trial are
+    /// the same however often it is run: gradients are those for given noise.
+    pub(super) fn start(&self, memory: &mut [f64], places: &Places, lane: usize) {
+        let key = draws::lane_key(draws::sample_key(0, 0, lane as u64), 0, 0);
+        write(memory, &places.key, &key);
+        write(memory, &places.step, &[draws::real(draws::START)]);
+    }
+
+    /// Writes what arrives at the ports in a step, and its number.
     pub(super) fn arrive(&self, memory: &mut [f64], places: &Places, lane: usize, step: usize) {
+        write(memory, &places.step, &[draws::real(step as u32)]);
         write(memory, &places.ports, &self.ports[lane][step]);
     }
 

@@ -43,7 +43,7 @@ fn advance_one(b: &mut Builder, x: &[Value], forms: &[Affine], h: Value, i: usiz
 }
 
 /// The states that the equation of `i` reads directly or through others, `i` first.
-fn reachable(forms: &[Affine], i: usize) -> Vec<usize> {
+pub(super) fn reachable(forms: &[Affine], i: usize) -> Vec<usize> {
     let mut read = vec![i];
     let mut next = 0;
     while next < read.len() {

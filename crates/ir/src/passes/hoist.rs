@@ -10,7 +10,8 @@
 //! ```
 //!
 //! The prologue runs once per parameter change and in double precision; the step reads its results as
-//! `derived` inputs. A parameter that the step uses as it is stays a `param` input of the step.
+//! `derived` inputs. A parameter that the step uses as it is stays a `param` input of the step. The draw of random
+//! initial values is split in the same way: what its distributions depend on is computed by the prologue.
 
 use std::collections::BTreeSet;
 
@@ -18,16 +19,19 @@ use crate::builder::Builder;
 use crate::kernel::{Def, Kernel, Role, Slot, Value};
 use crate::types::{Rate, Type};
 
-/// Splits a step; returns its prologue, which also computes the outputs of `init`.
+/// Splits a step; returns its prologue, which also computes the outputs of `init` (initial values, or the prologue of
+/// another kernel).
 ///
 /// Both kernels read parameters by name. Afterwards `step` holds only what changes in time.
 pub fn hoist(step: &mut Kernel, init: &Kernel) -> Kernel {
     let constant = constant_in_time(step);
     let moved = boundary(step, &constant);
     let rates = step.rates();
-    let mut prologue = Builder::new(format!("{}.prologue", step.name.trim_end_matches(".step")));
+    let neuron = step.name.split('.').next().unwrap_or_default();
+    let mut prologue = Builder::new(format!("{neuron}.prologue"));
     let mut in_prologue = copy_constant(&mut prologue, step, &constant);
-    let mut names = BTreeSet::new();
+    let taken = init.outputs.iter().filter(|o| o.slot.role == Role::Derived);
+    let mut names: BTreeSet<String> = taken.map(|o| o.slot.name.clone()).collect();
     let mut derived: Vec<(Value, Slot)> = Vec::new();
     for &value in &moved {
         let slot = Slot::new(Role::Derived, name(step, value, &mut names));

@@ -219,6 +219,9 @@ fn op(word: &str) -> Result<Op, String> {
     let (name, data) = word.split_once('.').ok_or_else(unknown)?;
     match name {
         "phi" => data.parse().map(Op::Phi).map_err(|_| unknown()),
+        "uniform" => data.parse().map(Op::Uniform).map_err(|_| unknown()),
+        "normal" => data.parse().map(Op::Normal).map_err(|_| unknown()),
+        "white" => data.parse().map(Op::White).map_err(|_| unknown()),
         "expm" => {
             let numbers: Vec<u8> = data
                 .split('.')

@@ -91,7 +91,7 @@ fn check(kernel: &Kernel, text: &str) -> String {
                 Class::Smooth | Class::Kinked | Class::Flat => difference(kernel, op, at, i),
                 // The margin's derivative is the second operand.
                 Class::Gate if i == 0 && matches!(rule.op, Op::Spike(_)) => at[1],
-                Class::Gate => 0.0,
+                Class::Gate | Class::Random => 0.0,
             };
             let error = (analytic - numeric).abs();
             assert!(
@@ -101,9 +101,9 @@ fn check(kernel: &Kernel, text: &str) -> String {
             );
         }
     }
-    if rule.op.class() == Class::Flat {
+    if matches!(rule.op.class(), Class::Flat | Class::Random) {
         let all_zero = rule.partials.iter().all(|p| *p == Partial::Zero);
-        assert!(all_zero, "{}: a flat op passes no gradient", kernel.name);
+        assert!(all_zero, "{}: passes no gradient", kernel.name);
     }
     print(&rule.kernel)
 }
@@ -138,6 +138,8 @@ fn no_op_is_forgotten() {
         Op::Spike(Edge::Above),
         Op::Detach,
         Op::Phi(1),
+        Op::Uniform(0),
+        Op::Normal(0),
         Op::Expm(rheobase_ir::ops::Element {
             n: 1,
             row: 0,

@@ -21,7 +21,7 @@ impl Emitter<'_> {
     ///
     /// # Errors
     ///
-    /// The op is `integrate`.
+    /// The op is `integrate` or `white`.
     pub(super) fn inst(
         &mut self,
         value: Value,
@@ -34,7 +34,7 @@ impl Emitter<'_> {
             Op::Spike(Edge::AtOrAbove) => self.spike(FloatCC::GreaterThanOrEqual, args[0]),
             Op::Spike(Edge::Above) => self.spike(FloatCC::GreaterThan, args[0]),
             Op::Detach => self.value(args[0]),
-            Op::Integrate(_) => {
+            Op::Integrate(_) | Op::White(_) => {
                 return Err(JitError::Op {
                     kernel: self.kernel.name.clone(),
                     value: value.to_string(),
@@ -42,6 +42,8 @@ impl Emitter<'_> {
                 });
             }
             Op::Expm(element) => self.matrix_exponential(element, args),
+            Op::Uniform(stream) => self.uniform(stream, args),
+            Op::Normal(stream) => self.normal(stream, args),
             Op::Neg => self.neg(args[0]),
             Op::Add => self.binary(args, |ins, a, b| ins.fadd(a, b)),
             Op::Sub => self.binary(args, |ins, a, b| ins.fsub(a, b)),

@@ -91,7 +91,7 @@ impl Code<'_> {
 
     /// `log u + correction` for `u` positive, finite and not denormal. `shift`, if any, is added to
     /// the exponent of `u`.
-    fn log_positive(
+    pub(crate) fn log_positive(
         &mut self,
         u: ir::Value,
         shift: Option<ir::Value>,

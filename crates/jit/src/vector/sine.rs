@@ -120,6 +120,18 @@ impl Code<'_> {
         self.as_reals(result)
     }
 
+    /// sin r and cos r for |r| up to π/4, in the precision of the code.
+    pub(crate) fn sines_of_octant(&mut self, r: Value) -> [Value; 2] {
+        let square = self.pos.ins().fmul(r, r);
+        let r_low = self.real(0.0);
+        // The multiple is not looked at.
+        let reduced = Reduced { n: r, r, r_low };
+        match self.shape.precision {
+            Precision::F32 => self.sines_single(&reduced, square),
+            Precision::F64 => self.sines_double(&reduced, square),
+        }
+    }
+
     /// sin r and cos r with the error of r.
     fn sines_double(&mut self, reduced: &Reduced, square: Value) -> [Value; 2] {
         let Reduced { r, r_low, .. } = *reduced;

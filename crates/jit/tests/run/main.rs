@@ -2,6 +2,7 @@
 //! vector functions against double precision.
 
 mod accuracy;
+mod draws;
 mod neurons;
 mod ops;
 mod random;

@@ -22,6 +22,7 @@ pub(crate) fn tolerance<R: Lane>(op: Op) -> f64 {
         Op::Phi(_) if R::NAME == "f64" => 8.0,
         Op::Phi(1) => 2.0,
         Op::Phi(_) | Op::Pow | Op::Sin | Op::Cos | Op::Erf => 3.0 + own,
+        Op::Normal(_) => 3.5 + own,
         _ => 0.0,
     }
 }

@@ -220,12 +220,12 @@ impl Check<'_> {
             return;
         };
         let deterministic = match choice.method {
-            Method::Heun | Method::Rk4(_) | Method::Exact => true,
-            Method::Auto | Method::ExpEuler | Method::Euler(_) => false,
+            Method::Heun | Method::Rk4(_) => true,
+            Method::Auto | Method::Exact | Method::ExpEuler | Method::Euler(_) => false,
         };
         if deterministic {
             let message = format!(
-                "{} cannot integrate the noise `{}`; use exp_euler or euler",
+                "{} cannot integrate the noise `{}`; use exact, exp_euler or euler",
                 choice.method.text(),
                 neuron.noises[noise].name.text
             );

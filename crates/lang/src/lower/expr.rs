@@ -16,9 +16,9 @@ use crate::model::builtin::Builtin;
 use crate::model::{Expr, ExprKind, Let, Model, Ref, eval, walk};
 use crate::span::Span;
 use rheobase_ir::builder::Builder;
-use rheobase_ir::kernel::{Origin, Value};
+use rheobase_ir::kernel::{Origin, Role, Slot, Value};
 use rheobase_ir::ops::Op;
-use rheobase_ir::types::Type;
+use rheobase_ir::types::{Rate, Type};
 
 /// A kernel with more nodes than this is refused; the limit only meets functions that call each
 /// other many times over.
@@ -90,6 +90,28 @@ impl<'m> Writer<'m> {
             start: span.start,
             end: span.end,
         }));
+    }
+
+    /// The words that random numbers are drawn from: the two of a lane's key, and the step.
+    pub(super) fn key(&mut self) -> [Value; 3] {
+        let words = [
+            ("a", Rate::Lane),
+            ("b", Rate::Lane),
+            ("step", Rate::Uniform),
+        ];
+        words.map(|(name, rate)| {
+            let slot = Slot::new(Role::Key, name);
+            let known = self.builder.kernel().input(&slot);
+            known.unwrap_or_else(|| self.builder.input(slot, Type::Real, rate))
+        })
+    }
+
+    /// White noise in a step.
+    fn noise(&mut self, index: usize, span: Span) -> Value {
+        self.origin(span);
+        let [a, b, step] = self.key();
+        let h = self.builder.real(self.step_ms);
+        self.builder.inst(Op::White(index as u32), &[a, b, step, h])
     }
 
     /// Writes an expression and the lets that it needs.
@@ -197,7 +219,7 @@ impl<'m> Writer<'m> {
                 self.origin(span);
                 spike.map(|s| self.builder.inst(Op::ToReal, &[s]))
             }
-            Ref::Noise(_) => return Err(Box::new(unsupported(span, "noise"))),
+            Ref::Noise(i) => Some(self.noise(i, span)),
             Ref::FanIn | Ref::FanOut => None,
         };
         found.ok_or_else(|| Box::new(unchecked(span)))

@@ -18,6 +18,9 @@
 //! keeps its value in receive and integrate unless ready; a dropped port reads as 0. Neither is
 //! differentiated through: when a neuron is ready is a constant for the backward.
 //!
+//! White noise is a `white` op, and what it becomes is up to the integrator. An initial state that is drawn reads the key
+//! of a lane like noise does.
+//!
 //! Parameters are inputs, one value for all lanes if shared; their own formulas were evaluated
 //! before, so a parameter that is computed from another does not follow it in training.
 
@@ -28,8 +31,9 @@ use super::{Findings, start, unchecked, unsupported};
 use crate::ast::{AssignOp, GateGradient, Phase, ScopeKind};
 use crate::check::{Around, param_numbers};
 use crate::diag::Diagnostic;
+use crate::model::builtin::Law;
 use crate::model::{
-    Assign, DynamicsKind, Method, Model, Neuron, Param, Ref, Spike, Start, Trigger, eval,
+    Assign, Draw, DynamicsKind, Method, Model, Neuron, Param, Ref, Spike, Start, Trigger, eval,
 };
 use rheobase_ir::kernel::{Kernel, Role, Slot, Value};
 use rheobase_ir::ops::{self, Edge, Op};
@@ -136,12 +140,10 @@ fn init(
     let values = param_inputs(&mut writer, params);
     let mut frame = Frame::new(values, &[]);
     let mut outputs: Vec<(&str, Value)> = Vec::new();
-    for state in &neuron.states {
+    for (i, state) in neuron.states.iter().enumerate() {
         let value = match &state.start {
             Start::Value(expr) => writer.expr(&mut frame, expr)?,
-            Start::Random(draw) => {
-                return Err(Box::new(unsupported(draw.span, "a random initial state")));
-            }
+            Start::Random(draw) => drawn(&mut writer, &mut frame, draw, i as u32)?,
         };
         outputs.push((&state.name.text, value));
     }
@@ -154,6 +156,47 @@ fn init(
         writer.builder.output(slot, value, rates[value.index()]);
     }
     Ok(writer.builder.finish())
+}
+
+/// A number drawn from a distribution, for every neuron of every sample.
+fn drawn(writer: &mut Writer<'_>, frame: &mut Frame<'_>, draw: &Draw, stream: u32) -> Lowered {
+    let mut args = Vec::new();
+    for arg in draw.args.iter().flatten() {
+        args.push(writer.expr(frame, arg)?);
+    }
+    writer.origin(draw.span);
+    let ([first, second], key) = match args[..] {
+        [first, second] if !draw.law.needs_fan() => ([first, second], writer.key()),
+        _ => {
+            let what = "this distribution for an initial state";
+            return Err(Box::new(unsupported(draw.span, what)));
+        }
+    };
+    let builder = &mut writer.builder;
+    Ok(match draw.law {
+        Law::Uniform => {
+            let u = builder.inst(Op::Uniform(stream), &key);
+            let width = builder.sub(second, first);
+            let part = builder.mul(width, u);
+            builder.add(first, part)
+        }
+        Law::LogNormal => {
+            let z = builder.inst(Op::Normal(stream), &key);
+            let exponent = builder.mul(second, z);
+            let factor = builder.inst(Op::Exp, &[exponent]);
+            builder.mul(first, factor)
+        }
+        Law::Normal
+        | Law::KaimingNormal
+        | Law::KaimingUniform
+        | Law::XavierNormal
+        | Law::XavierUniform
+        | Law::Orthogonal => {
+            let z = builder.inst(Op::Normal(stream), &key);
+            let part = builder.mul(second, z);
+            builder.add(first, part)
+        }
+    })
 }
 
 /// A step under construction.
