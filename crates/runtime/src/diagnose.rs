@@ -57,7 +57,7 @@ impl fmt::Display for NonFinite {
     }
 }
 
-/// A state or port that is looked at.
+/// A state that is looked at, or a port or key that its step reads.
 #[derive(Clone)]
 struct Watched {
     layer: usize,
@@ -83,7 +83,10 @@ impl<R: Float> Watch<R> {
     /// What the step read in a lane.
     fn inputs(&self, layer: usize, lane: usize, view: &StepView<'_, R>) -> Vec<(Slot, R)> {
         let of_layer = |w: &&Watched| w.layer == layer;
+        let step = Slot::new(Role::Key, "step");
         let ports = self.ports.iter().filter(of_layer).filter_map(|w| {
+            // The number of the step is one for all lanes.
+            let lane = if w.name == step { 0 } else { lane };
             let value = view.reals(layer, w.slot).get(lane)?;
             Some((w.name.clone(), *value))
         });
@@ -161,7 +164,9 @@ impl<R: Float> Simulator<R> {
         let layers = self.network.layers.iter().enumerate();
         let ports = layers.flat_map(|(l, layer)| layer.neuron.ports.iter().map(move |p| (l, p)));
         let ports = ports.filter_map(|(l, p)| watched(l, Slot::new(Role::Port, p.name.as_str())));
-        let ports: Vec<Watched> = ports.collect();
+        let keys = (0..self.layers.len()).flat_map(|l| ["a", "b", "step"].map(|name| (l, name)));
+        let keys = keys.filter_map(|(l, name)| watched(l, Slot::new(Role::Key, name)));
+        let ports: Vec<Watched> = ports.chain(keys).collect();
         let watch = |samples: std::ops::Range<usize>| Watch {
             first_sample: samples.start,
             states: states.clone(),
