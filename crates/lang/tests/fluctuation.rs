@@ -136,7 +136,7 @@ fn simulate(neuron: &Neuron, state: &str, rate: f64, inputs: &[(usize, (f64, f64
                         .typical(),
                     Role::State => states[&*slot.name],
                     Role::Port => arrived,
-                    Role::Derived | Role::Init | Role::Spike | Role::Saved => 0.0,
+                    Role::Derived | Role::Init | Role::Spike | Role::Saved | Role::Key => 0.0,
                 })
                 .collect();
             let nodes =

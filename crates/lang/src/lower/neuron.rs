@@ -191,7 +191,8 @@ fn drawn(writer: &mut Writer<'_>, frame: &mut Frame<'_>, draw: &Draw, stream: u3
         | Law::KaimingUniform
         | Law::XavierNormal
         | Law::XavierUniform
-        | Law::Orthogonal => {
+        | Law::Orthogonal
+        | Law::FluctuationDriven => {
             let z = builder.inst(Op::Normal(stream), &key);
             let part = builder.mul(second, z);
             builder.add(first, part)
