@@ -42,6 +42,7 @@ pub mod rng;
 mod shd;
 mod spike_train;
 mod split;
+mod tasks;
 
 pub use batches::{Batches, epoch_order};
 pub use dataset::{Dataset, Raw, Targets};
@@ -55,3 +56,8 @@ pub use random_spikes::{RandomSpikes, RandomSpikesConfig, random_spikes};
 pub use shd::{Shd, shd};
 pub use spike_train::{Sample, SpikeTrain};
 pub use split::{group_holdout, k_fold, stratified_holdout};
+pub use tasks::{
+    DelayedXor, DelayedXorConfig, Manifolds, ManifoldsConfig, SpikePatterns, SpikePatternsConfig,
+    StoreRecall, StoreRecallConfig, YinYang, YinYangConfig, delayed_xor, manifolds, spike_patterns,
+    store_recall, yin_yang,
+};

@@ -18,6 +18,12 @@ pub(crate) mod domain {
     pub(crate) const ENCODE: u32 = 3;
     /// The generator of random spikes.
     pub(crate) const RANDOM_SPIKES: u32 = 4;
+    /// The tasks of `tasks/`.
+    pub(crate) const YIN_YANG: u32 = 5;
+    pub(crate) const MANIFOLDS: u32 = 6;
+    pub(crate) const SPIKE_PATTERNS: u32 = 7;
+    pub(crate) const DELAYED_XOR: u32 = 8;
+    pub(crate) const STORE_RECALL: u32 = 9;
 }
 
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
