@@ -7,7 +7,7 @@
 mod data;
 mod training;
 
-pub use data::{Dataset, Encoding, Split};
+pub use data::{Dataset, Encoding, Split, Task};
 pub use training::{Loss, Optimizer, Readout, Reduction, Schedule, Trace, Training};
 
 use crate::kernel::Kernel;

@@ -26,6 +26,7 @@ mod optimizer;
 mod run;
 mod samples;
 mod schedule;
+mod source;
 mod trainer;
 pub mod weights;
 

@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use rheobase_data::{
-    Dataset, EncodeKey, Encoder, LatencyMode, RandomSpikesConfig, SpikeTrain, digits, idx_images,
-    nmnist, random_spikes, shd, stratified_holdout,
+    Dataset, EncodeKey, Encoder, LatencyMode, SpikeTrain, group_holdout, k_fold, stratified_holdout,
 };
-use rheobase_ir::program::{Dataset as Source, Encoding, Network, Split, Training};
+use rheobase_ir::program::{Encoding, Network, Split, Training};
 
 use crate::error::TrainError;
 use crate::notice::Notice;
+use crate::source::{Steps, open};
 
 /// Encoded samples are kept while all of them together take less than this.
 const KEPT_BYTES: usize = 512 << 20;
@@ -60,24 +60,35 @@ pub struct Samples {
 ///
 /// A file is missing or damaged, or the data does not fit the network.
 pub fn load(network: &Network, plan: &Training, base: &Path) -> Result<Samples, TrainError> {
-    let dataset = open(&plan.data, plan.steps, base)?;
+    let steps = Steps {
+        count: plan.steps,
+        step_ms: network.step_ms,
+    };
+    let dataset = open(&plan.data, steps, base)?;
     fits(network, plan, dataset.as_ref())?;
     let mut train: Vec<usize> = (0..dataset.len()).collect();
+    let labels =
+        |indices: &[usize]| -> Vec<u32> { indices.iter().map(|&i| dataset.label(i)).collect() };
     let mut held_out = |split: &Option<Split>| -> Result<Option<Chosen>, TrainError> {
         Ok(match split {
             None => None,
             Some(Split::Dataset(source)) => {
-                let other = open(source, plan.steps, base)?;
+                let other = open(source, steps, base)?;
                 fits(network, plan, other.as_ref())?;
                 let all = (0..other.len()).collect();
                 Some((other, all))
             }
             Some(Split::Holdout { fraction, seed }) => {
-                let labels: Vec<u32> = train.iter().map(|&i| dataset.label(i)).collect();
-                let (rest, held) = stratified_holdout(&labels, *fraction, *seed);
-                let held = held.into_iter().map(|i| train[i]).collect();
-                train = rest.into_iter().map(|i| train[i]).collect();
-                Some((dataset.clone(), held))
+                let parts = stratified_holdout(&labels(&train), *fraction, *seed);
+                Some((dataset.clone(), take(&mut train, parts)))
+            }
+            Some(Split::GroupHoldout { fraction, seed }) => {
+                let parts = group_holdout(&groups(dataset.as_ref(), &train)?, *fraction, *seed);
+                Some((dataset.clone(), take(&mut train, parts)))
+            }
+            Some(Split::Fold { index, of, seed }) => {
+                let parts = k_fold(&labels(&train), *of, *index, *seed);
+                Some((dataset.clone(), take(&mut train, parts)))
             }
         })
     };
@@ -105,50 +116,21 @@ pub fn load(network: &Network, plan: &Training, base: &Path) -> Result<Samples, 
     Ok(samples)
 }
 
-fn open(source: &Source, steps: usize, base: &Path) -> Result<Arc<dyn Dataset>, TrainError> {
-    Ok(match source {
-        Source::Digits => Arc::new(digits()),
-        Source::RandomSpikes {
-            samples,
-            channels,
-            classes,
-            density,
-            seed,
-        } => {
-            let (channels, classes) = (*channels as u32, *classes as u32);
-            let config = RandomSpikesConfig {
-                samples: *samples,
-                channels,
-                classes,
-                steps,
-                density: *density,
-                seed: *seed,
-            };
-            Arc::new(random_spikes(config)?)
-        }
-        Source::File { format, path } => open_file(format, &base.join(path))?,
-    })
+/// Takes the second of two parts out of `train`; both are positions in it. Returns what it took.
+fn take(train: &mut Vec<usize>, (rest, held): (Vec<usize>, Vec<usize>)) -> Vec<usize> {
+    let held = held.into_iter().map(|i| train[i]).collect();
+    *train = rest.into_iter().map(|i| train[i]).collect();
+    held
 }
 
-fn open_file(format: &str, path: &Path) -> Result<Arc<dyn Dataset>, TrainError> {
-    Ok(match format {
-        // Both sets have one layout.
-        "shd" | "ssc" => Arc::new(shd(path)?),
-        "nmnist" => Arc::new(nmnist(path)?),
-        "idx" | "mnist" => {
-            let name = path
-                .file_name()
-                .map(|n| n.to_string_lossy().into_owned())
-                .unwrap_or_default();
-            let labels = path.with_file_name(name.replace("images-idx3", "labels-idx1"));
-            Arc::new(idx_images(path, &labels)?)
-        }
-        other => {
-            let known = "shd, ssc, nmnist, mnist, idx";
-            return Err(TrainError::Plan(format!(
-                "no reader for data of format `{other}`; there are {known}"
-            )));
-        }
+/// The group (speaker) of each of some samples.
+fn groups(dataset: &dyn Dataset, indices: &[usize]) -> Result<Vec<u32>, TrainError> {
+    let groups: Option<Vec<u32>> = indices.iter().map(|&i| dataset.group(i)).collect();
+    groups.ok_or_else(|| {
+        let name = dataset.name();
+        TrainError::Plan(format!(
+            "{name} does not say which group (speaker) a sample belongs to; use `holdout`"
+        ))
     })
 }
 

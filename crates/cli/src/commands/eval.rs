@@ -135,9 +135,11 @@ fn same_format(training: &Training, path: &str) -> Result<Dataset, Failure> {
                 path: full.to_string_lossy().into_owned(),
             })
         }
-        Dataset::Digits | Dataset::RandomSpikes { .. } => Err(Failure::Usage(format!(
-            "the training data is built in, so the format of `{path}` is not known; write --data 'shd(\"{path}\")'"
-        ))),
+        Dataset::Digits | Dataset::RandomSpikes { .. } | Dataset::Task(_) => {
+            Err(Failure::Usage(format!(
+                "the training data is built in, so the format of `{path}` is not known; write --data 'shd(\"{path}\")'"
+            )))
+        }
     }
 }
 

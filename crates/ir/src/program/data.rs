@@ -14,8 +14,54 @@ pub enum Dataset {
         density: f64,
         seed: u64,
     },
+    /// A task that is made, not recorded.
+    Task(Task),
     /// A file or folder in one of the formats of the data crate.
     File { format: String, path: String },
+}
+
+/// A task of the literature whose samples are made from a seed. Times are in ms, rates per ms.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Task {
+    /// Points of the Yin-Yang figure (Kriener et al. 2022).
+    YinYang { samples: usize, seed: u64 },
+    /// Smooth random manifolds of spike times (Zenke & Vogels 2021).
+    Manifolds {
+        samples: usize,
+        classes: usize,
+        channels: usize,
+        dim: usize,
+        smoothness: f64,
+        seed: u64,
+    },
+    /// Frozen Poisson input with target spikes (Zenke & Ganguli 2018).
+    SpikePatterns {
+        samples: usize,
+        channels: usize,
+        units: usize,
+        rate: f64,
+        spikes: usize,
+        regular: bool,
+        seed: u64,
+    },
+    /// Two cues with a pause between them, and whether they differ.
+    DelayedXor {
+        samples: usize,
+        channels: usize,
+        cue_ms: f64,
+        delay_ms: f64,
+        rate: f64,
+        background: f64,
+        seed: u64,
+    },
+    /// A bit that is to be remembered until it is asked for (Bellec et al. 2018).
+    StoreRecall {
+        samples: usize,
+        channels: usize,
+        period_ms: f64,
+        rate: f64,
+        seed: u64,
+    },
 }
 
 /// Where the samples of a split come from.
@@ -23,6 +69,10 @@ pub enum Dataset {
 pub enum Split {
     /// This fraction of the training data, stratified by class, chosen by the seed.
     Holdout { fraction: f64, seed: u64 },
+    /// This fraction of the groups (speakers) of the training data, whole groups, chosen by the seed.
+    GroupHoldout { fraction: f64, seed: u64 },
+    /// One of `of` stratified parts of the training data, numbered from 0, dealt by the seed.
+    Fold { index: usize, of: usize, seed: u64 },
     /// Another data set.
     Dataset(Dataset),
 }

@@ -255,9 +255,12 @@ impl Check<'_> {
         let silent = train.setting("encode").is_none();
         if let (true, Some(data)) = (silent, train.setting("data"))
             && let SettingValue::Choice { choice, span, .. } = &data.value
-            && choice.name == "digits"
+            && matches!(choice.name, "digits" | "yin_yang" | "mnist" | "idx")
         {
-            let message = "`digits` are images: say how they become spikes";
+            let message = format!(
+                "`{}` are intensities: say how they become spikes",
+                choice.name
+            );
             let names = Choice::names("encode").join(", ");
             self.report(
                 Check::finding(Code::E0704, *span, message)

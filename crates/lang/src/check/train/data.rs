@@ -53,7 +53,10 @@ impl Check<'_> {
         };
         let (channels, classes) = match choice.name {
             "digits" => (Some(64.0), Some(10.0)),
-            "random_spikes" => (argument("channels"), argument("classes")),
+            "random_spikes" | "manifolds" => (argument("channels"), argument("classes")),
+            "yin_yang" => (Some(4.0), Some(3.0)),
+            "spike_patterns" => (argument("channels"), None),
+            "delayed_xor" | "store_recall" => (argument("channels"), Some(2.0)),
             "shd" => (Some(700.0), Some(20.0)),
             "ssc" => (Some(700.0), Some(35.0)),
             _ => (None, None),

@@ -4,7 +4,7 @@ use super::{Call, One, Plan};
 use crate::diag::{Code, Diagnostic};
 use crate::lower::start;
 use crate::model::builtin::FILE_FORMATS;
-use rheobase_ir::program::{Dataset, Encoding, Split};
+use rheobase_ir::program::{Dataset, Encoding, Split, Task};
 
 impl Plan<'_> {
     pub(super) fn steps(&self, step_ms: f64) -> One<usize> {
@@ -33,33 +33,95 @@ impl Plan<'_> {
                 format: format.to_string(),
                 path: call.text("path")?,
             }),
-            _ => Err(self.wrong()),
+            _ => self.task(call).map(Dataset::Task),
         }
+    }
+
+    fn task(&self, call: &Call<'_>) -> One<Task> {
+        let count = |name: &str| Ok::<_, Box<Diagnostic>>(call.needed(name)? as usize);
+        let or = |name: &str, default: f64| {
+            Ok::<_, Box<Diagnostic>>(call.number(name)?.unwrap_or(default))
+        };
+        let seed = or("seed", 0.0)? as u64;
+        Ok(match call.name {
+            "yin_yang" => Task::YinYang {
+                samples: count("samples")?,
+                seed,
+            },
+            "manifolds" => Task::Manifolds {
+                samples: count("samples")?,
+                classes: count("classes")?,
+                channels: count("channels")?,
+                dim: or("dim", 1.0)? as usize,
+                smoothness: or("smoothness", 1.0)?,
+                seed,
+            },
+            "spike_patterns" => Task::SpikePatterns {
+                samples: or("samples", 1.0)? as usize,
+                channels: count("channels")?,
+                units: count("units")?,
+                rate: or("rate", 0.01)?,
+                spikes: count("spikes")?,
+                regular: call.flag("regular")?.unwrap_or(false),
+                seed,
+            },
+            "delayed_xor" => Task::DelayedXor {
+                samples: count("samples")?,
+                channels: count("channels")?,
+                cue_ms: call.needed("cue")?,
+                delay_ms: call.needed("delay")?,
+                rate: or("rate", 0.1)?,
+                background: or("background", 0.0)?,
+                seed,
+            },
+            "store_recall" => Task::StoreRecall {
+                samples: count("samples")?,
+                channels: count("channels")?,
+                period_ms: call.needed("period")?,
+                rate: or("rate", 0.05)?,
+                seed,
+            },
+            _ => return Err(self.wrong()),
+        })
     }
 
     pub(super) fn split(&self, name: &str) -> One<Option<Split>> {
         let Some(call) = self.call(name)? else {
             return Ok(None);
         };
-        if call.name != "holdout" {
-            return self.dataset(&call).map(|data| Some(Split::Dataset(data)));
-        }
-        let fraction = call.needed("fraction")?;
-        if !(fraction > 0.0 && fraction < 1.0) {
-            let message = format!("a part of the data is between 0 and 1, not {fraction}");
+        let seed = call.number("seed")?.unwrap_or(0.0) as u64;
+        Ok(Some(match call.name {
+            "holdout" => Split::Holdout {
+                fraction: call.needed("fraction")?,
+                seed,
+            },
+            "group_holdout" => Split::GroupHoldout {
+                fraction: call.needed("fraction")?,
+                seed,
+            },
+            "fold" => self.fold(&call, seed)?,
+            _ => Split::Dataset(self.dataset(&call)?),
+        }))
+    }
+
+    fn fold(&self, call: &Call<'_>, seed: u64) -> One<Split> {
+        let (index, of) = (call.needed("index")? as usize, call.needed("of")? as usize);
+        if index >= of {
+            let message = format!(
+                "there is no fold {index}: the {of} folds are 0 to {}",
+                of - 1
+            );
             return Err(Box::new(Diagnostic::new(Code::E0704, call.span, message)));
         }
-        Ok(Some(Split::Holdout {
-            fraction,
-            seed: call.number("seed")?.unwrap_or(0.0) as u64,
-        }))
+        Ok(Split::Fold { index, of, seed })
     }
 
     pub(super) fn encoding(&self, data: &Dataset) -> One<Encoding> {
         let Some(call) = self.call("encode")? else {
             return match data {
                 Dataset::Digits => Err(self.wrong()),
-                Dataset::RandomSpikes { .. } | Dataset::File { .. } => {
+                Dataset::Task(Task::YinYang { .. }) => Err(self.wrong()),
+                Dataset::RandomSpikes { .. } | Dataset::Task(_) | Dataset::File { .. } => {
                     Ok(Encoding::BinSpikes { clip: None })
                 }
             };

@@ -31,6 +31,7 @@ pub const FILE_FORMATS: &[&str] = &[
     "spikes",
 ];
 
+const HOLDOUT: &[Slot] = &[need("fraction", Takes::Plain), may("seed", Takes::Plain)];
 const FILE: &[Slot] = &[need("path", Takes::Text)];
 const DATA: &[&str] = &["data", "valid", "test"];
 
@@ -60,6 +61,60 @@ pub const CHOICES: &[Choice] = &[
             may("seed", Takes::Plain),
         ],
     },
+    Choice {
+        settings: DATA,
+        name: "yin_yang",
+        slots: &[need("samples", Takes::Whole), may("seed", Takes::Plain)],
+    },
+    Choice {
+        settings: DATA,
+        name: "manifolds",
+        slots: &[
+            need("samples", Takes::Whole),
+            need("classes", Takes::Whole),
+            need("channels", Takes::Whole),
+            may("dim", Takes::Whole),
+            may("smoothness", Takes::Plain),
+            may("seed", Takes::Plain),
+        ],
+    },
+    Choice {
+        settings: DATA,
+        name: "spike_patterns",
+        slots: &[
+            need("channels", Takes::Whole),
+            need("units", Takes::Whole),
+            need("spikes", Takes::Whole),
+            may("rate", Takes::Rate),
+            may("regular", Takes::Flag),
+            may("samples", Takes::Whole),
+            may("seed", Takes::Plain),
+        ],
+    },
+    Choice {
+        settings: DATA,
+        name: "delayed_xor",
+        slots: &[
+            need("samples", Takes::Whole),
+            need("channels", Takes::Whole),
+            need("cue", Takes::Time),
+            need("delay", Takes::Time),
+            may("rate", Takes::Rate),
+            may("background", Takes::Rate),
+            may("seed", Takes::Plain),
+        ],
+    },
+    Choice {
+        settings: DATA,
+        name: "store_recall",
+        slots: &[
+            need("samples", Takes::Whole),
+            need("channels", Takes::Whole),
+            need("period", Takes::Time),
+            may("rate", Takes::Rate),
+            may("seed", Takes::Plain),
+        ],
+    },
     file("shd"),
     file("ssc"),
     file("nmnist"),
@@ -71,7 +126,21 @@ pub const CHOICES: &[Choice] = &[
     Choice {
         settings: &["valid", "test"],
         name: "holdout",
-        slots: &[need("fraction", Takes::Plain), may("seed", Takes::Plain)],
+        slots: HOLDOUT,
+    },
+    Choice {
+        settings: &["valid", "test"],
+        name: "group_holdout",
+        slots: HOLDOUT,
+    },
+    Choice {
+        settings: &["valid", "test"],
+        name: "fold",
+        slots: &[
+            need("index", Takes::Plain),
+            need("of", Takes::Whole),
+            may("seed", Takes::Plain),
+        ],
     },
     Choice {
         settings: &["encode"],
