@@ -36,8 +36,8 @@ const RANGES: &[(&str, &str, Allowed, &str)] = &[
     (
         "manifolds",
         "dim",
-        |x| (1.0..=16.0).contains(&x),
-        "from 1 to 16",
+        |x| x <= 16.0,
+        "at most 16",
     ),
     ("manifolds", "smoothness", |x| x >= 0.0, "0 or above"),
     ("", "background", |x| x >= 0.0, "0 or above"),
