@@ -2,6 +2,8 @@
 
 #[path = "integrate/convergence.rs"]
 mod convergence;
+#[path = "integrate/noise.rs"]
+mod noise;
 
 use std::fs;
 

@@ -606,3 +606,62 @@ fn help_has_an_example_for_every_command() {
     assert!(place.ok(&["man"]).out.contains(".TH"));
     assert_eq!(place.rheo(&[]).status, 2);
 }
+
+#[test]
+fn noise_is_that_of_the_seed() {
+    let place = Place::new();
+    place.file("a.snn", "import \"std/neurons.snn\"\n");
+    place.npz("in.npz", &[("x", constant(&[20, 3, 5], 0.0))]);
+    let run = |more: &[&str]| {
+        let base = ["run", "a.snn", "--neuron", "NoisyLIF", "--input", "in.npz"];
+        let mut args = base.to_vec();
+        args.extend_from_slice(more);
+        args.extend_from_slice(&["--out", "out.npz"]);
+        place.ok(&args);
+        place.read("out.npz")["v"].clone()
+    };
+    let first = run(&[]);
+    assert_eq!(first, run(&["--seed", "0"]));
+    assert_ne!(first, run(&["--seed", "1"]));
+    // Every sample and neuron has its own noise, and its own beginning.
+    let mut values: Vec<f64> = first.iter().copied().collect();
+    values.sort_by(f64::total_cmp);
+    values.dedup();
+    assert!(values.len() > 280, "{} of 300 values differ", values.len());
+    let exact = run(&["--executor", "interp", "--precision", "f64"]);
+    let largest = (&first - &exact).iter().fold(0.0f64, |m, x| m.max(x.abs()));
+    assert!(largest < 1e-5, "{largest}");
+}
+
+#[test]
+fn training_with_noise_does_not_depend_on_threads() {
+    let place = Place::new();
+    let text = "import \"std/neurons.snn\"
+network Net {
+  step 1 ms
+  input inp[64]
+  layer hid : NoisyLIF[12] { sigma = 0.3 learn }
+  layer out : LI[10]
+  connect inp -> hid.x : dense(w = normal(0.1, 0.3))
+  connect hid -> out.x : dense(w = kaiming_normal())
+}
+train fit of Net {
+  data      = digits()
+  valid     = holdout(0.2, seed = 1)
+  duration  = 15 ms
+  encode    = latency(tau = 20 ms)
+  loss      = cross_entropy(max_over_time(out.v), label)
+  optimizer = adam(lr = 5e-3)
+  batch     = 60
+  epochs    = 1
+  seed      = 3
+}
+";
+    place.file("noisy.snn", text);
+    let weights = |threads: &str, folder: &str| {
+        place.ok(&["train", "noisy.snn", "--threads", threads, "--out", folder]);
+        load(&place.path(folder).join("best.safetensors")).expect("weights")
+    };
+    let one = weights("1", "one");
+    assert_eq!(one, weights("3", "three"));
+}
