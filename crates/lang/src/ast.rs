@@ -32,6 +32,9 @@ pub struct File {
     pub items: Vec<Item>,
     /// An item is missing because it could not be read; names may be undefined for that reason.
     pub broken: bool,
+    /// An import of `std/`, which a test checks in full: what its neurons and surrogates compute is not
+    /// looked at once more in every program.
+    pub trusted: bool,
 }
 
 /// Something at the top level of a file.

@@ -93,6 +93,7 @@ pub fn load_bytes(name: &str, bytes: &[u8], loader: &dyn Loader) -> Loaded {
                     id,
                     items: Vec::new(),
                     broken: true,
+                    trusted: false,
                 }],
                 sources,
                 diagnostics: vec![Diagnostic::new(Code::E0101, id.span(at..at), message)],
@@ -112,7 +113,8 @@ impl Loading<'_> {
     /// Parses a file and then its imports.
     fn file(&mut self, name: String, source: String) {
         let id = self.done.sources.add(name.clone(), source.as_str());
-        let (tree, mut diagnostics) = parse(&source, id);
+        let (mut tree, mut diagnostics) = parse(&source, id);
+        tree.trusted = is_std(&name) && !self.open.is_empty();
         self.done.diagnostics.append(&mut diagnostics);
         let imports: Vec<ast::Import> = tree
             .items

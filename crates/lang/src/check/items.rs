@@ -56,6 +56,8 @@ pub(super) struct Items<'a> {
     names: BTreeMap<&'a str, Vec<(ItemRef, Span)>>,
     /// Where the text of each file begins in the address space of spans, in ascending order.
     bases: Vec<u32>,
+    /// Which of them are trusted.
+    trusted: Vec<bool>,
     /// Names that exist but cannot be used, because they depend on themselves.
     circular: Vec<&'a str>,
     /// Constants and functions in an order of evaluation.
@@ -74,8 +76,18 @@ impl<'a> Items<'a> {
     }
 
     fn same_file(&self, a: Span, b: Span) -> bool {
-        let file = |span: Span| self.bases.partition_point(|&base| base <= span.start);
-        file(a) == file(b)
+        self.file(a) == self.file(b)
+    }
+
+    /// The number of a place's file, from 1.
+    fn file(&self, span: Span) -> usize {
+        self.bases.partition_point(|&base| base <= span.start)
+    }
+
+    /// Whether a place is in a file whose values need no check.
+    pub(super) fn trusts(&self, span: Span) -> bool {
+        let file = self.file(span).checked_sub(1);
+        file.and_then(|i| self.trusted.get(i).copied()) == Some(true)
     }
 
     /// Whether a name that was not found needs no report: it is missing for a reported reason.
@@ -94,9 +106,10 @@ impl<'a> Items<'a> {
 /// Collects the items of all files.
 pub(super) fn collect(files: &[ast::File]) -> Items<'_> {
     let mut items = Items::default();
-    let begin = |file: &ast::File| file.id.span(0..0).start;
-    items.bases = files.iter().map(begin).collect();
-    items.bases.sort_unstable();
+    let begin = |file: &ast::File| (file.id.span(0..0).start, file.trusted);
+    let mut begins: Vec<(u32, bool)> = files.iter().map(begin).collect();
+    begins.sort_unstable();
+    (items.bases, items.trusted) = begins.into_iter().unzip();
     let mut consts: Vec<&ast::Const> = Vec::new();
     let mut fns: Vec<&ast::Fn> = Vec::new();
     for file in files {

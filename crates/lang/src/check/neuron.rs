@@ -55,7 +55,9 @@ impl<'a> Check<'a> {
             let neuron = self.neuron(tree, &statements);
             // What is only suspicious is not worth a word beside what is wrong.
             let sound = !crate::diag::has_errors(&self.diagnostics[before..]);
-            self.check_neuron(&neuron, sound);
+            if !sound || !self.items.trusts(tree.span) {
+                self.check_neuron(&neuron, sound);
+            }
             self.model.neurons.push(neuron);
         }
     }

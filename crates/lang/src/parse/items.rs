@@ -29,6 +29,7 @@ pub fn parse(source: &str, file: FileId) -> (ast::File, Vec<Diagnostic>) {
         id: file,
         items: Vec::new(),
         broken: false,
+        trusted: false,
     };
     if let Some(refusal) = refuse(source, file) {
         tree.broken = true;
