@@ -20,7 +20,7 @@
 //! arrives there goes on over each connection that leaves it, with the operations of both parts in order.
 //! Where one part with weights serves several ways, the first has them and the others are tied to it.
 //!
-//! In: networks whose groups contain no cycle, paths that were checked against the groups. Out: no
+//! In: networks whose groups contain no cycle and are not nested deeply, paths that were checked against the groups. Out: no
 //! [`LayerKind::Group`], [`Source::Group`] or `repeat` is left.
 
 use std::cell::Cell;
@@ -37,8 +37,6 @@ use crate::units::Dimension;
 
 /// Layers and groups that a network may have when written out, and ways of its connections.
 const MAX_PARTS: usize = 10_000;
-/// How deep groups may contain each other.
-const MAX_DEPTH: usize = 64;
 
 /// One occurrence of a network: the outermost one, or one copy of a group.
 struct Instance {
@@ -143,10 +141,6 @@ impl Expander<'_> {
     /// Adds the layers of an instance; gives its index.
     fn enter(&mut self, instance: Instance) -> Result<usize, Vec<Diagnostic>> {
         let raw = &self.model.networks[instance.network];
-        if instance.prefix.len() > 2 * MAX_DEPTH {
-            let message = format!("groups of layers are nested more than {MAX_DEPTH} deep");
-            return Err(vec![Diagnostic::new(Code::E0607, raw.name.span, message)]);
-        }
         let own = self.instances.len();
         self.instances.push(instance);
         for (i, layer) in raw.layers.iter().enumerate() {

@@ -14,8 +14,12 @@ use crate::diag::{Code, did_you_mean};
 use crate::model::{Expr, LayerKind, Network, Source, walk};
 use crate::units::Dimension;
 
+/// How deep groups may contain each other.
+const MAX_DEPTH: usize = 64;
+
 impl Check<'_> {
-    /// An order in which networks come after their groups; those in a circle are reported and left out.
+    /// An order in which networks come after their groups; those in a circle and those that are nested too
+    /// deep are reported and left out.
     pub(super) fn groups_first(&mut self, trees: &[&ast::Network]) -> Vec<usize> {
         let mut groups: Vec<Vec<(usize, crate::span::Span)>> = Vec::new();
         for tree in trees {
@@ -59,7 +63,20 @@ impl Check<'_> {
                 circular[i] = true;
             }
         };
-        order.into_iter().filter(|&i| !circular[i]).collect()
+        let mut depth = vec![0; trees.len()];
+        let mut sound = Vec::new();
+        for i in order {
+            let below = groups[i].iter().map(|(group, _)| depth[*group] + 1);
+            depth[i] = below.max().unwrap_or(0);
+            if depth[i] == MAX_DEPTH + 1 {
+                let message = format!("groups of layers are nested more than {MAX_DEPTH} deep");
+                self.report(Check::finding(Code::E0607, trees[i].name.span, message));
+            }
+            if !circular[i] && depth[i] <= MAX_DEPTH {
+                sound.push(i);
+            }
+        }
+        sound
     }
 
     /// The network at an index with its groups written out.
