@@ -4,6 +4,7 @@
 //! that one data set serves every encoding and every duration.
 
 use crate::error::DataError;
+use crate::layout::Shape;
 use crate::spike_train::SpikeTrain;
 
 /// One sample before encoding.
@@ -62,6 +63,11 @@ pub trait Dataset: Send + Sync {
 
     /// Number of input channels of every sample (pixels × colours for a picture).
     fn n_channels(&self) -> u32;
+
+    /// How the channels are arranged; in a line if the data set does not say.
+    fn shape(&self) -> Shape {
+        Shape::line(self.n_channels())
+    }
 
     /// Class of sample `i`. Panics if `i` is not below `len()`, as indexing a slice does.
     fn label(&self, i: usize) -> u32;

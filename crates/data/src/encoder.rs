@@ -9,6 +9,7 @@
 
 mod binning;
 mod image;
+mod sequence;
 
 use crate::dataset::Raw;
 use crate::error::DataError;
@@ -42,6 +43,39 @@ pub enum Encoder {
     Constant {
         /// Value of a pixel of intensity 1.
         gain: f64,
+    },
+    /// One pixel after the other; see `encoder/sequence.rs`. Channels: `levels` + 1.
+    OneByOne {
+        /// Thresholds on the grey value, at least 1.
+        levels: u32,
+        /// Steps for which a pixel is shown, at least 1.
+        hold: u32,
+    },
+    /// Tuned neurons with random spikes for each intensity. Channels: pixels · `neurons`.
+    Population {
+        /// Neurons per intensity, at least 2.
+        neurons: u32,
+        /// Standard deviation of a receptive field, in units of the intensity.
+        width: f64,
+        /// Expected spikes per second at the centre of a field, at most 1 / step.
+        max_rate_hz: f64,
+    },
+    /// A leaky integrate-and-fire neuron per pixel, driven by a constant current.
+    CurrentLif {
+        /// Membrane time constant in ms.
+        tau_ms: f64,
+        /// Current of a pixel of intensity 1; above 1 it fires.
+        gain: f64,
+    },
+    /// Rises and falls of graded input. Channels: twice those of the data.
+    Delta {
+        /// The smallest change that is a spike, above 0.
+        threshold: f64,
+    },
+    /// Events in equal numbers per step, in the order of their times: step k has the events from ⌊k·n/steps⌋ on.
+    BinEqualCounts {
+        /// Largest value kept; `None` keeps every count.
+        clip: Option<u32>,
     },
     /// Events to time steps. The events of a channel in a step become one event whose value is their number. Events
     /// before 0, after the end, or at a time that is not a number are dropped; `encode_counted` says how many.
@@ -131,9 +165,24 @@ impl Encoder {
             } => {
                 let clip = self.clip_for("events in continuous time")?;
                 check_events(time_s, channel, *n_channels, key)?;
+                if let Encoder::BinEqualCounts { .. } = self {
+                    return binning::bin_equal_counts(time_s, channel, *n_channels, grid, clip);
+                }
                 binning::bin_events(time_s, channel, *n_channels, grid, clip)
             }
             Raw::Spikes(train) => {
+                if let Encoder::Delta { threshold } = *self {
+                    let train = sequence::delta(train, steps, threshold, key)?;
+                    return Ok(Encoded { train, dropped: 0 });
+                }
+                if let Encoder::BinEqualCounts { .. } = self {
+                    let help = "use `bin_spikes`";
+                    return fail(
+                        "encode",
+                        "`bin_equal_counts` needs events in continuous time".to_owned(),
+                        help,
+                    );
+                }
                 let clip = self.clip_for("spikes in time steps")?;
                 binning::fit_steps(train, steps, clip)
             }
@@ -163,12 +212,73 @@ impl Encoder {
                 format!("{gain} is not a usable number"),
                 "give a finite number",
             ),
-            Encoder::BinSpikes { clip: Some(0) } => {
+            Encoder::BinSpikes { clip: Some(0) } | Encoder::BinEqualCounts { clip: Some(0) } => {
                 let help = "give 1 or more, or leave it out";
                 fail("bin_spikes.clip", "0 leaves no spike".to_owned(), help)
             }
-            Encoder::Constant { .. } | Encoder::BinSpikes { .. } => Ok(()),
+            Encoder::OneByOne { levels, hold }
+                if levels == 0 || levels == u32::MAX || hold == 0 =>
+            {
+                fail(
+                    "one_by_one.levels",
+                    format!("{levels} levels, each pixel for {hold} steps"),
+                    "give at least one of each",
+                )
+            }
+            Encoder::Population {
+                neurons,
+                width,
+                max_rate_hz,
+            } => {
+                if neurons < 2 || !is_positive(width) {
+                    let reason = format!("{neurons} neurons with fields of width {width}");
+                    return fail(
+                        "population.neurons",
+                        reason,
+                        "give 2 or more, and a positive width",
+                    );
+                }
+                check_rate(max_rate_hz, step_s)
+            }
+            Encoder::CurrentLif { tau_ms, gain } if !is_positive(tau_ms) || !gain.is_finite() => {
+                fail(
+                    "current_lif.tau",
+                    format!("a time constant of {tau_ms} ms and a gain of {gain}"),
+                    "give a positive time and a finite number",
+                )
+            }
+            Encoder::Delta { threshold } if !is_positive(threshold) => fail(
+                "delta.threshold",
+                format!("{threshold} is not above 0"),
+                "give a positive number",
+            ),
+            Encoder::Constant { .. }
+            | Encoder::BinSpikes { .. }
+            | Encoder::BinEqualCounts { .. }
+            | Encoder::OneByOne { .. }
+            | Encoder::CurrentLif { .. }
+            | Encoder::Delta { .. } => Ok(()),
         }
+    }
+
+    /// The number of channels of what it makes from samples of `channels` channels.
+    pub fn channels(&self, channels: u32) -> u32 {
+        match *self {
+            Encoder::OneByOne { levels, .. } => levels.saturating_add(1),
+            Encoder::Population { neurons, .. } => channels.saturating_mul(neurons),
+            Encoder::Delta { .. } => channels.saturating_mul(2),
+            Encoder::Latency { .. }
+            | Encoder::Rate { .. }
+            | Encoder::Constant { .. }
+            | Encoder::CurrentLif { .. }
+            | Encoder::BinSpikes { .. }
+            | Encoder::BinEqualCounts { .. } => channels,
+        }
+    }
+
+    /// Whether two epochs can differ.
+    pub fn is_random(&self) -> bool {
+        matches!(self, Encoder::Rate { .. } | Encoder::Population { .. })
     }
 
     /// The name that programs and messages use.
@@ -177,6 +287,11 @@ impl Encoder {
             Encoder::Latency { .. } => "latency",
             Encoder::Rate { .. } => "rate",
             Encoder::Constant { .. } => "constant",
+            Encoder::OneByOne { .. } => "one_by_one",
+            Encoder::Population { .. } => "population",
+            Encoder::CurrentLif { .. } => "current_lif",
+            Encoder::Delta { .. } => "delta",
+            Encoder::BinEqualCounts { .. } => "bin_equal_counts",
             Encoder::BinSpikes { .. } => "bin_spikes",
         }
     }
@@ -206,19 +321,48 @@ impl Encoder {
                 image::rate(pixels, grid.steps, max_rate_hz * grid.step_s, key)
             }
             Encoder::Constant { gain } => image::constant(pixels, grid.steps, gain),
-            Encoder::BinSpikes { .. } => fail(
-                "encode",
-                "`bin_spikes` needs events, but the samples are pictures".to_owned(),
-                "use `latency`, `rate` or `constant`",
-            ),
+            Encoder::OneByOne { levels, hold } => {
+                sequence::one_by_one(pixels, grid.steps, levels, hold)
+            }
+            Encoder::Population {
+                neurons,
+                width,
+                max_rate_hz,
+            } => {
+                let p = max_rate_hz * grid.step_s;
+                sequence::population(pixels, grid.steps, neurons, width, p, key)
+            }
+            Encoder::CurrentLif { tau_ms, gain } => {
+                sequence::current_lif(pixels, grid, tau_ms, gain)
+            }
+            Encoder::BinSpikes { .. } | Encoder::BinEqualCounts { .. } | Encoder::Delta { .. } => {
+                fail(
+                    "encode",
+                    format!(
+                        "`{}` needs events, but the samples are pictures",
+                        self.name()
+                    ),
+                    "use `latency`, `rate` or `constant`",
+                )
+            }
         }
     }
 
     /// The clip of `BinSpikes`; an error for the encoders of pictures.
     fn clip_for(&self, kind: &str) -> Result<Option<u32>, DataError> {
         match *self {
-            Encoder::BinSpikes { clip } => Ok(clip),
-            Encoder::Latency { .. } | Encoder::Rate { .. } | Encoder::Constant { .. } => fail(
+            Encoder::BinSpikes { clip } | Encoder::BinEqualCounts { clip } => Ok(clip),
+            Encoder::Delta { .. } => fail(
+                "encode",
+                format!("`delta` needs graded input in time steps, but the samples are {kind}"),
+                "use `bin_spikes`",
+            ),
+            Encoder::Latency { .. }
+            | Encoder::Rate { .. }
+            | Encoder::Constant { .. }
+            | Encoder::OneByOne { .. }
+            | Encoder::Population { .. }
+            | Encoder::CurrentLif { .. } => fail(
                 "encode",
                 format!(
                     "`{}` needs pictures, but the samples are {kind}",

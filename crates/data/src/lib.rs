@@ -24,6 +24,7 @@
 //! # Ok::<(), rheobase_data::DataError>(())
 //! ```
 
+mod augment;
 mod batches;
 mod class_folders;
 mod dataset;
@@ -33,6 +34,7 @@ mod encoder;
 mod error;
 mod half_float;
 mod idx;
+mod layout;
 mod nmnist;
 mod npy;
 pub mod npz;
@@ -44,12 +46,14 @@ mod spike_train;
 mod split;
 mod tasks;
 
+pub use augment::Augment;
 pub use batches::{Batches, epoch_order};
 pub use dataset::{Dataset, Raw, Targets};
 pub use digits::{Digits, digits};
 pub use encoder::{EncodeKey, Encoded, Encoder, LatencyMode};
 pub use error::DataError;
 pub use idx::{IdxImages, idx_images};
+pub use layout::{Layout, Shape};
 pub use nmnist::{Nmnist, nmnist};
 pub use npz_events::{NpzEvents, NpzEventsConfig, npz_events};
 pub use random_spikes::{RandomSpikes, RandomSpikesConfig, random_spikes};

@@ -8,6 +8,7 @@
 use crate::class_folders::{self, ClassFolders};
 use crate::dataset::{Dataset, Raw};
 use crate::error::DataError;
+use crate::layout::Shape;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -52,6 +53,14 @@ impl Dataset for Nmnist {
 
     fn n_channels(&self) -> u32 {
         POLARITIES * SIDE * SIDE
+    }
+
+    fn shape(&self) -> Shape {
+        Shape {
+            planes: POLARITIES,
+            height: SIDE,
+            width: SIDE,
+        }
     }
 
     fn label(&self, i: usize) -> u32 {

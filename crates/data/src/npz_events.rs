@@ -7,6 +7,7 @@
 use crate::class_folders::{self, ClassFolders};
 use crate::dataset::{Dataset, Raw};
 use crate::error::DataError;
+use crate::layout::Shape;
 use crate::npz;
 use std::path::Path;
 
@@ -89,6 +90,14 @@ impl Dataset for NpzEvents {
 
     fn n_channels(&self) -> u32 {
         self.n_channels
+    }
+
+    fn shape(&self) -> Shape {
+        Shape {
+            planes: 2,
+            height: self.config.height,
+            width: self.config.width,
+        }
     }
 
     fn label(&self, i: usize) -> u32 {

@@ -24,6 +24,8 @@ pub(crate) mod domain {
     pub(crate) const SPIKE_PATTERNS: u32 = 7;
     pub(crate) const DELAYED_XOR: u32 = 8;
     pub(crate) const STORE_RECALL: u32 = 9;
+    /// Random changes of training samples.
+    pub(crate) const AUGMENT: u32 = 10;
 }
 
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
