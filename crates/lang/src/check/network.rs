@@ -77,11 +77,17 @@ impl Check<'_> {
                 NetworkStmt::Connect(_) | NetworkStmt::Output { .. } | NetworkStmt::Let(_) => {}
             }
         }
+        let mut unread = false;
         // Connections may stand before the layers that they connect.
         for stmt in &tree.body {
             match stmt {
                 NetworkStmt::Connect(connect) => {
                     let connection = self.connection(&network, &scope, connect);
+                    unread |= connection.ops.len() < connect.ops.len()
+                        && connect
+                            .ops
+                            .iter()
+                            .all(|op| op.callee.text != super::ties::TIED);
                     network.connections.push(connection);
                 }
                 NetworkStmt::Output { source, .. } => {
@@ -96,6 +102,8 @@ impl Check<'_> {
             }
         }
         self.ties(&mut network, tree);
+        // An operation that does not exist was reported; nothing is said about what is left without it.
+        network.broken |= unread;
         network
     }
 

@@ -8,7 +8,8 @@ use super::items::ItemRef;
 use super::params::{Around, ty};
 use super::scope::Scope;
 use crate::ast::{self, AssignOp, NeuronStmt, Phase};
-use crate::diag::{Code, did_you_mean};
+use crate::diag::{Code, did_you_mean, with_prefix};
+use crate::model::builtin::Operation;
 use crate::model::{
     Assign, Dynamics, DynamicsKind, Expr, ExprKind, Integrator, Method, Neuron, Noise, Param, Port,
     Receive, Ref, Refractory, Reset, Shown, Spike, Start, State, Ty, walk,
@@ -119,8 +120,20 @@ impl<'a> Check<'a> {
         };
         let finding = Check::finding(Code::E0201, name.span, message);
         let names = self.items.names_of(|i| matches!(i, ItemRef::Neuron(_)));
-        let finding = match did_you_mean(&name.text, names) {
+        let similar = with_prefix(&name.text, names.iter().copied());
+        let operation = Operation::find(&name.text.to_lowercase()).is_some();
+        let finding = match did_you_mean(&name.text, names.iter().copied()) {
             Some(near) => finding.help_edit(format!("did you mean `{near}`?"), name.span, near),
+            None if !similar.is_empty() => {
+                finding.help(format!("did you mean `{}`?", similar.join("` or `")))
+            }
+            None if operation || matches!(name.text.as_str(), "Linear" | "Conv2d") => finding.help(
+                "layers are neurons; what is applied between them is written at a connection: \
+                 `connect a -> b.x : dense(…) then dropout(0.5)`",
+            ),
+            None if names.is_empty() => {
+                finding.help("define it, or import the standard ones: `import \"std/neurons.snn\"`")
+            }
             None => finding,
         };
         self.report(finding);

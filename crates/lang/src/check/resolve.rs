@@ -4,7 +4,7 @@ use super::Check;
 use super::items::ItemRef;
 use super::scope::Scope;
 use crate::ast;
-use crate::diag::{Code, Diagnostic, did_you_mean};
+use crate::diag::{Code, Diagnostic, did_you_mean, with_prefix};
 use crate::model::builtin::{Builtin, Law};
 use crate::model::{Draw, Expr, ExprKind, Formal, Ref, Start, SurrogateCall};
 use crate::span::Span;
@@ -100,6 +100,11 @@ impl Check<'_> {
             finding = finding
                 .label("this is a name; a product needs `*`")
                 .help_edit("multiply", unit.span.before(), "* ");
+        } else if matches!(
+            name.text.as_str(),
+            "requires_grad" | "trainable" | "learnable" | "learned"
+        ) {
+            finding = finding.help_edit("what is trained is marked by", unit.span, "learn");
         } else {
             let near = names::meant(&name.text)
                 .or_else(|| did_you_mean(&name.text, names::COMMON.iter().copied()));
@@ -197,6 +202,9 @@ impl Check<'_> {
         let names = scope.names().chain(constants);
         match did_you_mean(name, names) {
             Some(near) => finding.help_edit(format!("did you mean `{near}`?"), span, near),
+            None if matches!(name, "dt" | "time_step" | "timestep" | "delta_t") => {
+                finding.help("the length of a step is `1 step`; `v' = …` needs none")
+            }
             None if Builtin::find(name).is_some() => {
                 finding.help(format!("`{name}` is a function: write `{name}(…)`"))
             }
@@ -391,7 +399,10 @@ impl Check<'_> {
             }
             None if names.is_empty() => finding
                 .help("import the standard ones: `import \"std/surrogates.snn\"`, or define it"),
-            None => finding.help(format!("there are: {}", names.join(", "))),
+            None => match with_prefix(name, names.iter().copied()).as_slice() {
+                [] => finding.help(format!("there are: {}", names.join(", "))),
+                near => finding.help(format!("did you mean `{}`?", near.join("` or `"))),
+            },
         };
         self.report(finding);
         built

@@ -41,6 +41,22 @@ pub fn did_you_mean<'a>(
     best.map(|(_, candidate)| candidate)
 }
 
+/// The candidates that are `name` behind a prefix, without regard to case, at
+/// most four: what libraries call `atan` is here `snntorch_atan`, and their `Leaky` is `SnntorchLeaky`.
+pub fn with_prefix<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let ending = name.to_lowercase();
+    let fits = |candidate: &&str| {
+        let folded = candidate.to_lowercase();
+        ending.len() > 2 && folded.len() > ending.len() && folded.ends_with(&ending)
+    };
+    candidates
+        .into_iter()
+        .take(MAX_CANDIDATES)
+        .filter(fits)
+        .take(4)
+        .collect()
+}
+
 fn fold(text: &str) -> Vec<char> {
     // Longer names are not compared beyond this: the table below is quadratic.
     text.chars().take(64).flat_map(char::to_lowercase).collect()

@@ -53,12 +53,13 @@ pub(super) fn report(mistake: &Mistake) -> Diagnostic {
 }
 
 /// Words that other languages use for what a statement says here.
-const FOREIGN: [(&str, &str); 14] = [
+const FOREIGN: [(&str, &str); 15] = [
     ("parameter", "param"),
     ("parameters", "param"),
     ("const", "param"),
     ("var", "state"),
     ("initial", "state"),
+    ("init", "state"),
     ("def", "let"),
     ("inline", "let"),
     ("threshold", "spike when"),
@@ -294,6 +295,11 @@ impl Mistake<'_> {
         let opened = (self.piece.start..self.at)
             .rev()
             .find(|&i| self.text(i) == "if")?;
+        if matches!(self.text(self.at), "elif" | "elsif" | "elseif") {
+            let message = format!("`{}` is written `else if`", self.text(self.at));
+            let finding = slip(self.place(), message);
+            return Some(finding.help_edit("write", self.place(), "else if"));
+        }
         Some(
             slip(self.place(), "an `if` needs its `else`")
                 .secondary(
@@ -347,6 +353,20 @@ impl Mistake<'_> {
             return None;
         }
         let (before, found) = (self.text(self.at - 1), self.text(self.at));
+        let in_choice = (self.piece.start..self.at).any(|i| self.text(i) == "if");
+        if found == "then" && in_choice {
+            let finding = slip(self.place(), "the values of an `if` stand in braces");
+            return Some(finding.help("write `if c { a } else { b }`"));
+        }
+        let dotted = self.at >= self.piece.start + 3 && self.text(self.at - 2) == ".";
+        if found == "(" && dotted {
+            let module = self.span(self.at - 3..self.at - 1);
+            let finding = slip(
+                module,
+                format!("functions belong to no module: `{before}(…)`"),
+            );
+            return Some(finding.help_edit("remove it", module, ""));
+        }
         Some(
             slip(
                 self.place(),
@@ -404,6 +424,9 @@ impl Mistake<'_> {
         if self.expected.end() && next.is_empty() || list.is_empty() {
             let report = slip(place, format!("unexpected `{found}`"));
             return match list.as_str() {
+                "" if matches!(found.as_str(), "def" | "class" | "function" | "from") => {
+                    report.help("a file consists of `import`, `const`, `fn f(x) = …`, `surrogate`, `neuron`, `network` and `train`")
+                }
                 "" => report.label("this does not continue the statement before it"),
                 list => report.label(format!("expected {list} or the next statement")),
             };

@@ -33,12 +33,7 @@ const RANGES: &[(&str, &str, Allowed, &str)] = &[
         "a whole number from 0",
     ),
     ("fold", "of", |x| x >= 2.0, "2 or more"),
-    (
-        "manifolds",
-        "dim",
-        |x| x <= 16.0,
-        "at most 16",
-    ),
+    ("manifolds", "dim", |x| x <= 16.0, "at most 16"),
     ("manifolds", "smoothness", |x| x >= 0.0, "0 or above"),
     ("", "background", |x| x >= 0.0, "0 or above"),
     ("", "rate", |x| x > 0.0, "above 0"),
