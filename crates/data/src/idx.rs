@@ -5,9 +5,7 @@
 
 use crate::dataset::{Dataset, Raw};
 use crate::error::DataError;
-use flate2::read::MultiGzDecoder;
-use std::fs;
-use std::io::Read;
+use crate::plain_or_gzip;
 use std::path::Path;
 
 /// Pictures and labels of a pair of IDX files; see [`idx_images`].
@@ -94,7 +92,7 @@ impl Dataset for IdxImages {
 
 /// The dimensions and bytes of an IDX file of `D` dimensions.
 fn read_bytes<const D: usize>(path: &Path) -> Result<([u32; D], Vec<u8>), DataError> {
-    let bytes = read_plain_or_gzip(path)?;
+    let bytes = plain_or_gzip::read(path, "IDX")?;
     let fail = |reason: String, help| Err(format_error(path, reason, help));
     let Some((&[zero_0, zero_1, kind, dimensions], rest)) = bytes.split_first_chunk::<4>() else {
         return fail("it is shorter than its header".to_owned(), "fetch it again");
@@ -138,24 +136,6 @@ fn read_bytes<const D: usize>(path: &Path) -> Result<([u32; D], Vec<u8>), DataEr
         return fail(reason, "the file is cut off or damaged; fetch it again");
     }
     Ok((shape, elements.to_vec()))
-}
-
-fn read_plain_or_gzip(path: &Path) -> Result<Vec<u8>, DataError> {
-    let bytes = fs::read(path).map_err(|error| DataError::io(path, "read", &error))?;
-    if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return Ok(bytes);
-    }
-    let mut plain = Vec::new();
-    let unpacked = MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut plain);
-    let damaged = |error| {
-        format_error(
-            path,
-            format!("its gzip compression is damaged ({error})"),
-            "fetch it again",
-        )
-    };
-    unpacked.map_err(damaged)?;
-    Ok(plain)
 }
 
 fn format_error(file: &Path, reason: String, help: &str) -> DataError {
