@@ -5,10 +5,12 @@
 #![expect(missing_docs, reason = "the line of a variant explains its fields")]
 
 mod data;
+mod objective;
 mod training;
 
 pub use data::{Dataset, Encoding, Split, Task};
-pub use training::{Loss, Optimizer, Readout, Reduction, Schedule, Trace, Training};
+pub use objective::{Function, Node, Objective, Pair, Reduction, Roots, Shape, Term, Trace};
+pub use training::{Optimizer, Schedule, Training};
 
 use crate::kernel::Kernel;
 

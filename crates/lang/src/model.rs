@@ -13,6 +13,7 @@
 pub mod builtin;
 pub mod eval;
 mod network;
+pub mod objective;
 pub mod print;
 mod train;
 pub mod walk;
@@ -26,7 +27,7 @@ pub use network::{
     Argument, Connection, Delay, Layer, LayerKind, Network, Operation, Pass, Population, Source,
     Tied,
 };
-pub use train::{ChoiceArg, Loss, Reduction, Setting, SettingValue, Train};
+pub use train::{ChoiceArg, Setting, SettingValue, Train};
 
 /// A whole program.
 #[derive(Clone, Debug, Default)]

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `samples.rs` | a data set cut into training, validation and test samples, encoded |
 //! | `init.rs` | the values that parameters start from |
-//! | `loss.rs` | the loss of a batch, and where its gradient enters the backward |
+//! | `objective.rs`, `objective/` | what is minimised, evaluated with its derivative, and where that enters the backward |
 //! | `optimizer.rs`, `constraint.rs`, `schedule.rs` | from gradients to new parameters |
 //! | `trainer.rs` | a step, an epoch, an evaluation |
 //! | `run.rs` | the loop over epochs, the run folder, resuming |
@@ -20,8 +20,8 @@ mod checkpoint;
 mod constraint;
 mod error;
 mod init;
-mod loss;
 mod notice;
+mod objective;
 mod optimizer;
 mod run;
 mod samples;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use rheobase_data::{
-    Dataset, EncodeKey, Encoder, LatencyMode, SpikeTrain, group_holdout, k_fold, stratified_holdout,
+    Dataset, EncodeKey, Encoder, LatencyMode, SpikeTrain, Targets, group_holdout, k_fold, stratified_holdout,
 };
 use rheobase_ir::program::{Encoding, Network, Split, Training};
 
@@ -150,14 +150,31 @@ fn fits(network: &Network, plan: &Training, dataset: &dyn Dataset) -> Result<(),
             input.name
         )));
     }
-    let readout = &network.layers[plan.loss.readout().layer];
-    if dataset.n_classes() as usize > readout.size() {
-        let (name, classes) = (dataset.name(), dataset.n_classes());
+    let (name, classes) = (dataset.name(), dataset.n_classes() as usize);
+    let units = plan.objective.label_units();
+    if let Some(units) = units.filter(|&units| classes > units) {
         return Err(TrainError::Plan(format!(
-            "{name} has {classes} classes, the readout `{}` has {} units",
-            readout.name,
-            readout.size()
+            "{name} has {classes} classes, the loss reads them from {units} units"
         )));
+    }
+    if units.is_some() && classes == 0 {
+        return Err(TrainError::Plan(format!(
+            "{name} has no classes, but the loss reads `label`"
+        )));
+    }
+    match (plan.objective.target_units(), dataset.n_targets() as usize) {
+        (None, _) => {}
+        (Some(_), 0) => {
+            return Err(TrainError::Plan(format!(
+                "{name} has no targets over time, but the loss reads `target`"
+            )));
+        }
+        (Some(units), found) if units != found => {
+            return Err(TrainError::Plan(format!(
+                "the targets of {name} have {found} units, the layer that the loss compares them with has {units}"
+            )));
+        }
+        (Some(_), _) => {}
     }
     Ok(())
 }
@@ -225,6 +242,38 @@ impl Samples {
     pub fn label(&self, subset: Subset, i: usize) -> u32 {
         self.part(subset)
             .map_or(0, |p| p.dataset.label(p.indices[i]))
+    }
+
+    /// The target over time of a sample of a subset, `steps · units`.
+    ///
+    /// # Errors
+    ///
+    /// The data set has none, or it is not as long as the sample.
+    pub fn target(&self, subset: Subset, i: usize) -> Result<Vec<f32>, TrainError> {
+        let part = self
+            .part(subset)
+            .ok_or_else(|| TrainError::Plan("the plan has no such samples".into()))?;
+        let index = part.indices[i];
+        let name = part.dataset.name();
+        let (values, steps) = match part.dataset.targets(index)? {
+            Some(Targets::Values { values, units }) => {
+                let steps = values.len() / (units as usize).max(1);
+                (values, steps)
+            }
+            Some(Targets::Spikes(train)) => (train.to_dense().into_iter().collect(), train.steps()),
+            None => {
+                return Err(TrainError::Plan(format!(
+                    "sample {index} of {name} has no target over time"
+                )));
+            }
+        };
+        if steps != self.steps {
+            return Err(TrainError::Plan(format!(
+                "the target of sample {index} of {name} has {steps} steps, the duration is {}",
+                self.steps
+            )));
+        }
+        Ok(values)
     }
 
     /// What the first epoch had to leave out.

@@ -11,8 +11,8 @@ use rheobase_runtime::{
 
 use crate::error::TrainError;
 use crate::init::initial_parameters;
-use crate::loss::{CrossEntropy, Target};
 use crate::notice::Notice;
+use crate::objective::{BatchPart, Compiled, Group, Purpose, Scores};
 use crate::optimizer::Optimizer;
 use crate::samples::{Input, Samples, Subset, load};
 use crate::schedule;
@@ -30,7 +30,7 @@ pub struct Trainer {
     pub(crate) samples: Samples,
     pub(crate) simulator: Simulator<f32>,
     pub(crate) optimizer: Optimizer,
-    target: Target,
+    objective: Compiled,
     threads: usize,
     /// Spikes per layer and samples since the last time rates were asked for.
     counted: (Vec<u64>, usize),
@@ -41,8 +41,10 @@ pub struct Trainer {
 pub struct StepReport {
     /// The number of samples.
     pub samples: usize,
-    /// The mean loss before the update.
+    /// The mean loss before the update, without the penalty.
     pub loss: f64,
+    /// The penalty before the update.
+    pub penalty: f64,
     /// How many samples were classified rightly before the update.
     pub correct: usize,
     /// The norm of the gradient before clipping.
@@ -89,14 +91,14 @@ impl Evaluation {
 }
 
 /// The loss probe with a stopwatch.
-struct Timed {
-    inner: CrossEntropy,
+struct Timed<'a> {
+    inner: Group<'a>,
     start: Instant,
     turned: Option<Instant>,
     end: Option<Instant>,
 }
 
-impl Probe<f32> for Timed {
+impl Probe<f32> for Timed<'_> {
     fn observe(&mut self, t: usize, view: &StepView<'_, f32>) {
         self.inner.observe(t, view);
     }
@@ -139,7 +141,7 @@ impl Trainer {
         let parameters = initial_parameters(&network, &simulator.parameters().specs, plan.seed);
         let optimizer = Optimizer::new(&plan.optimizer, &network, &parameters);
         simulator.set_parameters(parameters)?;
-        let target = Target::new(&simulator, &plan.loss)?;
+        let objective = Compiled::new(&plan.objective, &simulator, plan.steps)?;
         let counted = (vec![0; network.layers.len()], 0);
         Ok(Trainer {
             network,
@@ -147,7 +149,7 @@ impl Trainer {
             samples,
             simulator,
             optimizer,
-            target,
+            objective,
             threads,
             counted,
         })
@@ -210,40 +212,36 @@ impl Trainer {
         let inputs = encoded(&self.samples, Subset::Train, indices, epoch)?;
         let keys = keys(&self.samples, Subset::Train, indices, epoch);
         let batch = batch(&inputs, self.samples.steps(), keys);
-        let labels: Vec<u32> = indices
-            .iter()
-            .map(|&i| self.samples.label(Subset::Train, i))
-            .collect();
-        let weight = 1.0 / indices.len() as f32;
-        let (target, steps) = (self.target, self.samples.steps());
-        let outcome = self
+        let judged = Judged::new(&self.samples, &self.objective, Subset::Train, indices)?;
+        let part = self.batch_part(&batch, &judged)?;
+        let purpose = Purpose::Learn {
+            weight: 1.0 / indices.len() as f64,
+            seeds: &part.seeds,
+        };
+        let mut outcome = self
             .simulator
             .differentiate(&batch, self.threads, |range| Timed {
-                inner: CrossEntropy::new(target, steps, labels[range].to_vec(), weight, true),
+                inner: judged.group(&self.objective, range, purpose),
                 start: Instant::now(),
                 turned: None,
                 end: None,
             })?;
+        part.add_to(&mut outcome.gradients);
         let before_update = Instant::now();
-        let (mut loss, mut correct, mut forward, mut backward) =
-            (0.0, 0, Duration::ZERO, Duration::ZERO);
-        let mut label = labels.iter();
-        for mut probe in outcome.probes {
-            let scores = probe.inner.finish();
-            loss += scores.loss;
-            correct += scores
-                .predicted
-                .iter()
-                .zip(&mut label)
-                .filter(|(p, l)| p == l)
-                .count();
+        let (mut total, mut forward, mut backward) =
+            (Scores::default(), Duration::ZERO, Duration::ZERO);
+        for probe in std::mem::take(&mut outcome.probes) {
             if let (Some(turned), Some(end)) = (probe.turned, probe.end) {
                 forward += turned - probe.start;
                 backward += end - turned;
             }
+            total.add(probe.inner.scores());
         }
+        let samples = indices.len();
+        let loss = total.loss / samples as f64 + part.loss;
+        let penalty = total.penalty / samples as f64 + part.penalty;
         let norm = norm(&outcome.gradients);
-        if !loss.is_finite() || !norm.is_finite() {
+        if !loss.is_finite() || !penalty.is_finite() || !norm.is_finite() {
             return Err(self.not_finite(&batch, indices, position, &outcome.gradients));
         }
         let scale = match self.plan.clip_norm {
@@ -262,11 +260,11 @@ impl Trainer {
             .update_parameters(|p| optimizer.update(p, &outcome.gradients, scale, factor))?;
         let timing = timing(start, before_update, forward, backward);
         let learning_rate = self.optimizer.learning_rate() * factor;
-        let samples = indices.len();
         Ok(StepReport {
             samples,
-            loss: loss / samples as f64,
-            correct,
+            loss,
+            penalty,
+            correct: total.hits(),
             gradient_norm: norm,
             learning_rate,
             timing,
@@ -315,32 +313,31 @@ impl Trainer {
     ///
     /// A damaged sample.
     pub fn evaluate(&self, subset: Subset) -> Result<Evaluation, TrainError> {
-        let classes = self.network.layers[self.plan.loss.readout().layer].size();
+        let classes = self.plan.objective.classes();
         let n = self.samples.len(subset);
         let mut confusion = vec![vec![0; classes]; classes];
-        let (mut loss, mut correct, mut spikes) = (0.0, 0, vec![0u64; self.network.layers.len()]);
+        let (mut total, mut loss) = (Scores::default(), 0.0);
+        let mut spikes = vec![0u64; self.network.layers.len()];
         let all: Vec<usize> = (0..n).collect();
         for indices in all.chunks(EVALUATION_BATCH) {
             let inputs = encoded(&self.samples, subset, indices, 0)?;
             let keys = keys(&self.samples, subset, indices, 0);
             let batch = batch(&inputs, self.samples.steps(), keys);
-            let labels: Vec<u32> = indices
-                .iter()
-                .map(|&i| self.samples.label(subset, i))
-                .collect();
-            let (target, steps) = (self.target, self.samples.steps());
+            let judged = Judged::new(&self.samples, &self.objective, subset, indices)?;
+            let part = self.batch_part(&batch, &judged)?;
             let outcome = self.simulator.infer(&batch, self.threads, |range| {
-                CrossEntropy::new(target, steps, labels[range].to_vec(), 1.0, false)
+                judged.group(&self.objective, range, Purpose::Judge)
             })?;
-            let mut label = labels.iter();
-            for mut probe in outcome.probes {
-                let scores = probe.finish();
-                loss += scores.loss;
-                for (&predicted, &label) in scores.predicted.iter().zip(&mut label) {
-                    confusion[label as usize][predicted as usize] += 1;
-                    correct += usize::from(predicted == label);
-                }
+            let mut found = Scores::default();
+            outcome
+                .probes
+                .into_iter()
+                .for_each(|probe| found.add(probe.scores()));
+            for (&predicted, &label) in found.predicted.iter().zip(&judged.labels) {
+                confusion[label as usize][predicted as usize] += 1;
             }
+            loss += found.loss + part.loss * indices.len() as f64;
+            total.add(found);
             spikes
                 .iter_mut()
                 .zip(outcome.spikes)
@@ -350,10 +347,30 @@ impl Trainer {
         Ok(Evaluation {
             loss: loss / n.max(1) as f64,
             samples: n,
-            correct,
+            correct: total.hits(),
             confusion,
             rates,
         })
+    }
+
+    /// What of the objective is of the batch; means over its samples take a forward of their own.
+    fn batch_part(&self, batch: &Batch<'_, f32>, judged: &Judged) -> Result<BatchPart, TrainError> {
+        let mut total = Scores::default();
+        if self.objective.has_batch_mean() {
+            let outcome = self.simulator.infer(batch, self.threads, |range| {
+                judged.group(&self.objective, range, Purpose::Means)
+            })?;
+            for probe in outcome.probes {
+                total.add(probe.scores());
+            }
+        }
+        let samples = judged.labels.len();
+        Ok(BatchPart::new(
+            &self.objective,
+            self.parameters(),
+            &total.sums,
+            samples,
+        ))
     }
 
     /// Layers that are silent or saturated, judged by the training samples since rates were last taken.
@@ -398,6 +415,43 @@ impl Trainer {
                 )
             })
             .collect()
+    }
+}
+
+/// What samples are judged by: their labels and, if the objective reads them, targets over time.
+struct Judged {
+    labels: Vec<u32>,
+    targets: Vec<Vec<f32>>,
+}
+
+impl Judged {
+    fn new(
+        samples: &Samples,
+        objective: &Compiled,
+        subset: Subset,
+        indices: &[usize],
+    ) -> Result<Judged, TrainError> {
+        let label = |&i: &usize| samples.label(subset, i);
+        let target = |&i: &usize| samples.target(subset, i);
+        Ok(Judged {
+            labels: indices.iter().map(label).collect(),
+            targets: match objective.reads_target() {
+                true => indices.iter().map(target).collect::<Result<_, _>>()?,
+                false => Vec::new(),
+            },
+        })
+    }
+
+    /// The probe of some of the samples.
+    fn group<'a>(
+        &'a self,
+        objective: &'a Compiled,
+        range: std::ops::Range<usize>,
+        purpose: Purpose<'a>,
+    ) -> Group<'a> {
+        let targets = self.targets.get(range.clone()).unwrap_or_default();
+        let targets: Vec<&[f32]> = targets.iter().map(Vec::as_slice).collect();
+        Group::new(objective, &self.labels[range], &targets, purpose)
     }
 }
 

@@ -2,57 +2,7 @@
 #![expect(missing_docs, reason = "the line of a variant explains its fields")]
 
 use super::data::{Dataset, Encoding, Split};
-
-/// How the trace of a readout over time becomes one number per unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reduction {
-    /// The largest value over time.
-    Max,
-    /// The sum over time.
-    Sum,
-    /// The mean over time.
-    Mean,
-    /// The value at the last step.
-    Last,
-}
-
-/// What is read out of a layer.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Trace {
-    /// A state at the end of each step.
-    State(String),
-    /// The spikes (0 or 1).
-    Spikes,
-}
-
-/// Logits: a trace of a layer, reduced over time.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Readout {
-    /// The index of the layer.
-    pub layer: usize,
-    /// What is read.
-    pub trace: Trace,
-    /// How it is reduced.
-    pub reduction: Reduction,
-    /// A factor on the result.
-    pub scale: f64,
-}
-
-/// The loss of one sample.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Loss {
-    /// The negative logarithm of the softmax probability of the label.
-    CrossEntropy(Readout),
-}
-
-impl Loss {
-    /// What the predicted class is read from: the largest logit.
-    pub fn readout(&self) -> &Readout {
-        match self {
-            Loss::CrossEntropy(readout) => readout,
-        }
-    }
-}
+use super::objective::Objective;
 
 /// How parameters are updated from gradients.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,7 +51,7 @@ pub struct Training {
     /// How samples become input.
     pub encoding: Encoding,
     /// What is minimised.
-    pub loss: Loss,
+    pub objective: Objective,
     /// How.
     pub optimizer: Optimizer,
     /// The learning rate over time.

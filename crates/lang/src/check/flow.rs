@@ -341,7 +341,9 @@ impl Check<'_> {
             return;
         };
         let mut reached = vec![false; network.layers.len()];
-        reached[loss.layer] = true;
+        for layer in loss.layers() {
+            reached[layer] = true;
+        }
         let mut changed = true;
         while changed {
             changed = false;
@@ -366,7 +368,12 @@ impl Check<'_> {
     }
 
     /// E0410: nothing that can be trained reaches the loss.
-    fn learnable_path(&mut self, train: &Train, network: &Network, loss: &crate::model::Loss) {
+    fn learnable_path(
+        &mut self,
+        train: &Train,
+        network: &Network,
+        loss: &crate::model::objective::Term,
+    ) {
         let weights = network
             .connections
             .iter()

@@ -179,7 +179,8 @@ impl Check<'_> {
             }
             "duration" => self.number_setting(scope, name, value, Dimension::TIME),
             "batch" | "epochs" | "seed" => self.number_setting(scope, name, value, Dimension::NONE),
-            "loss" => self.loss_setting(scope, value, network),
+            "loss" | "penalty" => self.objective_setting(scope, name, value, network),
+            "predict" => self.predict_setting(scope, value, network),
             "precision" => self.word(name, value, &["f32", "f64"]),
             "gradient" => self.gradient(value),
             _ => SettingValue::Opaque(value.span),

@@ -47,8 +47,7 @@ pub(super) fn lower(
         network: index,
     };
     plan.unsupported_settings()?;
-    plan.lower(network.step_ms)
-        .map_err(|finding| vec![*finding])
+    plan.lower(network).map_err(|finding| vec![*finding])
 }
 
 struct Plan<'a> {
@@ -91,16 +90,16 @@ impl Plan<'_> {
         }
     }
 
-    fn lower(&self, step_ms: f64) -> One<program::Training> {
+    fn lower(&self, network: &program::Network) -> One<program::Training> {
         let data = self.dataset(&self.required("data")?)?;
         Ok(program::Training {
             name: self.train.name.text.clone(),
             valid: self.split("valid")?,
             test: self.split("test")?,
-            steps: self.steps(step_ms)?,
+            steps: self.steps(network.step_ms)?,
             encoding: self.encoding(&data)?,
             data,
-            loss: self.loss()?,
+            objective: self.objective(network)?,
             optimizer: self.optimizer()?,
             schedule: self.schedule()?,
             clip_norm: match self.call("clip")? {

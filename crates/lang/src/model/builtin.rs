@@ -3,7 +3,7 @@
 
 mod settings;
 
-pub use settings::{CHOICES, Choice, FILE_FORMATS, REQUIRED_SETTINGS, SETTINGS};
+pub use settings::{CHOICES, Choice, FILE_FORMATS, LOSS_FUNCTIONS, REQUIRED_SETTINGS, SETTINGS};
 
 use crate::ast::Name;
 

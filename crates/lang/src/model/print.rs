@@ -4,14 +4,16 @@
 //! unit, numbers are in base units, integrators and the order of phases stand where they hold, and layers
 //! carry the parameters that they change. The text is for reading; it is not a program.
 
+mod objective;
+
 use std::fmt::Write;
 
 use crate::ast::ScopeKind;
 use crate::model::builtin::Law;
 use crate::model::{
-    Argument, Assign, ChoiceArg, DynamicsKind, Expr, ExprKind, Formal, LayerKind, Let, Loss, Model,
-    Network, Neuron, Param, Reduction, Ref, SettingValue, Source, Spike, Start, Surrogate, Train,
-    Trigger, Ty, Via,
+    Argument, Assign, ChoiceArg, DynamicsKind, Expr, ExprKind, Formal, LayerKind, Let, Model,
+    Network, Neuron, Param, Ref, SettingValue, Source, Spike, Start, Surrogate, Train, Trigger, Ty,
+    Via,
 };
 use crate::span::Span;
 use crate::units::print::shown;
@@ -452,7 +454,12 @@ impl Page<'_> {
                         .collect();
                     format!("{}({})", choice.name, args.join(", "))
                 }
-                SettingValue::Loss(loss) => self.loss(network, loss),
+                SettingValue::Loss(loss) => objective::Printer {
+                    network,
+                    model: self.model,
+                    expr: &|expr| self.expr(&none, expr),
+                }
+                .term(loss),
                 SettingValue::Word(word) => word.text.clone(),
                 SettingValue::Opaque(_) => "(not used yet)".to_string(),
                 SettingValue::Invalid => "?".to_string(),
@@ -470,23 +477,6 @@ impl Page<'_> {
             ChoiceArg::Flag(flag) => flag.to_string(),
             ChoiceArg::Invalid => "?".to_string(),
         }
-    }
-
-    fn loss(&self, network: Option<&Network>, loss: &Loss) -> String {
-        let reduction = match loss.reduction {
-            Reduction::Max => "largest over time",
-            Reduction::Sum => "sum over time",
-            Reduction::Mean => "mean over time",
-            Reduction::Last => "last step",
-        };
-        let layer = network.and_then(|n| n.layers.get(loss.layer));
-        let neuron = layer.and_then(|l| self.model.neuron(&l.kind_name.text));
-        let state = loss
-            .state
-            .and_then(|i| Some(neuron?.states.get(i)?.name.text.clone()));
-        let trace = state.unwrap_or_else(|| "spikes".to_string());
-        let layer = layer.map_or("?", |l| l.name.text.as_str());
-        format!("cross_entropy of {layer}.{trace}, {reduction}")
     }
 
     fn expr(&self, names: &Names<'_>, expr: &Expr) -> String {

@@ -1,5 +1,6 @@
 //! The checked model of training plans.
 
+use super::objective::Term;
 use super::{Expr, builtin};
 use crate::ast::Name;
 use crate::span::Span;
@@ -53,11 +54,11 @@ pub enum SettingValue {
         /// The whole call.
         span: Span,
     },
-    /// `cross_entropy(max_over_time(out.v), label)`
-    Loss(Loss),
+    /// An expression over traces: `cross_entropy(max_over_time(out.v), label)`
+    Loss(Box<Term>),
     /// A word: `f32`.
     Word(Name),
-    /// A setting that is understood but whose value is not used yet (`penalty`, a truncated gradient).
+    /// A setting that is understood but whose value is not used yet (a truncated gradient).
     Opaque(Span),
     /// Something wrong; reported.
     Invalid,
@@ -76,32 +77,4 @@ pub enum ChoiceArg {
     Flag(bool),
     /// Something wrong; reported.
     Invalid,
-}
-
-/// The loss of a training plan.
-#[derive(Clone, Debug)]
-pub struct Loss {
-    /// The layer.
-    pub layer: usize,
-    /// The state that is read; `None` for spikes.
-    pub state: Option<usize>,
-    /// How the trace becomes one number.
-    pub reduction: Reduction,
-    /// A factor on the logits.
-    pub scale: Option<Expr>,
-    /// The readout, `max_over_time(out.v)`.
-    pub span: Span,
-}
-
-/// How a trace over time becomes one number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reduction {
-    /// The largest value.
-    Max,
-    /// The sum.
-    Sum,
-    /// The mean.
-    Mean,
-    /// The last value.
-    Last,
 }

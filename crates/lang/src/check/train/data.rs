@@ -84,9 +84,12 @@ impl Check<'_> {
             }),
         ) = (classes, train.setting("loss"))
         {
-            let size: usize = elaborated.layers[loss.layer].iter().product();
-            if (size as f64) < classes {
-                let layer = &network.layers[loss.layer];
+            for (layer, place) in loss.label_layers() {
+                let size: usize = elaborated.layers[layer].iter().product();
+                if (size as f64) >= classes {
+                    continue;
+                }
+                let layer = &network.layers[layer];
                 let message = format!(
                     "the labels of `{}` are 0..{}, but the readout `{}` has {size} units",
                     choice.name,
@@ -94,7 +97,7 @@ impl Check<'_> {
                     layer.name.text
                 );
                 findings.push(
-                    Check::finding(Code::E0701, loss.span, message)
+                    Check::finding(Code::E0701, place, message)
                         .label(format!("{size} logits"))
                         .secondary(layer.span, "the readout")
                         .secondary(*span, format!("{classes} classes")),

@@ -216,6 +216,46 @@ impl Choice {
     }
 }
 
+/// The functions of losses with their parameters and whether these are needed.
+pub const LOSS_FUNCTIONS: &[(&str, &[(&str, bool)])] = &[
+    (
+        "cross_entropy",
+        &[
+            ("logits", true),
+            ("target", true),
+            ("smoothing", false),
+            ("weights", false),
+        ],
+    ),
+    ("mse", &[("value", true), ("target", true)]),
+    (
+        "van_rossum",
+        &[
+            ("spikes", true),
+            ("target", true),
+            ("decay", true),
+            ("rise", false),
+        ],
+    ),
+    ("one_hot", &[("label", true), ("on", false), ("off", false)]),
+    ("max_over_time", &[("trace", true)]),
+    ("sum_over_time", &[("trace", true)]),
+    ("mean_over_time", &[("trace", true)]),
+    ("last_step", &[("trace", true)]),
+    ("every_step", &[("trace", true)]),
+    ("spike_count", &[("layer", true)]),
+    ("rate", &[("layer", true)]),
+    ("first_spike", &[("layer", true)]),
+    (
+        "filtered",
+        &[("trace", true), ("decay", true), ("rise", false)],
+    ),
+    ("mean", &[("value", true)]),
+    ("sum", &[("value", true)]),
+    ("mean_over_batch", &[("value", true)]),
+    ("weights", &[("into", false), ("from", false)]),
+];
+
 /// The settings of a training plan; the first [`REQUIRED_SETTINGS`] must be given.
 pub const SETTINGS: &[&str] = &[
     "data",
@@ -227,6 +267,7 @@ pub const SETTINGS: &[&str] = &[
     "valid",
     "test",
     "penalty",
+    "predict",
     "schedule",
     "clip",
     "batch",
