@@ -195,11 +195,6 @@ impl Compiled {
         self.objective.reads_target()
     }
 
-    /// Whether a class is predicted.
-    pub(crate) fn predicts(&self) -> bool {
-        self.objective.logits.is_some()
-    }
-
     /// Whether a forward of its own is needed for means over the batch.
     pub(crate) fn has_batch_mean(&self) -> bool {
         self.objective.has_batch_mean()

@@ -413,10 +413,10 @@ impl Check<'_> {
             && !dimension.is_none()
         {
             let (unit, _) = crate::units::print::shown(dimension);
-            let unit = if unit.contains(['/', '*', '^']) {
-                format!("[{unit}]")
-            } else {
-                unit
+            let unit = match unit.contains(['/', '*', '^']) {
+                _ if dimension == Dimension::RATE => "Hz".to_string(),
+                true => format!("[{unit}]"),
+                false => unit,
             };
             let message = format!("{what} must be a plain number, found {}", words(dimension));
             let finding: Diagnostic = Check::finding(Code::E0303, term.span, message);

@@ -7,7 +7,7 @@ use crate::check::units::words;
 use crate::diag::{Code, did_you_mean};
 use crate::model::builtin::LOSS_FUNCTIONS;
 use crate::model::objective::{Arithmetic, Of, Reduction, Shape, Term, TermKind};
-use crate::model::{Expr, LayerKind, Ty};
+use crate::model::{Expr, LayerKind, Source, Ty};
 use crate::span::Span;
 use crate::units::Dimension;
 
@@ -89,15 +89,23 @@ impl Check<'_> {
             "van_rossum" => return self.van_rossum(place, &args, span),
             "one_hot" => return self.one_hot(place, &args, span),
             "weights" => return self.weights_term(place, &args, span),
-            "spike_count" => return self.of_spikes(place, &args, Reduction::Sum, true, span),
-            "rate" => return self.of_spikes(place, &args, Reduction::Rate, true, span),
-            "first_spike" => {
-                return self.of_spikes(place, &args, Reduction::FirstSpike, true, span);
+            "spike_count" => {
+                return self.of_spikes(place, &args, Reduction::Sum, Some("spike_count"), span);
             }
-            "max_over_time" => return self.of_spikes(place, &args, Reduction::Max, false, span),
-            "sum_over_time" => return self.of_spikes(place, &args, Reduction::Sum, false, span),
-            "mean_over_time" => return self.of_spikes(place, &args, Reduction::Mean, false, span),
-            "last_step" => return self.of_spikes(place, &args, Reduction::Last, false, span),
+            "rate" => return self.of_spikes(place, &args, Reduction::Rate, Some("rate"), span),
+            "first_spike" => {
+                return self.of_spikes(
+                    place,
+                    &args,
+                    Reduction::FirstSpike,
+                    Some("first_spike"),
+                    span,
+                );
+            }
+            "max_over_time" => return self.of_spikes(place, &args, Reduction::Max, None, span),
+            "sum_over_time" => return self.of_spikes(place, &args, Reduction::Sum, None, span),
+            "mean_over_time" => return self.of_spikes(place, &args, Reduction::Mean, None, span),
+            "last_step" => return self.of_spikes(place, &args, Reduction::Last, None, span),
             "every_step" => {
                 let of = self.steps_of(place, args[0]?, callee)?;
                 let (shape, kind_of, dimension) = (of.shape, of.of, of.dimension);
@@ -187,17 +195,17 @@ impl Check<'_> {
         Some(term)
     }
 
-    /// A reduction over time; with `spikes` of the spikes of a layer only.
+    /// A reduction over time; of the spikes of a layer only, if a function of these is named.
     fn of_spikes(
         &mut self,
         place: Place<'_>,
         args: &Args<'_>,
         by: Reduction,
-        spikes: bool,
+        spikes: Option<&str>,
         span: Span,
     ) -> Option<Term> {
-        let of = if spikes {
-            let (layer, state) = self.trace(args[0]?, place.network, Some(by.name()))?;
+        let of = if spikes.is_some() {
+            let (layer, state) = self.trace(args[0]?, place.network, spikes)?;
             Term {
                 kind: TermKind::Trace { layer, state },
                 shape: Shape::Steps(Some(layer)),
@@ -420,9 +428,12 @@ impl Check<'_> {
             };
             let ends = into.is_none_or(|layer| layer == to);
             let starts = from.as_ref().is_none_or(|name| {
-                let path = connection.source_path.segments.iter();
-                let path: Vec<&str> = path.map(|name| name.text.as_str()).collect();
-                path.join(".") == *name
+                let source = match connection.source {
+                    Source::Input(i) => &network.inputs[i].name.text,
+                    Source::Layer(i) | Source::State(i, _) => &network.layers[i].name.text,
+                    Source::Group(_) | Source::Unknown => return false,
+                };
+                source == name
             });
             if let (true, true, LayerKind::Neuron(n)) = (ends, starts, network.layers[to].kind) {
                 dimensions.push(self.model.neurons[n].ports[port].dimension);

@@ -1,0 +1,173 @@
+//! Losses from text to gradient: differences of the loss of a whole network by its parameters, and that spiking
+//! losses and penalties do what they are for.
+
+use std::path::Path;
+
+use rheobase::console::Console;
+use rheobase::pipeline::front;
+use rheobase_runtime::Backend;
+use rheobase_train::Trainer;
+
+const NETWORK: &str = r#"
+import "std/surrogates.snn"
+neuron LI {
+  param tau = 20 ms in 5 ms .. 100 ms learn via clamp
+  input x
+  state v = 0
+  v' = -v / tau
+  on receive x { v += x }
+}
+neuron LIF {
+  input x
+  state v = 0
+  v' = -v / 20 ms
+  on receive x { v += x }
+  spike when v >= 1 surrogate superspike(beta = 5)
+  on spike detached { v = 0 }
+}
+network Smooth {
+  step 1 ms
+  input inp[64]
+  layer out : LI[10]
+  connect inp -> out.x : dense(w = normal(0, 1 / sqrt(fan_in)))
+}
+network Spiking {
+  step 1 ms
+  input inp[64]
+  layer hid : LIF[40]
+  layer out : LIF[10]
+  connect inp -> hid.x : dense(w = normal(0.05, 2 / sqrt(fan_in)))
+  connect hid -> out.x : dense(w = normal(0.05, 2 / sqrt(fan_in)))
+}
+"#;
+
+/// A trainer of the digits with these settings.
+fn trainer(network: &str, settings: &str) -> Trainer {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("loss.snn");
+    let text = format!(
+        "{NETWORK}\ntrain t of {network} {{\n  data = digits()\n  encode = latency()\n  duration = 25 ms\n  \
+         epochs = 1\n  batch = 32\n  {settings}\n}}\n"
+    );
+    std::fs::write(&path, text).expect("written");
+    let front = front(&path).expect("readable");
+    let console = Console {
+        color: false,
+        bars: false,
+    };
+    let (plan, network) = front.plan(None).expect("one plan");
+    let program = front
+        .program(&network, Some(&plan), &console)
+        .unwrap_or_else(|error| panic!("{settings}: {error:?}"));
+    Trainer::new(&program, Backend::Jit, 2, Path::new(".")).expect("builds")
+}
+
+/// Every kind of loss on a readout without spikes, whose derivatives are exact. The gradient is what one step of
+/// gradient descent with a rate of 1 takes away; the loss of changed parameters is what the next step reports.
+#[test]
+fn gradients_agree_with_differences() {
+    let losses = [
+        "loss = cross_entropy(max_over_time(out.v), label)",
+        "loss = cross_entropy(sum_over_time(out.v) / 5, label, smoothing = 0.1)",
+        "loss = cross_entropy(mean_over_time(out.v), label, weights = [1, 2, 1, 2, 1, 2, 1, 2, 1, 0.5])",
+        "loss = cross_entropy(last_step(out.v), label)",
+        "loss = cross_entropy(2 * every_step(out.v), label)",
+        "loss = cross_entropy(last_step(filtered(out.v, decay = 10 ms, rise = 3 ms)), label)",
+        "loss = mse(mean_over_time(out.v), one_hot(label, on = 1, off = -0.5))",
+        "loss = mean(relu(abs(out.v) - 0.2)^2)",
+        "loss = cross_entropy(last_step(out.v), label) + 0.3 * mean(tanh(out.v)) - mean(out.v) / 2",
+        "loss = cross_entropy(last_step(out.v), label)\n  penalty = 0.1 * sum(weights(out)^2) + 0.1 * mean((out.tau / 20 ms)^2)",
+        "loss = cross_entropy(last_step(out.v), label)\n  penalty = mean(mean_over_batch(sum_over_time(out.v))^2) / 10",
+    ];
+    for loss in losses {
+        let mut trainer = trainer("Smooth", &format!("{loss}\n  optimizer = sgd(lr = 1)"));
+        let batch: Vec<usize> = (0..32).collect();
+        let before = trainer.parameters().clone();
+        trainer.step(&batch, 0.0).expect("a step");
+        let after = trainer.parameters().clone();
+        let mut loss_at = |owner: usize, at: usize, by: f32| {
+            let mut moved = before.clone();
+            moved.values[owner][at] += by;
+            trainer.set_parameters(moved).expect("set");
+            let report = trainer.step(&batch, 0.0).expect("a step");
+            report.loss + report.penalty
+        };
+        let mut seen = 0.0f64;
+        for owner in 0..before.values.len() {
+            let n = before.values[owner].len();
+            for at in (0..n).step_by(97) {
+                let h = 1e-3 * before.values[owner][at].abs().max(0.5);
+                let numeric = (loss_at(owner, at, h) - loss_at(owner, at, -h)) / f64::from(2.0 * h);
+                let exact = f64::from(before.values[owner][at] - after.values[owner][at]);
+                seen = seen.max(exact.abs());
+                let allowed = 3e-2 * exact.abs() + 2e-4;
+                assert!(
+                    (numeric - exact).abs() < allowed,
+                    "{loss}: parameter {owner} at {at}: {numeric} and {exact}"
+                );
+            }
+        }
+        assert!(seen > 1e-3, "{loss}: every derivative is about 0");
+    }
+}
+
+/// What a plan reports over one pass through the samples: loss plus penalty in its first and last steps.
+fn course(settings: &str) -> (f64, f64, Vec<f64>) {
+    let mut trainer = trainer(
+        "Spiking",
+        &format!("{settings}\n  optimizer = adam(lr = 2e-3)"),
+    );
+    let order = trainer.order(0);
+    let mut totals = Vec::new();
+    let mut hits = Vec::new();
+    for (i, batch) in order.chunks_exact(32).enumerate() {
+        let report = trainer.step(batch, i as f64 / 56.0).expect("a step");
+        totals.push(report.loss + report.penalty);
+        hits.push(report.correct as f64 / 32.0);
+    }
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    (mean(&totals[..8]), mean(&totals[totals.len() - 8..]), hits)
+}
+
+/// Losses that read spikes go down.
+#[test]
+fn spiking_losses_are_learned() {
+    for loss in [
+        "loss = cross_entropy(spike_count(out), label)",
+        "loss = cross_entropy(rate(out) / 20 Hz, label)",
+        "loss = mse(spike_count(out), one_hot(label, on = 4, off = 0))",
+        "loss = cross_entropy(-first_spike(out) / 3 ms, label)",
+        "loss = cross_entropy(max_over_time(filtered(out, decay = 10 ms)), label)",
+    ] {
+        let (first, last, hits) = course(loss);
+        assert!(last < 0.85 * first, "{loss}: {first} to {last}");
+        let late = hits[hits.len() - 8..].iter().sum::<f64>() / 8.0;
+        assert!(late > 0.3, "{loss}: {late} of the last samples");
+    }
+}
+
+/// Penalties alone move rates to where they ask for them.
+#[test]
+fn penalties_move_rates() {
+    for (penalty, settings) in [
+        (
+            "upper bound",
+            "loss = mean((relu(rate(hid) - 5 Hz) / 10 Hz)^2) + 0 * mean(out)",
+        ),
+        (
+            "lower bound",
+            "loss = mean((relu(120 Hz - rate(hid)) / 10 Hz)^2) + 0 * mean(out)",
+        ),
+        (
+            "over the batch",
+            "loss = mean(mean_over_batch(spike_count(hid))^2) + 0 * mean(out)",
+        ),
+    ] {
+        let (first, last, hits) = course(settings);
+        assert!(last < 0.8 * first, "{penalty}: {first} to {last}");
+        assert!(
+            hits.iter().all(|&h| h == 0.0),
+            "{penalty}: there are no classes"
+        );
+    }
+}
