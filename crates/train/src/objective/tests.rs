@@ -115,10 +115,14 @@ fn compiled(objective: &Objective) -> Compiled {
         node,
         kept: false,
     };
-    let owned = objective.nodes.iter().map(|node| match node.term {
-        Term::Weights { .. } => vec![0, 1],
-        _ if matches!(node.term, Term::Parameter { .. }) => vec![2],
-        _ => vec![],
+    let owned = objective.nodes.iter().map(|node| {
+        if matches!(node.term, Term::Weights { .. }) {
+            vec![0, 1]
+        } else if matches!(node.term, Term::Parameter { .. }) {
+            vec![2]
+        } else {
+            vec![]
+        }
     });
     let owned = owned.collect();
     Compiled::of(objective, STEPS, vec![source(STATE), source(SPIKES)], owned)
