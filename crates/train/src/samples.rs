@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use rheobase_data::{
-    Dataset, EncodeKey, Encoder, LatencyMode, SpikeTrain, Targets, group_holdout, k_fold, stratified_holdout,
+    Dataset, EncodeKey, Encoder, LatencyMode, SpikeTrain, Targets, group_holdout, k_fold,
+    stratified_holdout,
 };
 use rheobase_ir::program::{Encoding, Network, Split, Training};
 
