@@ -665,3 +665,25 @@ train fit of Net {
     let one = weights("1", "one");
     assert_eq!(one, weights("3", "three"));
 }
+
+/// Groups of layers go the whole way: copies have weights of their own under dotted names, and are trained.
+#[test]
+fn a_chain_of_groups_is_trained() {
+    let place = Place::new();
+    let plan = "
+train t of Net {
+  data = random_spikes(samples = 16, channels = 4, classes = 2, density = 0.3)
+  duration = 20 ms
+  loss = cross_entropy(sum_over_time(tower.h.v), label)
+  optimizer = adam(lr = 1e-2)
+  epochs = 2
+}
+";
+    place.file("deep.snn", &format!("{MEANING}{plan}"));
+    place.ok(&["train", "deep.snn"]);
+    let weights = std::fs::read(place.path("runs/t/best.safetensors")).expect("they were written");
+    let header = String::from_utf8_lossy(&weights);
+    for name in ["tower.0.x.h.x.weight", "tower.1.x.h.x.weight"] {
+        assert!(header.contains(name), "no {name}");
+    }
+}
