@@ -1,6 +1,7 @@
 //! The commands, each with its options: one file, one command, one function of the same name.
 
 mod bench;
+mod build;
 mod check;
 mod emit;
 mod eval;
@@ -12,6 +13,7 @@ mod simulate;
 mod train;
 
 pub use bench::{BenchArgs, bench};
+pub use build::{BuildArgs, build};
 pub use check::{CheckArgs, check};
 pub use emit::{EmitArgs, Stage, Wrt, emit, render};
 pub use eval::{EvalArgs, eval};

@@ -98,6 +98,16 @@ Example:
   rheo eval examples/digits.snn --weights runs/digits/best.safetensors --json")]
     Eval(commands::EvalArgs),
 
+    /// Write a trained network as an object file and a C header
+    #[command(after_help = "\
+Example:
+  rheo build examples/digits.snn --network Digits --weights runs/digits/best.safetensors --out c
+  rheo build examples/digits.snn --network Digits --target aarch64-unknown-linux-gnu --out arm
+
+Writes NETWORK.o, libNETWORK.a and NETWORK.h. The header describes the functions; a C program is
+linked with the object file or the library and needs nothing else.")]
+    Build(commands::BuildArgs),
+
     /// Time training steps
     #[command(after_help = "\
 Example:
@@ -157,6 +167,7 @@ fn dispatch(command: &Command, console: &Console) -> Result<(), Failure> {
         Command::Gradcheck(args) => commands::gradcheck(args, console),
         Command::Train(args) => commands::train(args, console),
         Command::Eval(args) => commands::eval(args, console),
+        Command::Build(args) => commands::build(args, console),
         Command::Bench(args) => commands::bench(args, console),
         Command::Completions { shell } => {
             let mut script = Vec::new();

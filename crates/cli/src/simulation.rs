@@ -82,7 +82,7 @@ pub(crate) fn simulate<R: Float>(
     how: How,
 ) -> Result<BTreeMap<String, ArrayD<f64>>, Failure> {
     let mut simulator = Simulator::<R>::new(network, how.backend, Gradients::All)?;
-    simulator.set_parameters(parameters(&simulator, inputs, how.seed)?)?;
+    simulator.set_parameters(parameters(&simulator, &inputs.parameters, how.seed)?)?;
     let trains = trains(inputs)?;
     let injections: Vec<(usize, usize, Array3<R>)> = inputs
         .ports
@@ -119,14 +119,14 @@ pub(crate) fn simulate<R: Float>(
 }
 
 /// The parameters: drawn from the seed, then replaced by what was given.
-fn parameters<R: Float>(
+pub(crate) fn parameters<R: Float>(
     simulator: &Simulator<R>,
-    inputs: &Inputs,
+    given: &[(String, ArrayD<f64>)],
     seed: u64,
 ) -> Result<Parameters<R>, Failure> {
     let specs = &simulator.parameters().specs;
     let mut parameters = initial_parameters::<R>(simulator.network(), specs, seed);
-    for (name, values) in &inputs.parameters {
+    for (name, values) in given {
         let index = parameters.position(name);
         let index = index.expect("inputs were matched with the parameters of the network");
         parameters.import(index, values)?;

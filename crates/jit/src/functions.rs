@@ -45,11 +45,13 @@ pub(crate) enum Function {
     Pow,
     /// Error function.
     Erf,
+    /// `a·b + c`, rounded once, for a machine without an instruction for it.
+    Fma,
 }
 
 impl Function {
     /// The function of an op, if it has one.
-    pub(crate) fn of(op: Op) -> Option<Function> {
+    pub(crate) fn of(op: Op, precision: Precision, machine: Machine) -> Option<Function> {
         #[expect(
             clippy::wildcard_enum_match_arm,
             reason = "an op that is not a function of reals has its own lowering in `ops.rs`"
@@ -67,6 +69,7 @@ impl Function {
             Op::Cos => Some(Function::Cos),
             Op::Pow => Some(Function::Pow),
             Op::Erf => Some(Function::Erf),
+            Op::Fma if precision == Precision::F32 && !machine.fused => Some(Function::Fma),
             _ => None,
         }
     }
@@ -85,6 +88,7 @@ impl Function {
             Function::Cos => "cos",
             Function::Pow => "pow",
             Function::Erf => "erf",
+            Function::Fma => "fma",
             Function::Phi(k) => return format!("rheobase_vector_phi{k}_{}", suffix(precision)),
         };
         format!("rheobase_vector_{name}_{}", suffix(precision))
@@ -105,13 +109,14 @@ impl Function {
             | Function::Cos
             | Function::Erf => 1,
             Function::Pow => 2,
+            Function::Fma => 3,
         }
     }
 
     /// About how many instructions it is written with, for the choice between writing and calling.
     pub(crate) fn size(self) -> usize {
         match self {
-            Function::Exp => 25,
+            Function::Exp | Function::Fma => 25,
             Function::Expm1 | Function::Tanh => 35,
             Function::Log | Function::Log1p | Function::Sigmoid | Function::Phi(1) => 45,
             Function::Softplus | Function::Erf | Function::Phi(_) => 70,
@@ -132,7 +137,8 @@ impl Function {
             | Function::Softplus
             | Function::Phi(_)
             | Function::Pow
-            | Function::Erf => false,
+            | Function::Erf
+            | Function::Fma => false,
         }
     }
 
@@ -161,13 +167,15 @@ impl Function {
             Function::Sigmoid => code.sigmoid(args[0]),
             Function::Softplus => code.softplus(args[0]),
             Function::Erf => code.erf(args[0]),
+            Function::Fma => code.fma_to_odd(args),
         };
         match (precision, self) {
             (Precision::F32, Function::Phi(1)) => code.phi1(args[0]),
             (Precision::F32, Function::Phi(2)) => code.phi2(args[0]),
-            (Precision::F32, Function::Phi(_) | Function::Sin | Function::Cos | Function::Pow) => {
-                code.in_double(args, double)
-            }
+            (
+                Precision::F32,
+                Function::Phi(_) | Function::Sin | Function::Cos | Function::Pow | Function::Fma,
+            ) => code.in_double(args, double),
             (Precision::F32 | Precision::F64, _) => double(code, args),
         }
     }

@@ -14,6 +14,7 @@
 //! | `vector.rs`, `vector/` | instructions for a register of lanes, vector mathematics |
 //! | `functions.rs`, `library.rs` | that mathematics as functions that kernels call, compiled once |
 //! | `libcalls.rs` | functions that compiled code calls |
+//! | [`object`] | a network as an object file and a C header |
 //! | `call.rs` | the only `unsafe` of the repository: taking the address of the code and calling it |
 //! | `dump.rs` | Cranelift IR with our op above its instructions |
 //!
@@ -50,6 +51,7 @@ mod functions;
 mod libcalls;
 mod library;
 mod lower;
+pub mod object;
 mod target;
 mod vector;
 
@@ -62,7 +64,7 @@ use rheobase_ir::kernel::Kernel;
 
 pub use abi::{Lane, Precision};
 pub use call::Compiled;
-pub use target::Target;
+pub use target::{OBJECT_TARGETS, Target};
 
 /// Why a kernel was not compiled. None of these is a mistake of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]

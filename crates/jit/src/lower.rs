@@ -74,6 +74,8 @@ pub(crate) struct Lowered {
     pub(crate) marks: Vec<(ir::Inst, Line)>,
     /// The vector functions that it calls.
     pub(crate) calls: Vec<Function>,
+    /// Whether it calls for matrix exponentials.
+    pub(crate) matrices: bool,
 }
 
 /// The state of the lowering: where the next instruction goes, and what can be used again.
@@ -138,7 +140,7 @@ pub(crate) fn lower(
         .values()
         .filter(|(value, _)| live[value.index()] && rates[value.index()] == Rate::Lane)
         .filter_map(|(_, node)| match &node.def {
-            Def::Inst(op, _) => Function::of(*op),
+            Def::Inst(op, _) => Function::of(*op, precision, machine),
             Def::Input(_) => None,
         })
         .map(Function::size)
@@ -173,11 +175,13 @@ pub(crate) fn lower(
     }
     emitter.code.pos.ins().return_(&[]);
     let calls = emitter.functions.keys().copied().collect();
+    let matrices = !emitter.libcalls.is_empty();
     let marks = emitter.marks;
     Ok(Lowered {
         function,
         marks,
         calls,
+        matrices,
     })
 }
 

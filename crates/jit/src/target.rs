@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
+use cranelift_codegen::isa::{self, OwnedTargetIsa, TargetIsa, lookup_by_name};
 use cranelift_codegen::settings::{self, Configurable};
 
 use crate::JitError;
@@ -20,6 +20,9 @@ pub(crate) struct Machine {
     /// Rounding to an integer.
     pub(crate) rounds: bool,
 }
+
+/// The other machines that object files can be made for.
+pub const OBJECT_TARGETS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
 
 /// An instruction set and the switches of a compilation.
 #[derive(Clone)]
@@ -62,10 +65,38 @@ impl Target {
         Target::new(self.native, verifier)
     }
 
+    /// This machine with all its features, for an object file.
+    pub fn host_object() -> Target {
+        Target::of(isa(builder(true), cfg!(debug_assertions), true), true)
+    }
+
+    /// Another machine, for an object file: one of [`OBJECT_TARGETS`], with the features that all machines of
+    /// its architecture have.
+    ///
+    /// # Errors
+    ///
+    /// Cranelift was built without its instruction set.
+    pub fn object(triple: &str) -> Result<Target, JitError> {
+        let known = OBJECT_TARGETS.contains(&triple);
+        let refused = |message: String| JitError::Host { message };
+        if !known {
+            return Err(refused(format!("unknown target `{triple}`")));
+        }
+        let builder = lookup_by_name(triple).map_err(|_| {
+            format!("there is no code generator for `{triple}`; build rheo with `--features arm64`")
+        });
+        let isa = isa(builder, cfg!(debug_assertions), true).map_err(refused)?;
+        Ok(Target::of(Ok(isa), false))
+    }
+
     fn new(native: bool, verifier: bool) -> Target {
+        Target::of(isa(builder(native), verifier, false), native)
+    }
+
+    fn of(isa: Result<Arc<dyn TargetIsa>, String>, native: bool) -> Target {
         Target {
             native,
-            isa: isa(native, verifier),
+            isa,
             library: Arc::new(Library::new()),
         }
     }
@@ -102,12 +133,22 @@ impl Target {
     }
 }
 
-fn isa(native: bool, verifier: bool) -> Result<Arc<dyn TargetIsa>, String> {
+fn builder(native: bool) -> Result<isa::Builder, String> {
+    Ok(cranelift_native::builder_with_options(native)?)
+}
+
+/// `relocatable` code works at any address.
+fn isa(
+    builder: Result<isa::Builder, String>,
+    verifier: bool,
+    relocatable: bool,
+) -> Result<Arc<dyn TargetIsa>, String> {
     let mut flags = settings::builder();
+    let word = |on: bool| if on { "true" } else { "false" };
     let switches = [
         ("opt_level", OPT_LEVEL),
-        ("enable_verifier", if verifier { "true" } else { "false" }),
-        ("is_pic", "false"),
+        ("enable_verifier", word(verifier)),
+        ("is_pic", word(relocatable)),
         ("use_colocated_libcalls", "false"),
         // Frames are a few hundred bytes; they never skip a guard page.
         ("enable_probestack", "false"),
@@ -116,7 +157,7 @@ fn isa(native: bool, verifier: bool) -> Result<Arc<dyn TargetIsa>, String> {
     for (name, value) in switches {
         flags.set(name, value).map_err(|error| error.to_string())?;
     }
-    cranelift_native::builder_with_options(native)?
+    builder?
         .finish(settings::Flags::new(flags))
         .map_err(|error| error.to_string())
 }

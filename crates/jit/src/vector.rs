@@ -14,6 +14,7 @@ mod exp;
 mod log;
 mod pair;
 mod power;
+mod rounding;
 mod sigmoid;
 mod sine;
 

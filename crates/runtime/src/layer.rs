@@ -260,6 +260,27 @@ impl<R: Float> LayerCode<R> {
         values.get(lane % values.len().max(1)).copied()
     }
 
+    /// The parameters and derived values that the kernels read: one number, or one for each neuron.
+    pub(crate) fn constants(&self) -> Vec<(Slot, Vec<R>)> {
+        let known = self.rows.iter().zip(&self.constants);
+        known
+            .filter(|(_, values)| !values.is_empty())
+            .map(|(row, values)| {
+                // The rows of neurons are repeated for every sample of a group.
+                let own = values.len().min(self.n);
+                (row.slot.clone(), values[..own].to_vec())
+            })
+            .collect()
+    }
+
+    /// The initial value of each state by name: one number, or one for each neuron.
+    pub(crate) fn initial(&self) -> Vec<(String, Vec<R>)> {
+        let named = self.initial.iter();
+        named
+            .map(|(SlotId(row), values)| (self.rows[*row].slot.name.to_string(), values.clone()))
+            .collect()
+    }
+
     /// The rows that collect adjoints of constants, in order.
     pub(crate) fn collected(&self) -> &[(SlotId, Slot)] {
         &self.collected

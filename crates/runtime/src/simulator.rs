@@ -179,6 +179,17 @@ impl<R: Float> Simulator<R> {
         &self.layers[layer].stages
     }
 
+    /// What a layer's kernels read that is constant in time, after the prologue: one number for each slot, or
+    /// one for each neuron.
+    pub fn constants(&self, layer: usize) -> Vec<(Slot, Vec<R>)> {
+        self.layers[layer].constants()
+    }
+
+    /// The initial value of each state of a layer by name: one number, or one for each neuron.
+    pub fn initial_states(&self, layer: usize) -> Vec<(String, Vec<R>)> {
+        self.layers[layer].initial()
+    }
+
     /// The parameters.
     pub fn parameters(&self) -> &Parameters<R> {
         &self.parameters

@@ -3,7 +3,7 @@
 //! With `--neuron` the lanes of the input arrays run side by side as one layer without connections. With
 //! `--network` the arrays are events: what is not 0 is an event, with its value where that is not 1.
 
-mod job;
+pub(super) mod job;
 
 use std::path::{Path, PathBuf};
 
@@ -125,7 +125,7 @@ fn simulate_to_file(
     let arrays = read(&args.input)?;
     let job = match (&args.what.neuron, &args.what.network) {
         (Some(neuron), _) => Job::neuron(&front, neuron, arrays, args, console)?,
-        (None, Some(network)) => Job::network(front, network, arrays, args, console)?,
+        (None, Some(network)) => Job::network(front, network, arrays, &args.set, console)?,
         (None, None) => {
             return Err(Failure::Usage("give --neuron or --network".to_string()));
         }
@@ -137,16 +137,8 @@ fn simulate_to_file(
         specs: &specs,
     };
     let mut inputs = names.inputs(&job.arrays, &shown(&args.input))?;
-    if let Some(path) = &args.weights {
-        let mut first = given_weights(&names, path)?;
-        first.append(&mut inputs.parameters);
-        inputs.parameters = first;
-    }
-    for (name, value) in &job.last {
-        let value = ArrayD::from_elem(IxDyn(&[]), *value);
-        let parameter = names.parameter(name, &value).map_err(Failure::Usage)?;
-        inputs.parameters.push(parameter);
-    }
+    let given = std::mem::take(&mut inputs.parameters);
+    inputs.parameters = given_parameters(&names, args.weights.as_deref(), given, &job.last)?;
     if let Some(path) = cotangents {
         names.cotangents(&read(path)?, &mut inputs, &shown(path))?;
     }
@@ -181,6 +173,26 @@ fn specs(network: &Network) -> Result<Vec<ParameterSpec>, Failure> {
     // The interpreter costs nothing to set up.
     let simulator = Simulator::<f64>::new(network, Backend::Interpreter, Gradients::Trained)?;
     Ok(simulator.parameters().specs.clone())
+}
+
+/// The parameters that were given, in the order in which they are set: those of a file, those of the input
+/// arrays, those of the command line.
+pub(super) fn given_parameters(
+    names: &Names<'_>,
+    file: Option<&Path>,
+    arrays: Vec<(String, ArrayD<f64>)>,
+    last: &[(String, f64)],
+) -> Result<Vec<(String, ArrayD<f64>)>, Failure> {
+    let mut parameters = match file {
+        Some(path) => given_weights(names, path)?,
+        None => Vec::new(),
+    };
+    parameters.extend(arrays);
+    for (name, value) in last {
+        let value = ArrayD::from_elem(IxDyn(&[]), *value);
+        parameters.push(names.parameter(name, &value).map_err(Failure::Usage)?);
+    }
+    Ok(parameters)
 }
 
 fn given_weights(names: &Names<'_>, path: &Path) -> Result<Vec<(String, ArrayD<f64>)>, Failure> {

@@ -15,6 +15,7 @@ use super::{Emitter, Insert};
 use crate::JitError;
 use crate::abi::Precision;
 use crate::functions::Function;
+use crate::vector;
 
 impl Emitter<'_> {
     /// The value of an instruction for the current group.
@@ -49,7 +50,10 @@ impl Emitter<'_> {
             Op::Sub => self.binary(args, |ins, a, b| ins.fsub(a, b)),
             Op::Mul => self.binary(args, |ins, a, b| ins.fmul(a, b)),
             Op::Div => self.binary(args, |ins, a, b| ins.fdiv(a, b)),
-            Op::Fma => self.fma(value, args),
+            Op::Fma => match self.vector_function(op) {
+                Some(function) => self.function(function, args),
+                None => self.fma(value, args),
+            },
             Op::Min => {
                 let (a, b) = (self.value(args[0]), self.value(args[1]));
                 self.code.min(a, b)
@@ -63,8 +67,8 @@ impl Emitter<'_> {
                 self.code.abs(a)
             }
             Op::Sign => self.sign(args[0]),
-            Op::Floor => self.unary(args, |ins, a| ins.floor(a)),
-            Op::Round => self.unary(args, |ins, a| ins.nearest(a)),
+            Op::Floor => self.apply(args, |code, a| code.floored(a)),
+            Op::Round => self.apply(args, |code, a| code.rounded(a)),
             Op::Sqrt => self.unary(args, |ins, a| ins.sqrt(a)),
             Op::Exp
             | Op::Expm1
@@ -120,9 +124,24 @@ impl Emitter<'_> {
         write(self.code.pos.ins(), a, b)
     }
 
+    /// Something that vector code has for one register.
+    fn apply(
+        &mut self,
+        args: &[Value],
+        write: impl FnOnce(&mut vector::Code<'_>, ir::Value) -> ir::Value,
+    ) -> ir::Value {
+        let a = self.value(args[0]);
+        write(&mut self.code, a)
+    }
+
+    /// The vector function of an op, if it has one on this machine.
+    fn vector_function(&self, op: Op) -> Option<Function> {
+        Function::of(op, self.code.shape.precision, self.code.machine)
+    }
+
     /// A function with a vector form.
     fn special(&mut self, op: Op, args: &[Value]) -> ir::Value {
-        let function = Function::of(op).expect("the caller lists the ops");
+        let function = self.vector_function(op).expect("the caller lists the ops");
         self.function(function, args)
     }
 

@@ -32,8 +32,6 @@ const P: [f64; 11] = [
     2.0 / 7.0,
     2.0 / 5.0,
 ];
-/// From here on every number is an even integer.
-const EVEN: f64 = 9_007_199_254_740_992.0;
 
 impl Code<'_> {
     /// `a^b` in `f64`, good enough for a result in `precision`.
@@ -99,21 +97,6 @@ impl Code<'_> {
         let nan = self.real(f64::NAN);
         let result = self.choose(undefined, nan, signed);
         self.choose(unit, one, result)
-    }
-
-    /// The nearest integer in `f64`, ties to even, on every machine.
-    fn rounded(&mut self, x: Value) -> Value {
-        if self.machine.rounds {
-            return self.pos.ins().nearest(x);
-        }
-        // Adding 2^52 leaves no room for a fraction. What is as large has none.
-        let shift = self.real(EVEN / 2.0);
-        let magnitude = self.abs(x);
-        let rounded = self.pos.ins().fadd(magnitude, shift);
-        let rounded = self.pos.ins().fsub(rounded, shift);
-        let small = self.pos.ins().fcmp(FloatCC::LessThan, magnitude, shift);
-        let rounded = self.choose(small, rounded, magnitude);
-        self.with_sign(rounded, x)
     }
 
     /// `log u` for `u` ≥ 0 as a pair; the second is 0 where the first is not finite.

@@ -20,12 +20,12 @@ use crate::settings::Setting;
 use crate::simulation::Naming;
 
 /// A network that is ready to run, and what is left of the arrays and settings.
-pub(super) struct Job {
-    pub(super) network: Network,
-    pub(super) naming: Naming,
-    pub(super) arrays: Arrays,
+pub(in crate::commands) struct Job {
+    pub(in crate::commands) network: Network,
+    pub(in crate::commands) naming: Naming,
+    pub(in crate::commands) arrays: Arrays,
     /// Parameters that are set after everything else.
-    pub(super) last: Vec<(String, f64)>,
+    pub(in crate::commands) last: Vec<(String, f64)>,
 }
 
 impl Job {
@@ -104,11 +104,11 @@ impl Job {
 
 impl Job {
     /// A network as it is. Weights can only be set once it is lowered.
-    pub(super) fn network(
+    pub(in crate::commands) fn network(
         front: Front,
         name: &str,
         arrays: Arrays,
-        args: &RunArgs,
+        settings: &[Setting],
         console: &Console,
     ) -> Result<Job, Failure> {
         let plan = front.first_plan(name).map(str::to_string);
@@ -116,10 +116,10 @@ impl Job {
             network: name,
             train: plan.as_deref(),
         };
-        let (front, left) = front.with_settings(target, &args.set, console)?;
+        let (front, left) = front.with_settings(target, settings, console)?;
         let network = front.program(name, plan.as_deref(), console)?.network;
         // The parameters of layers are in the network already, but a weights file would replace them again.
-        let mut last = layer_values(&network, &args.set);
+        let mut last = layer_values(&network, settings);
         for setting in left {
             last.push((setting.name.clone(), weight_value(&network, setting)?));
         }

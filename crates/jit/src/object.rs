@@ -1,0 +1,258 @@
+//! A trained network as an object file and a C header: inference without Rust, without memory allocation
+//! and without any other library.
+//!
+//! ```text
+//! network + constants ─layout─▶ where everything lives ─routines, steps─▶ functions ─▶ object file
+//!                                                      └──header──▶ text
+//! ```
+//!
+//! All numbers that do not change are one block of bytes, the *weights*; all that changes is one block,
+//! the *state*, that the caller owns. The functions of the object only read the one and write the
+//! other, so that any number of states can run side by side. What the functions do in a step is the
+//! runtime's own order: layers in the order of the network; for each port the biases and events of its
+//! connections in the order of declaration; then the neurons' kernel, which is the one that `rheo run`
+//! compiles.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `layout.rs` | the place of every row in the two blocks |
+//! | `writer.rs` | loops and calls in Cranelift IR |
+//! | `routines.rs` | the loops over numbers and events that all steps share |
+//! | `steps.rs` | the functions that C calls |
+//! | `header.rs` | the text of the header, names in C |
+//! | `archive.rs` | a static library of the object file |
+
+mod archive;
+mod header;
+mod layout;
+mod routines;
+mod steps;
+mod writer;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use cranelift_codegen::Context;
+use cranelift_codegen::ir;
+use cranelift_module::{DataDescription, FuncId, Linkage, Module, ModuleError};
+use cranelift_object::{ObjectBuilder, ObjectModule};
+use rheobase_ir::kernel::{Def, Kernel, Slot};
+use rheobase_ir::program::Network;
+
+use crate::abi::Precision;
+use crate::functions::{Function, lower_function};
+use crate::target::Machine;
+use crate::{JitError, Target, libcalls, lower, refusal};
+
+pub use header::c_name;
+use layout::Layout;
+
+/// The numbers of a trained network and its kernels.
+#[derive(Clone, Debug)]
+pub struct Inference {
+    /// For each connection its numbers.
+    pub connections: Vec<ConnectionNumbers>,
+    /// For each layer its kernel and its numbers.
+    pub layers: Vec<LayerNumbers>,
+}
+
+/// The numbers of a connection.
+#[derive(Clone, Debug)]
+pub struct ConnectionNumbers {
+    /// `[n_pre, n_post]`.
+    pub weight: Vec<f32>,
+    /// `[n_post]`, if there is one.
+    pub bias: Option<Vec<f32>>,
+}
+
+/// The kernel and the numbers of a layer.
+#[derive(Clone, Debug)]
+pub struct LayerNumbers {
+    /// One step, without saving anything.
+    pub kernel: Kernel,
+    /// What is constant in time: one number, or one for each neuron.
+    pub constants: Vec<(Slot, Vec<f32>)>,
+    /// The initial value of each state: one number, or one for each neuron.
+    pub initial: Vec<(String, Vec<f32>)>,
+}
+
+/// What [`build`] makes.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// The object file.
+    pub object: Vec<u8>,
+    /// A static library of it.
+    pub library: Vec<u8>,
+    /// The text of the header.
+    pub header: String,
+    /// The weights, as `rheo_<net>_init` takes them.
+    pub weights: Vec<u8>,
+}
+
+/// Why there is no object file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the line of a variant explains its fields")]
+pub enum ObjectError {
+    /// The network needs something that object files do not have.
+    Unsupported { what: String },
+    /// A mistake of ours, or an unknown machine.
+    Jit(JitError),
+}
+
+impl fmt::Display for ObjectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ObjectError::Unsupported { what } => write!(f, "{what}"),
+            ObjectError::Jit(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for ObjectError {}
+
+impl From<JitError> for ObjectError {
+    fn from(error: JitError) -> ObjectError {
+        ObjectError::Jit(error)
+    }
+}
+
+/// Makes the object file and the header of a network for a target. With `embed` the weights are in the
+/// object file too.
+///
+/// The same network, numbers and target give the same bytes.
+///
+/// # Errors
+///
+/// A kernel needs a matrix exponential in every step, or (a mistake of ours) Cranelift refuses the code.
+pub fn build(
+    network: &Network,
+    inference: &Inference,
+    target: &Target,
+    embed: bool,
+) -> Result<Built, ObjectError> {
+    let layout = Layout::new(network, inference)?;
+    let isa = target.isa()?;
+    let names = Box::new(libcalls::cranelift_name);
+    let builder = ObjectBuilder::new(isa, network.name.as_str(), names);
+    let builder = builder.map_err(|error| refusal(&network.name, &error))?;
+    let mut object = Object {
+        module: ObjectModule::new(builder),
+        machine: target.machine(),
+        name: c_name(&network.name),
+        exports: Vec::new(),
+    };
+    object.provide(&functions(inference, object.machine))?;
+    let mut kernels = Vec::new();
+    for (layer, numbers) in network.layers.iter().zip(&inference.layers) {
+        let symbol = format!("rheo_{}_{}_kernel", object.name, c_name(&layer.name));
+        kernels.push(object.kernel(&symbol, &numbers.kernel)?);
+    }
+    let routines = routines::define(&mut object)?;
+    steps::define(&mut object, network, &layout, &kernels, &routines)?;
+    if embed {
+        object.embed(&layout.weights)?;
+    }
+    let header = header::text(network, &layout, embed);
+    let Object {
+        module,
+        name,
+        exports,
+        ..
+    } = object;
+    let product = module.finish();
+    let bytes = product.emit().map_err(|error| JitError::Code {
+        kernel: network.name.clone(),
+        message: error.to_string(),
+    })?;
+    Ok(Built {
+        library: archive::archive(&name, &bytes, &exports),
+        object: bytes,
+        header,
+        weights: layout.weights,
+    })
+}
+
+/// The vector functions that the kernels use.
+fn functions(inference: &Inference, machine: Machine) -> Vec<Function> {
+    let mut used = BTreeSet::new();
+    for layer in &inference.layers {
+        for (_, node) in layer.kernel.values() {
+            if let Def::Inst(op, _) = &node.def {
+                used.extend(Function::of(*op, Precision::F32, machine));
+            }
+        }
+    }
+    used.into_iter().collect()
+}
+
+/// An object file that is being written.
+pub(crate) struct Object {
+    pub(crate) module: ObjectModule,
+    machine: Machine,
+    /// The network's name in C.
+    pub(crate) name: String,
+    /// The symbols that other files can use.
+    exports: Vec<String>,
+}
+
+impl Object {
+    /// Defines vector functions, before kernels that call them.
+    fn provide(&mut self, functions: &[Function]) -> Result<(), JitError> {
+        let convention = self.module.isa().default_call_conv();
+        for &function in functions {
+            let symbol = function.symbol(Precision::F32);
+            let lowered = lower_function(function, Precision::F32, self.machine, convention);
+            self.define(&symbol, Linkage::Local, lowered)?;
+        }
+        Ok(())
+    }
+
+    /// Defines the function of a kernel.
+    fn kernel(&mut self, symbol: &str, kernel: &Kernel) -> Result<FuncId, ObjectError> {
+        let lowered = lower::lower(kernel, &mut self.module, self.machine, Precision::F32)?;
+        if lowered.matrices {
+            return Err(ObjectError::Unsupported {
+                what: format!(
+                    "`{}` needs a matrix exponential at every step, which an object file cannot compute",
+                    kernel.name
+                ),
+            });
+        }
+        Ok(self.define(symbol, Linkage::Local, lowered.function)?)
+    }
+
+    /// Defines a function.
+    pub(crate) fn define(
+        &mut self,
+        symbol: &str,
+        linkage: Linkage,
+        function: ir::Function,
+    ) -> Result<FuncId, JitError> {
+        let declared = self
+            .module
+            .declare_function(symbol, linkage, &function.signature);
+        let id = declared.map_err(|error| refusal(symbol, &error))?;
+        if linkage == Linkage::Export {
+            self.exports.push(symbol.to_owned());
+        }
+        let mut context = Context::for_function(function);
+        let defined = self.module.define_function(id, &mut context);
+        defined.map_err(|error| refusal(symbol, &error))?;
+        Ok(id)
+    }
+
+    /// Puts the weights into the file, as `rheo_<net>_weights`.
+    fn embed(&mut self, weights: &[u8]) -> Result<(), JitError> {
+        let symbol = format!("rheo_{}_weights", self.name);
+        let refused = |error: ModuleError| refusal(&symbol, &error);
+        let id = self
+            .module
+            .declare_data(&symbol, Linkage::Export, false, false)
+            .map_err(refused)?;
+        let mut data = DataDescription::new();
+        data.define(weights.to_vec().into_boxed_slice());
+        data.set_align(layout::ALIGN as u64);
+        self.exports.push(symbol.clone());
+        self.module.define_data(id, &data).map_err(refused)
+    }
+}
