@@ -2,6 +2,8 @@
 //!
 //! Every command runs on small programs in `fixtures/`.
 
+#[path = "cli/build.rs"]
+mod build;
 #[path = "cli/good.rs"]
 mod good;
 #[path = "cli/place.rs"]

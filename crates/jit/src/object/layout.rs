@@ -163,7 +163,7 @@ impl Layout {
                 longest,
                 &mut weights,
                 &mut state,
-            ));
+            )?);
         }
         Ok(Layout {
             inputs,
@@ -188,19 +188,21 @@ fn layer_layout(
     longest_delay: usize,
     weights: &mut Vec<u8>,
     state: &mut Block,
-) -> LayerLayout {
+) -> Result<LayerLayout, ObjectError> {
     let (neuron, size) = (&layer.neuron, layer.size());
     let ports = neuron.ports.iter().map(|_| state.numbers(size)).collect();
-    let states = neuron
-        .states
-        .iter()
-        .map(|variable| {
-            let initial = numbers.initial.iter().find(|(n, _)| *n == variable.name);
-            let initial = initial.map_or(&[0.0][..], |(_, values)| values);
-            let initial = append(weights, &spread(initial, size));
-            (variable.name.clone(), state.numbers(size), initial)
-        })
-        .collect();
+    let mut states = Vec::new();
+    for variable in &neuron.states {
+        let initial = numbers.initial.iter().find(|(n, _)| *n == variable.name);
+        let Some((_, initial)) = initial else {
+            return Err(random(
+                layer,
+                &format!("the initial value of `{}`", variable.name),
+            ));
+        };
+        let initial = append(weights, &spread(initial, size));
+        states.push((variable.name.clone(), state.numbers(size), initial));
+    }
     let mut spikes = neuron.spikes.iter();
     let mut layout = LayerLayout {
         size,
@@ -212,8 +214,18 @@ fn layer_layout(
             .collect(),
         arguments: Vec::new(),
     };
-    layout.arguments = arguments(layer, &numbers.kernel, numbers, &layout, weights);
-    layout
+    layout.arguments = arguments(layer, &numbers.kernel, numbers, &layout, weights)?;
+    Ok(layout)
+}
+
+/// Something that is drawn at random.
+fn random(layer: &Layer, what: &str) -> ObjectError {
+    ObjectError::Unsupported {
+        what: format!(
+            "{what} of layer `{}` is drawn at random, which an object file cannot do",
+            layer.name
+        ),
+    }
 }
 
 /// The place of each argument of a layer's kernel.
@@ -223,7 +235,7 @@ fn arguments(
     numbers: &LayerNumbers,
     layout: &LayerLayout,
     weights: &mut Vec<u8>,
-) -> Vec<Place> {
+) -> Result<Vec<Place>, ObjectError> {
     let neuron = &layer.neuron;
     let mut arguments = Vec::new();
     for param in kernel.signature() {
@@ -243,6 +255,7 @@ fn arguments(
                     }
                 })
             }
+            Role::Key => return Err(random(layer, "the noise")),
             Role::Port => {
                 let port = neuron.ports.iter().position(|port| port.name == *name);
                 Place::State(layout.ports[port.expect("a kernel reads ports of its neuron")])
@@ -258,7 +271,7 @@ fn arguments(
         };
         arguments.push(place);
     }
-    arguments
+    Ok(arguments)
 }
 
 fn constant<'n>(numbers: &'n LayerNumbers, slot: &Slot) -> &'n [f32] {
