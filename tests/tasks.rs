@@ -91,6 +91,36 @@ fn tasks_are_learned_beyond_chance() {
     assert!(found > 0.6, "store_recall {found}");
 }
 
+/// Encoders and random changes that the examples do not use, each to a network of the right size.
+#[test]
+fn encoders_and_random_changes_reach_the_network() {
+    let plans = [
+        (
+            64,
+            "encode = current_lif()  augment = [shift(1), flip(), drop(0.1)]",
+        ),
+        (128, "encode = population(neurons = 2)"),
+        (9, "encode = one_by_one(levels = 8)"),
+    ];
+    for (inputs, lines) in plans {
+        let program = program(
+            inputs,
+            10,
+            &format!("data = digits()  test = holdout(0.5)  {lines}  duration = 70 ms  epochs = 1"),
+        );
+        let found = accuracy(&program);
+        assert!(found > 0.15, "{lines}: {found}");
+        // Changes are for training: what is tested is the same at any epoch.
+        let plan = program.training.as_ref().expect("a plan");
+        let samples = load(&program.network, plan, Path::new(".")).expect("loads");
+        let input = |subset, epoch| samples.input(subset, 3, epoch).expect("encodes").clone();
+        if lines.contains("augment") {
+            assert_ne!(input(Subset::Train, 0), input(Subset::Train, 1), "{lines}");
+            assert_eq!(input(Subset::Test, 0), input(Subset::Test, 1), "{lines}");
+        }
+    }
+}
+
 #[test]
 fn folds_share_nothing_and_are_all_of_the_data() {
     let mut seen = BTreeSet::new();

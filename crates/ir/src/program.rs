@@ -8,7 +8,7 @@ mod data;
 mod objective;
 mod training;
 
-pub use data::{Dataset, Encoding, Split, Task};
+pub use data::{Augment, Binning, Dataset, Encoding, Split, Task};
 pub use objective::{Function, Node, Objective, Pair, Reduction, Roots, Shape, Term, Trace};
 pub use training::{Optimizer, Schedule, Training};
 

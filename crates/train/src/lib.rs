@@ -23,6 +23,7 @@ mod init;
 mod notice;
 mod objective;
 mod optimizer;
+mod preparation;
 mod run;
 mod samples;
 mod schedule;

@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use rheobase_data::{
-    Dataset, EncodeKey, Encoder, LatencyMode, SpikeTrain, Targets, group_holdout, k_fold,
-    stratified_holdout,
+    Dataset, EncodeKey, SpikeTrain, Targets, group_holdout, k_fold, stratified_holdout,
 };
-use rheobase_ir::program::{Encoding, Network, Split, Training};
+use rheobase_ir::program::{Network, Split, Training};
 
 use crate::error::TrainError;
 use crate::notice::Notice;
+use crate::preparation::Preparation;
 use crate::source::{Steps, open};
 
 /// Encoded samples are kept while all of them together take less than this.
@@ -47,7 +47,7 @@ pub struct Samples {
     train: Part,
     valid: Option<Part>,
     test: Option<Part>,
-    encoder: Encoder,
+    preparation: Preparation,
     steps: usize,
     step_s: f64,
     seed: u64,
@@ -65,8 +65,9 @@ pub fn load(network: &Network, plan: &Training, base: &Path) -> Result<Samples, 
         count: plan.steps,
         step_ms: network.step_ms,
     };
+    let preparation = Preparation::new(plan);
     let dataset = open(&plan.data, steps, base)?;
-    fits(network, plan, dataset.as_ref())?;
+    fits(network, plan, &preparation, dataset.as_ref())?;
     let mut train: Vec<usize> = (0..dataset.len()).collect();
     let labels =
         |indices: &[usize]| -> Vec<u32> { indices.iter().map(|&i| dataset.label(i)).collect() };
@@ -75,7 +76,7 @@ pub fn load(network: &Network, plan: &Training, base: &Path) -> Result<Samples, 
             None => None,
             Some(Split::Dataset(source)) => {
                 let other = open(source, steps, base)?;
-                fits(network, plan, other.as_ref())?;
+                fits(network, plan, &preparation, other.as_ref())?;
                 let all = (0..other.len()).collect();
                 Some((other, all))
             }
@@ -96,14 +97,12 @@ pub fn load(network: &Network, plan: &Training, base: &Path) -> Result<Samples, 
     // Test samples are taken out first, so that choosing another validation split leaves them alone.
     let test = held_out(&plan.test)?;
     let valid = held_out(&plan.valid)?;
-    let encoder = encoder(&plan.encoding);
-    let keep = !matches!(encoder, Encoder::Rate { .. });
-    let part = |(dataset, indices)| Part::new(dataset, indices, keep);
+    let part = |(dataset, indices)| Part::new(dataset, indices, preparation.is_fixed(false));
     let samples = Samples {
-        train: Part::new(dataset.clone(), train, keep),
+        train: Part::new(dataset.clone(), train, preparation.is_fixed(true)),
         valid: valid.map(part),
         test: test.map(part),
-        encoder,
+        preparation,
         steps: plan.steps,
         step_s: network.step_ms * 1e-3,
         seed: plan.seed,
@@ -135,7 +134,12 @@ fn groups(dataset: &dyn Dataset, indices: &[usize]) -> Result<Vec<u32>, TrainErr
     })
 }
 
-fn fits(network: &Network, plan: &Training, dataset: &dyn Dataset) -> Result<(), TrainError> {
+fn fits(
+    network: &Network,
+    plan: &Training,
+    preparation: &Preparation,
+    dataset: &dyn Dataset,
+) -> Result<(), TrainError> {
     let [input] = &network.inputs[..] else {
         return Err(TrainError::Plan(format!(
             "training needs a network with one input, `{}` has {}",
@@ -144,10 +148,11 @@ fn fits(network: &Network, plan: &Training, dataset: &dyn Dataset) -> Result<(),
         )));
     };
     let channels: usize = input.shape.iter().product();
-    if dataset.n_channels() as usize != channels {
-        let (name, found) = (dataset.name(), dataset.n_channels());
+    let found = preparation.channels(dataset.shape());
+    if found as usize != channels {
+        let name = dataset.name();
         return Err(TrainError::Plan(format!(
-            "{name} has {found} channels, `{}` has {channels}",
+            "{name}, encoded, has {found} channels, `{}` has {channels}",
             input.name
         )));
     }
@@ -178,32 +183,6 @@ fn fits(network: &Network, plan: &Training, dataset: &dyn Dataset) -> Result<(),
         (Some(_), _) => {}
     }
     Ok(())
-}
-
-fn encoder(encoding: &Encoding) -> Encoder {
-    match *encoding {
-        Encoding::Latency {
-            tau_ms,
-            threshold,
-            linear,
-        } => {
-            let mode = if linear {
-                LatencyMode::Linear
-            } else {
-                LatencyMode::Log
-            };
-            Encoder::Latency {
-                tau_ms,
-                threshold,
-                mode,
-            }
-        }
-        Encoding::Rate { max_rate_per_ms } => Encoder::Rate {
-            max_rate_hz: max_rate_per_ms * 1e3,
-        },
-        Encoding::Constant { gain } => Encoder::Constant { gain },
-        Encoding::BinSpikes { clip } => Encoder::BinSpikes { clip },
-    }
 }
 
 impl Part {
@@ -322,9 +301,13 @@ impl Samples {
             epoch: epoch as u64,
             sample: index as u64,
         };
-        let encoded = self
-            .encoder
-            .encode_counted(&raw, self.steps, self.step_s, key);
+        let encoded = self.preparation.apply(
+            raw,
+            part.dataset.shape(),
+            (self.steps, self.step_s),
+            key,
+            subset == Subset::Train,
+        );
         let encoded = encoded.map_err(|error| error.in_dataset(part.dataset.name()))?;
         if subset == Subset::Train && epoch == 0 && encoded.dropped > 0 {
             self.cut.0.fetch_add(1, Ordering::Relaxed);

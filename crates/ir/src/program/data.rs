@@ -90,6 +90,46 @@ pub enum Encoding {
     Rate { max_rate_per_ms: f64 },
     /// The intensity times a gain at every step.
     Constant { gain: f64 },
+    /// One pixel after the other, as crossings of grey levels.
+    OneByOne { levels: u32, hold: u32 },
+    /// Tuned neurons with random spikes for each intensity.
+    Population {
+        neurons: u32,
+        width: f64,
+        max_rate_per_ms: f64,
+    },
+    /// A leaky integrate-and-fire neuron per pixel, driven by a constant current.
+    CurrentLif { tau_ms: f64, gain: f64 },
+    /// Rises and falls of graded input.
+    Delta { threshold: f64 },
     /// Events counted per step, at most `clip`.
-    BinSpikes { clip: Option<u32> },
+    BinSpikes(Binning),
+    /// As many events in each step as in any other.
+    BinEqualCounts(Binning),
+}
+
+/// How events are counted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Binning {
+    /// The largest count that is kept.
+    pub clip: Option<u32>,
+    /// Blocks of this many neighbouring channels are one input.
+    pub downsample: u32,
+    /// Both polarities are one input.
+    pub merge_polarity: bool,
+}
+
+/// A random change of training samples.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Augment {
+    /// Moves pictures by up to this many pixels.
+    Shift { pixels: u32 },
+    /// Mirrors left and right in one of two samples.
+    Flip,
+    /// Moves every event in time, with this standard deviation.
+    Jitter { std_ms: f64 },
+    /// Moves all events by the same number of channels, up to this one.
+    ChannelShift { channels: u32 },
+    /// Loses events or pixels with this probability.
+    Drop { probability: f64 },
 }

@@ -1,7 +1,7 @@
 //! What is minimised, and how.
 #![expect(missing_docs, reason = "the line of a variant explains its fields")]
 
-use super::data::{Dataset, Encoding, Split};
+use super::data::{Augment, Dataset, Encoding, Split};
 use super::objective::Objective;
 
 /// How parameters are updated from gradients.
@@ -50,6 +50,8 @@ pub struct Training {
     pub steps: usize,
     /// How samples become input.
     pub encoding: Encoding,
+    /// Random changes of training samples before they are encoded, in this order.
+    pub augment: Vec<Augment>,
     /// What is minimised.
     pub objective: Objective,
     /// How.

@@ -177,6 +177,7 @@ impl Check<'_> {
             "data" | "valid" | "test" | "encode" | "optimizer" | "schedule" | "clip" => {
                 self.choice(scope, name, value)
             }
+            "augment" => self.choices(scope, name, value),
             "duration" => self.number_setting(scope, name, value, Dimension::TIME),
             "batch" | "epochs" | "seed" => self.number_setting(scope, name, value, Dimension::NONE),
             "loss" | "penalty" => self.objective_setting(scope, name, value, network),

@@ -11,7 +11,10 @@
 //! | `latency` | `tau = 20 ms`, `threshold = 0.2`, not linear |
 //! | `rate` | `max_rate = 100 Hz` |
 //! | `constant` | `gain = 1` |
-//! | `bin_spikes` | no `clip` |
+//! | `bin_spikes`, `bin_equal_counts` | no `clip`, `downsample = 1`, not `merge_polarity` |
+//! | `one_by_one` | `hold = 1 step` |
+//! | `population` | `width = 0.2`, `max_rate = 100 Hz` |
+//! | `current_lif` | `tau = 10 ms`, `gain = 2` |
 //! | `holdout`, `random_spikes` | `seed = 0` |
 //! | `sgd` | `momentum = 0` |
 //! | `adam`, `adamw` | `betas = [0.9, 0.999]`, `eps = 1e-8`, `weight_decay = 0.01` |
@@ -78,6 +81,7 @@ impl Plan<'_> {
                 SettingValue::Word(_)
                 | SettingValue::Number(_)
                 | SettingValue::Choice { .. }
+                | SettingValue::Choices(..)
                 | SettingValue::Loss(_)
                 | SettingValue::Invalid => None,
             };
@@ -97,7 +101,8 @@ impl Plan<'_> {
             valid: self.split("valid")?,
             test: self.split("test")?,
             steps: self.steps(network.step_ms)?,
-            encoding: self.encoding(&data)?,
+            encoding: self.encoding(&data, network.step_ms)?,
+            augment: self.augment()?,
             data,
             objective: self.objective(network)?,
             optimizer: self.optimizer()?,
@@ -118,22 +123,38 @@ impl Plan<'_> {
 
     /// The call that is the value of a setting.
     fn call(&self, name: &str) -> One<Option<Call<'_>>> {
+        self.train
+            .setting(name)
+            .map(|setting| self.call_of(&setting.value))
+            .transpose()
+    }
+
+    /// The calls that a setting lists; none if it is not given.
+    fn calls(&self, name: &str) -> One<Vec<Call<'_>>> {
         match self.train.setting(name).map(|s| &s.value) {
-            None => Ok(None),
-            Some(SettingValue::Choice { choice, args, span }) => Ok(Some(Call {
+            None => Ok(Vec::new()),
+            Some(SettingValue::Choices(values, _)) => {
+                values.iter().map(|value| self.call_of(value)).collect()
+            }
+            Some(value) => Ok(vec![self.call_of(value)?]),
+        }
+    }
+
+    fn call_of<'a>(&'a self, value: &'a SettingValue) -> One<Call<'a>> {
+        match value {
+            SettingValue::Choice { choice, args, span } => Ok(Call {
                 plan: self,
                 name: choice.name,
                 slots: choice.slots,
                 args,
                 span: *span,
-            })),
-            Some(
-                SettingValue::Number(_)
-                | SettingValue::Loss(_)
-                | SettingValue::Word(_)
-                | SettingValue::Opaque(_)
-                | SettingValue::Invalid,
-            ) => Err(self.wrong()),
+            }),
+            SettingValue::Choices(..)
+            | SettingValue::Number(_)
+            | SettingValue::Loss(_)
+            | SettingValue::Word(_)
+            | SettingValue::Opaque(_)
+            | SettingValue::Invalid => Err(self.wrong()),
         }
     }
 

@@ -443,28 +443,36 @@ impl Page<'_> {
             }
         }
         for setting in &train.settings {
-            let value = match &setting.value {
-                SettingValue::Number(expr) => self.expr(&none, expr),
-                SettingValue::Choice { choice, args, .. } => {
-                    let slots = choice.slots.iter().zip(args);
-                    let args: Vec<String> = slots
-                        .filter_map(|(slot, arg)| {
-                            Some(format!("{} = {}", slot.name, self.choice(arg.as_ref()?)))
-                        })
-                        .collect();
-                    format!("{}({})", choice.name, args.join(", "))
-                }
-                SettingValue::Loss(loss) => objective::Printer {
-                    network,
-                    model: self.model,
-                    expr: &|expr| self.expr(&none, expr),
-                }
-                .term(loss),
-                SettingValue::Word(word) => word.text.clone(),
-                SettingValue::Opaque(_) => "(not used yet)".to_string(),
-                SettingValue::Invalid => "?".to_string(),
-            };
+            let value = self.setting(network, &setting.value);
             self.line(1, format!("{} = {value}", setting.name.text));
+        }
+    }
+
+    fn setting(&self, network: Option<&Network>, value: &SettingValue) -> String {
+        let none = Names::default();
+        match value {
+            SettingValue::Number(expr) => self.expr(&none, expr),
+            SettingValue::Choice { choice, args, .. } => {
+                let slots = choice.slots.iter().zip(args);
+                let args: Vec<String> = slots
+                    .filter_map(|(slot, arg)| {
+                        Some(format!("{} = {}", slot.name, self.choice(arg.as_ref()?)))
+                    })
+                    .collect();
+                format!("{}({})", choice.name, args.join(", "))
+            }
+            SettingValue::Choices(values, _) => {
+                format!("[{}]", list(values, |value| self.setting(network, value)))
+            }
+            SettingValue::Loss(loss) => objective::Printer {
+                network,
+                model: self.model,
+                expr: &|expr| self.expr(&none, expr),
+            }
+            .term(loss),
+            SettingValue::Word(word) => word.text.clone(),
+            SettingValue::Opaque(_) => "(not used yet)".to_string(),
+            SettingValue::Invalid => "?".to_string(),
         }
     }
 

@@ -54,6 +54,8 @@ pub enum SettingValue {
         /// The whole call.
         span: Span,
     },
+    /// `[shift(2), drop(0.1)]`: each a choice or invalid.
+    Choices(Vec<SettingValue>, Span),
     /// An expression over traces: `cross_entropy(max_over_time(out.v), label)`
     Loss(Box<Term>),
     /// A word: `f32`.

@@ -59,14 +59,17 @@ impl Check<'_> {
             "delayed_xor" | "store_recall" => (argument("channels"), Some(2.0)),
             "shd" => (Some(700.0), Some(20.0)),
             "ssc" => (Some(700.0), Some(35.0)),
+            "mnist" => (Some(784.0), Some(10.0)),
+            "nmnist" => (Some(2312.0), Some(10.0)),
             _ => (None, None),
         };
+        let channels = channels.and_then(|channels| self.encoded_channels(train, channels));
         let mut findings = Vec::new();
         if let (Some(channels), [input]) = (channels, network.inputs.as_slice()) {
             let size: usize = elaborated.inputs[0].iter().product();
             if size as f64 != channels {
                 let message = format!(
-                    "`{}` has {channels} channels, but input `{}` has {size}",
+                    "`{}` gives {channels} channels, but input `{}` has {size}",
                     choice.name, input.name.text
                 );
                 findings.push(
@@ -106,6 +109,36 @@ impl Check<'_> {
         }
         for finding in findings {
             self.report(finding);
+        }
+    }
+
+    /// The number of channels after encoding; `None` if it is not known before the data are read.
+    fn encoded_channels(&self, train: &Train, channels: f64) -> Option<f64> {
+        let Some(Setting {
+            value: SettingValue::Choice { choice, args, .. },
+            ..
+        }) = train.setting("encode")
+        else {
+            return Some(channels);
+        };
+        let argument = |name: &str| -> Option<Option<f64>> {
+            let index = choice.slots.iter().position(|s| s.name == name)?;
+            match args.get(index)?.as_ref() {
+                None => Some(None),
+                Some(ChoiceArg::Number(expr)) => self.constant_value(expr).map(Some),
+                Some(ChoiceArg::Flag(flag)) => (!flag).then_some(None),
+                Some(ChoiceArg::List(_) | ChoiceArg::Text(_) | ChoiceArg::Invalid) => None,
+            }
+        };
+        match choice.name {
+            "one_by_one" => Some(argument("levels")?? + 1.0),
+            "population" => Some(channels * argument("neurons")??),
+            "delta" => Some(channels * 2.0),
+            "bin_spikes" | "bin_equal_counts" => {
+                argument("merge_polarity")?;
+                Some((channels / argument("downsample")?.unwrap_or(1.0).max(1.0)).ceil())
+            }
+            _ => Some(channels),
         }
     }
 }

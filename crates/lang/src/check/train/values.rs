@@ -46,14 +46,25 @@ const RANGES: &[(&str, &str, Allowed, &str)] = &[
         |x| (0.0..=1.0).contains(&x),
         "from 0 to 1",
     ),
-    ("latency", "tau", |x| x > 0.0, "above 0"),
     (
         "latency",
         "threshold",
         |x| (0.0..1.0).contains(&x),
         "from 0 to below 1",
     ),
-    ("rate", "max_rate", |x| x > 0.0, "above 0"),
+    ("", "max_rate", |x| x > 0.0, "above 0"),
+    ("", "tau", |x| x > 0.0, "above 0"),
+    ("", "hold", |x| x > 0.0, "above 0"),
+    ("", "std", |x| x >= 0.0, "0 or above"),
+    ("population", "neurons", |x| x >= 2.0, "2 or more"),
+    ("population", "width", |x| x > 0.0, "above 0"),
+    ("delta", "threshold", |x| x > 0.0, "above 0"),
+    (
+        "drop",
+        "probability",
+        |x| (0.0..=1.0).contains(&x),
+        "from 0 to 1",
+    ),
     ("", "lr", |x| x > 0.0, "above 0"),
     (
         "",
@@ -126,6 +137,20 @@ impl Check<'_> {
             let message = format!("`{name}` must be a whole number from {least}, not {value}");
             self.report(Check::finding(Code::E0704, expr.span, message));
         }
+    }
+
+    /// One choice, or a list of them: `[shift(2), drop(0.1)]`.
+    pub(super) fn choices(
+        &mut self,
+        scope: &Scope,
+        setting: &str,
+        value: &ast::Expr,
+    ) -> SettingValue {
+        let ast::ExprKind::List(items) = &value.kind else {
+            return self.choice(scope, setting, value);
+        };
+        let each = |item| self.choice(scope, setting, item);
+        SettingValue::Choices(items.iter().map(each).collect(), value.span)
     }
 
     /// `adam(lr = 1e-3)`

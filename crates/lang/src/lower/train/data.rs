@@ -4,7 +4,7 @@ use super::{Call, One, Plan};
 use crate::diag::{Code, Diagnostic};
 use crate::lower::start;
 use crate::model::builtin::FILE_FORMATS;
-use rheobase_ir::program::{Dataset, Encoding, Split, Task};
+use rheobase_ir::program::{Augment, Binning, Dataset, Encoding, Split, Task};
 
 impl Plan<'_> {
     pub(super) fn steps(&self, step_ms: f64) -> One<usize> {
@@ -116,13 +116,17 @@ impl Plan<'_> {
         Ok(Split::Fold { index, of, seed })
     }
 
-    pub(super) fn encoding(&self, data: &Dataset) -> One<Encoding> {
+    pub(super) fn encoding(&self, data: &Dataset, step_ms: f64) -> One<Encoding> {
         let Some(call) = self.call("encode")? else {
             return match data {
                 Dataset::Digits => Err(self.wrong()),
                 Dataset::Task(Task::YinYang { .. }) => Err(self.wrong()),
                 Dataset::RandomSpikes { .. } | Dataset::Task(_) | Dataset::File { .. } => {
-                    Ok(Encoding::BinSpikes { clip: None })
+                    Ok(Encoding::BinSpikes(Binning {
+                        clip: None,
+                        downsample: 1,
+                        merge_polarity: false,
+                    }))
                 }
             };
         };
@@ -138,10 +142,58 @@ impl Plan<'_> {
             "constant" => Ok(Encoding::Constant {
                 gain: call.number("gain")?.unwrap_or(1.0),
             }),
-            "bin_spikes" => Ok(Encoding::BinSpikes {
-                clip: call.number("clip")?.map(|n| n as u32),
+            "one_by_one" => Ok(Encoding::OneByOne {
+                levels: call.needed("levels")? as u32,
+                hold: match call.number("hold")? {
+                    Some(ms) => (ms / step_ms).round().max(1.0) as u32,
+                    None => 1,
+                },
             }),
+            "population" => Ok(Encoding::Population {
+                neurons: call.needed("neurons")? as u32,
+                width: call.number("width")?.unwrap_or(0.2),
+                max_rate_per_ms: call.number("max_rate")?.unwrap_or(0.1),
+            }),
+            "current_lif" => Ok(Encoding::CurrentLif {
+                tau_ms: call.number("tau")?.unwrap_or(10.0),
+                gain: call.number("gain")?.unwrap_or(2.0),
+            }),
+            "delta" => Ok(Encoding::Delta {
+                threshold: call.needed("threshold")?,
+            }),
+            "bin_spikes" => Ok(Encoding::BinSpikes(binning(&call)?)),
+            "bin_equal_counts" => Ok(Encoding::BinEqualCounts(binning(&call)?)),
             _ => Err(self.wrong()),
         }
     }
+
+    pub(super) fn augment(&self) -> One<Vec<Augment>> {
+        let one = |call: Call<'_>| {
+            Ok(match call.name {
+                "shift" => Augment::Shift {
+                    pixels: call.needed("pixels")? as u32,
+                },
+                "flip" => Augment::Flip,
+                "jitter" => Augment::Jitter {
+                    std_ms: call.needed("std")?,
+                },
+                "channel_shift" => Augment::ChannelShift {
+                    channels: call.needed("channels")? as u32,
+                },
+                "drop" => Augment::Drop {
+                    probability: call.needed("probability")?,
+                },
+                _ => return Err(self.wrong()),
+            })
+        };
+        self.calls("augment")?.into_iter().map(one).collect()
+    }
+}
+
+fn binning(call: &Call<'_>) -> One<Binning> {
+    Ok(Binning {
+        clip: call.number("clip")?.map(|n| n as u32),
+        downsample: call.number("downsample")?.unwrap_or(1.0) as u32,
+        merge_polarity: call.flag("merge_polarity")?.unwrap_or(false),
+    })
 }

@@ -32,6 +32,11 @@ pub const FILE_FORMATS: &[&str] = &[
 ];
 
 const HOLDOUT: &[Slot] = &[need("fraction", Takes::Plain), may("seed", Takes::Plain)];
+const BINNING: &[Slot] = &[
+    may("clip", Takes::Whole),
+    may("downsample", Takes::Whole),
+    may("merge_polarity", Takes::Flag),
+];
 const FILE: &[Slot] = &[need("path", Takes::Text)];
 const DATA: &[&str] = &["data", "valid", "test"];
 
@@ -163,8 +168,62 @@ pub const CHOICES: &[Choice] = &[
     },
     Choice {
         settings: &["encode"],
+        name: "one_by_one",
+        slots: &[need("levels", Takes::Whole), may("hold", Takes::Time)],
+    },
+    Choice {
+        settings: &["encode"],
+        name: "population",
+        slots: &[
+            need("neurons", Takes::Whole),
+            may("width", Takes::Plain),
+            may("max_rate", Takes::Rate),
+        ],
+    },
+    Choice {
+        settings: &["encode"],
+        name: "current_lif",
+        slots: &[may("tau", Takes::Time), may("gain", Takes::Plain)],
+    },
+    Choice {
+        settings: &["encode"],
+        name: "delta",
+        slots: &[need("threshold", Takes::Plain)],
+    },
+    Choice {
+        settings: &["encode"],
         name: "bin_spikes",
-        slots: &[may("clip", Takes::Whole)],
+        slots: BINNING,
+    },
+    Choice {
+        settings: &["encode"],
+        name: "bin_equal_counts",
+        slots: BINNING,
+    },
+    Choice {
+        settings: &["augment"],
+        name: "shift",
+        slots: &[need("pixels", Takes::Whole)],
+    },
+    Choice {
+        settings: &["augment"],
+        name: "flip",
+        slots: &[],
+    },
+    Choice {
+        settings: &["augment"],
+        name: "jitter",
+        slots: &[need("std", Takes::Time)],
+    },
+    Choice {
+        settings: &["augment"],
+        name: "channel_shift",
+        slots: &[need("channels", Takes::Whole)],
+    },
+    Choice {
+        settings: &["augment"],
+        name: "drop",
+        slots: &[need("probability", Takes::Plain)],
     },
     Choice {
         settings: &["optimizer"],
@@ -264,6 +323,7 @@ pub const SETTINGS: &[&str] = &[
     "optimizer",
     "epochs",
     "encode",
+    "augment",
     "valid",
     "test",
     "penalty",
