@@ -56,7 +56,7 @@ impl Code<'_> {
             Precision::F64 => self.pos.ins().fvdemote(x),
         };
         let nan = self.words(0x7fc0_0000);
-        let unordered = self.pos.ins().fcmp(FloatCC::Unordered, x, x);
+        let unordered = self.pos.ins().fcmp(FloatCC::NotEqual, x, x);
         let word = self.pos.ins().bitcast(types::I32X4, MemFlagsData::new(), x);
         self.pos.ins().bitselect(unordered, nan, word)
     }

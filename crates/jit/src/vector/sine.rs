@@ -179,9 +179,9 @@ impl Code<'_> {
         let medium = self.reduce_medium(x);
         let magnitude = self.abs(x);
         let bound = self.real(MEDIUM);
-        // Also true for NaN.
-        let condition = FloatCC::UnorderedOrGreaterThanOrEqual;
-        let huge = self.pos.ins().fcmp(condition, magnitude, bound);
+        // Also true for NaN. Not every machine has the comparison the other way round.
+        let small = self.pos.ins().fcmp(FloatCC::LessThan, magnitude, bound);
+        let huge = self.pos.ins().bnot(small);
         let any = self.pos.ins().vany_true(huge);
         let [large, after] = [(); 2].map(|()| self.pos.func.dfg.make_block());
         let reals = self.shape.reals;
