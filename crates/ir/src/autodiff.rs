@@ -93,7 +93,7 @@ pub fn active(kernel: &Kernel, wrt: &dyn Fn(&Slot) -> bool) -> Vec<bool> {
             Def::Input(input) => input.ty == Type::Real && wrt(&input.slot),
             Def::Inst(op, args) => match op {
                 // Only the margin of a spike carries a gradient.
-                Op::Spike(_) => active[args[0].index()],
+                Op::Spike(_) | Op::Count => active[args[0].index()],
                 Op::Detach
                 | Op::Sign
                 | Op::Floor

@@ -152,7 +152,7 @@ impl Generator {
     }
 
     fn instruction(&mut self) {
-        let extra = 8;
+        let extra = 9;
         let op = match self.random.below(PLAIN.len() + extra) {
             i if i < PLAIN.len() => PLAIN[i],
             i => self.op_with_data(i - PLAIN.len()),
@@ -183,6 +183,7 @@ impl Generator {
             3 => Op::Detach,
             4 => Op::Phi(self.random.below(4) as u8),
             5 => Op::Uniform(self.random.below(4) as u32),
+            7 => Op::Count,
             6 => Op::Normal(self.random.below(4) as u32),
             _ => {
                 let n = 1 + self.random.below(3) as u8;
@@ -289,7 +290,12 @@ impl Generator {
             Op::Sin | Op::Cos | Op::Tanh | Op::Sigmoid | Op::Softplus | Op::Erf => {
                 self.bounded(value, 6.0)
             }
-            Op::Spike(_) | Op::Detach | Op::Integrate(_) | Op::Const(_) | Op::Truth(_) => value,
+            Op::Spike(_)
+            | Op::Count
+            | Op::Detach
+            | Op::Integrate(_)
+            | Op::Const(_)
+            | Op::Truth(_) => value,
             Op::Neg | Op::Add | Op::Sub | Op::Div => value,
             Op::Min | Op::Max | Op::Abs | Op::Sign | Op::Floor | Op::Round => value,
             Op::Lt | Op::Le | Op::Eq | Op::Ne | Op::And | Op::Or | Op::Not => value,
@@ -335,7 +341,7 @@ impl Generator {
             Op::Normal(_) => 6.0,
             Op::Uniform(_) => 1.0,
             Op::Sign | Op::Sin | Op::Cos | Op::Tanh | Op::Sigmoid | Op::Erf => 1.0,
-            Op::Floor | Op::Round | Op::Softplus => size(0) + 1.0,
+            Op::Count | Op::Floor | Op::Round | Op::Softplus => size(0) + 1.0,
             Op::Sqrt | Op::Log | Op::Log1p => size(0).max(2.0),
             Op::Exp | Op::Expm1 | Op::Phi(_) => 8.0,
             // exp of a 3 by 3 matrix of norm 6, base at most 16.5 to the 2nd.

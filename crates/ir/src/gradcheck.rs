@@ -233,6 +233,9 @@ fn primitive_params(step: &Kernel) -> Option<BTreeSet<Slot>> {
     let mut params = BTreeSet::new();
     let mut spikes = 0;
     for node in &step.nodes {
+        if let Def::Inst(Op::Count, _) = &node.def {
+            return None;
+        }
         let Def::Inst(Op::Spike(_), args) = &node.def else {
             continue;
         };

@@ -87,6 +87,18 @@ impl Tape<'_, '_> {
             Edge::AtOrAbove => truth::<R>(u >= R::ZERO),
             Edge::Above => truth::<R>(u > R::ZERO),
         };
+        self.gate(hard, u, d, p)
+    }
+
+    /// The number of spikes at a margin `u` with derivative `d`.
+    fn count<R: Real>(&mut self, u: R, d: R) -> R {
+        let number = u.floor().add(R::ONE);
+        let hard = if number > R::ZERO { number } else { R::ZERO };
+        self.gate(hard, u, d, None)
+    }
+
+    /// A value whose derivative by `u` is `d`.
+    fn gate<R: Real>(&mut self, hard: R, u: R, d: R, p: Option<R>) -> R {
         match self.spiking {
             Spiking::Hard => hard,
             Spiking::Record(record) => {
@@ -141,6 +153,7 @@ fn apply<R: Real>(
         Op::Const(literal) => R::from_f64(literal.value()),
         Op::Truth(value) => truth(value),
         Op::Spike(edge) => tape.spike(edge, arg(0), arg(1), args.get(2).map(|p| values[p.index()])),
+        Op::Count => tape.count(arg(0), arg(1)),
         Op::Detach => tape.detach(arg(0)),
         Op::Integrate(_) | Op::White(_) => return Err(CallError::Op { name: op.name() }),
         Op::Uniform(stream) => {

@@ -40,7 +40,7 @@ pub enum Role {
     Port,
     /// A state, carried from step to step.
     State,
-    /// A spike.
+    /// A spike: a boolean, or a real where it is a number of spikes or carries one; 0 is none.
     Spike,
     /// A value that the forward saves for the backward (the tape).
     Saved,

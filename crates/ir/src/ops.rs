@@ -25,7 +25,7 @@ pub enum Class {
     Kinked,
     /// Derivative zero wherever it exists: no gradient passes.
     Flat,
-    /// The derivative is not that of the value: `spike` and `detach`.
+    /// The derivative is not that of the value: `spike`, `count` and `detach`.
     Gate,
     /// A random number: a hash of its operands, without a derivative.
     Random,
@@ -134,6 +134,9 @@ macro_rules! table {
             /// gradients are checked its value is `p`, the surrogate's primitive at `u`. The operands
             /// `d` and `p` get no gradient through the spike.
             Spike(Edge),
+            /// `count u, d`: the number of spikes ⌊u⌋ + 1 at a margin `u` in units of the threshold, 0 below it. As of a
+            /// `spike`, its derivative by `u` is `d`, whatever `d` is.
+            Count,
             /// The value of its operand, of either type; a constant for the backward.
             Detach,
             /// `integrate x, f, h`: the state `x` after a step of length `h` of `x' = f`. All
@@ -167,6 +170,7 @@ macro_rules! table {
                     Op::Truth(_) => "truth",
                     Op::Spike(Edge::AtOrAbove) => "spike.ge",
                     Op::Spike(Edge::Above) => "spike.gt",
+                    Op::Count => "count",
                     Op::Detach => "detach",
                     Op::Integrate(_) => "integrate",
                     Op::Expm(_) => "expm",
@@ -187,7 +191,7 @@ macro_rules! table {
                     Op::Uniform(k) | Op::Normal(k) | Op::White(k) => Some(format!(".{k}")),
                     Op::Expm(Element { n, row, col }) => Some(format!(".{n}.{row}.{col}")),
                     Op::Integrate(method) => Some(format!(".{method}")),
-                    Op::Spike(_) | Op::Detach => None,
+                    Op::Spike(_) | Op::Count | Op::Detach => None,
                     $(Op::$name => None,)*
                 }
             }
@@ -197,6 +201,7 @@ macro_rules! table {
                 match self {
                     Op::Const(_) | Op::Truth(_) => Operands::Fixed(&[]),
                     Op::Spike(_) => Operands::Reals(2),
+                    Op::Count => Operands::Fixed(&[Real, Real]),
                     Op::Detach => Operands::Any,
                     Op::Integrate(_) => Operands::Fixed(&[Real, Real, Real]),
                     Op::Expm(_) => Operands::Reals(1),
@@ -211,7 +216,7 @@ macro_rules! table {
             pub fn result(self) -> Option<Type> {
                 match self {
                     Op::Const(_) | Op::Integrate(_) | Op::Expm(_) | Op::Phi(_) => Some(Real),
-                    Op::Uniform(_) | Op::Normal(_) | Op::White(_) => Some(Real),
+                    Op::Uniform(_) | Op::Normal(_) | Op::White(_) | Op::Count => Some(Real),
                     Op::Truth(_) | Op::Spike(_) => Some(Bool),
                     Op::Detach => None,
                     $(Op::$name => Some($out),)*
@@ -222,7 +227,7 @@ macro_rules! table {
             pub fn class(self) -> Class {
                 match self {
                     Op::Const(_) | Op::Truth(_) => Class::Flat,
-                    Op::Spike(_) | Op::Detach => Class::Gate,
+                    Op::Spike(_) | Op::Count | Op::Detach => Class::Gate,
                     Op::Integrate(_) | Op::Expm(_) | Op::Phi(_) => Class::Smooth,
                     Op::Uniform(_) | Op::Normal(_) | Op::White(_) => Class::Random,
                     $(Op::$name => Class::$class,)*

@@ -113,7 +113,7 @@ fn silence(kernel: &mut Kernel) {
 /// The first operand of the first spike.
 fn margin(kernel: &Kernel) -> Option<usize> {
     kernel.nodes.iter().find_map(|node| match &node.def {
-        Def::Inst(Op::Spike(_), args) => Some(args[0].index()),
+        Def::Inst(Op::Spike(_) | Op::Count, args) => Some(args[0].index()),
         Def::Inst(..) | Def::Input(_) => None,
     })
 }

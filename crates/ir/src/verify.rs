@@ -6,7 +6,7 @@
 //!   enough to be differentiated.
 //! - No two inputs and no two outputs share a slot; an output in place of an input has its type and rate.
 //! - The value of a uniform output depends on uniform inputs only.
-//! - Spikes are booleans; all other slots but saved ones are reals. Adjoints are reals.
+//! - Spikes and saved values are booleans or reals; all other slots are reals. Adjoints are reals.
 
 use std::fmt;
 
@@ -97,8 +97,8 @@ fn input_rule(input: &Input, ty: Type, earlier: &[&Slot]) -> Result<(), String> 
 
 fn slot_type(slot: &Slot, ty: Type) -> Result<(), String> {
     let expected = match (slot.adjoint, slot.role) {
-        (false, Role::Saved) => return Ok(()),
-        (false, Role::Spike) => Type::Bool,
+        // A spike is a boolean, a number of spikes or a payload a real.
+        (false, Role::Saved | Role::Spike) => return Ok(()),
         (true, _)
         | (
             false,

@@ -52,7 +52,7 @@ pub fn partials(b: &mut Builder, op: Op, args: &[Value], result: Value) -> Vec<P
         Op::Const(_) | Op::Truth(_) => vec![],
         Op::Detach => vec![Zero],
         Op::Uniform(_) | Op::Normal(_) | Op::White(_) => vec![Zero; args.len()],
-        Op::Spike(_) => {
+        Op::Spike(_) | Op::Count => {
             let mut partials = vec![Zero; args.len()];
             partials[0] = Times(args[1]);
             partials

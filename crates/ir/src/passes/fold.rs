@@ -22,7 +22,8 @@ pub fn fold(kernel: &mut Kernel) -> bool {
         let Def::Inst(op, args) = &node.def else {
             return keep(b, node);
         };
-        if args.is_empty() || matches!(op, Op::Spike(_) | Op::Detach | Op::Integrate(_)) {
+        if args.is_empty() || matches!(op, Op::Spike(_) | Op::Count | Op::Detach | Op::Integrate(_))
+        {
             return keep(b, node);
         }
         let operands: Option<Vec<f64>> = args.iter().map(|&a| constant(b.kernel(), a)).collect();

@@ -3,6 +3,7 @@
 //! ```text
 //! v5 = spike.ge v3, v4   →   v5 = le 0.0, v3
 //! v6 = detach v5         →   v5
+//! v7 = count v3, v4      →   v7 = max (add (floor v3), 1.0), 0.0
 //! ```
 //!
 //! The surrogate derivative is then dead in the forward. Only for kernels that simulate; gradient
@@ -26,6 +27,13 @@ pub fn harden(kernel: &mut Kernel) -> bool {
         let comparison = match op {
             Op::Spike(Edge::AtOrAbove) => Op::Le,
             Op::Spike(Edge::Above) => Op::Lt,
+            Op::Count => {
+                changed = true;
+                let (zero, one) = (b.real(0.0), b.real(1.0));
+                let whole = b.inst(Op::Floor, &[args[0]]);
+                let number = b.add(whole, one);
+                return b.inst(Op::Max, &[number, zero]);
+            }
             Op::Detach => {
                 changed = true;
                 return args[0];

@@ -213,6 +213,7 @@ fn op(word: &str) -> Result<Op, String> {
     match word {
         "spike.ge" => return Ok(Op::Spike(Edge::AtOrAbove)),
         "spike.gt" => return Ok(Op::Spike(Edge::Above)),
+        "count" => return Ok(Op::Count),
         "detach" => return Ok(Op::Detach),
         _ => {}
     }

@@ -47,7 +47,7 @@ pub(super) fn last_uses(kernel: &Kernel, live: &[bool]) -> Vec<Option<Value>> {
 
 /// The operands that an op's machine code reads.
 pub(super) fn operands(op: Op, args: &[Value]) -> &[Value] {
-    if matches!(op, Op::Spike(_)) {
+    if matches!(op, Op::Spike(_) | Op::Count) {
         &args[..1]
     } else {
         args

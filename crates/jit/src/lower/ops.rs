@@ -34,6 +34,7 @@ impl Emitter<'_> {
             Op::Truth(truth) => self.truth(truth),
             Op::Spike(Edge::AtOrAbove) => self.spike(FloatCC::GreaterThanOrEqual, args[0]),
             Op::Spike(Edge::Above) => self.spike(FloatCC::GreaterThan, args[0]),
+            Op::Count => self.count(args[0]),
             Op::Detach => self.value(args[0]),
             Op::Integrate(_) | Op::White(_) => {
                 return Err(JitError::Op {
@@ -149,6 +150,15 @@ impl Emitter<'_> {
         let margin = self.value(margin);
         let zero = self.code.real(0.0);
         self.code.pos.ins().fcmp(condition, margin, zero)
+    }
+
+    /// The number of spikes at a margin.
+    fn count(&mut self, margin: Value) -> ir::Value {
+        let margin = self.value(margin);
+        let (zero, one) = (self.code.real(0.0), self.code.real(1.0));
+        let whole = self.code.pos.ins().floor(margin);
+        let number = self.code.pos.ins().fadd(whole, one);
+        self.code.max(number, zero)
     }
 
     fn compare(&mut self, condition: FloatCC, args: &[Value]) -> ir::Value {

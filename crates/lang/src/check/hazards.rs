@@ -25,7 +25,12 @@ impl Check<'_> {
         let of = |name: Ref| match name {
             Ref::Param(i) => params.get(i).copied().unwrap_or(Interval::ALL),
             Ref::State(i) => states.get(i).copied().unwrap_or(Interval::ALL),
-            Ref::Spike(_) => Interval::new(0.0, 1.0),
+            Ref::Spike(i) => match neuron.spikes.get(i).map(|s| &s.trigger) {
+                Some(Trigger::Count(_)) => Interval::new(0.0, f64::INFINITY),
+                Some(Trigger::Crossing { .. } | Trigger::Invalid(_)) | None => {
+                    Interval::new(0.0, 1.0)
+                }
+            },
             Ref::Pi => Interval::point(std::f64::consts::PI),
             Ref::Const(i) => match self.model.consts[i].known {
                 Some(value) => Interval::point(value),

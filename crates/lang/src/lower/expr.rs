@@ -217,7 +217,10 @@ impl<'m> Writer<'m> {
             Ref::Spike(i) => {
                 let spike = frame.spikes.get(i).copied().flatten();
                 self.origin(span);
-                spike.map(|s| self.builder.inst(Op::ToReal, &[s]))
+                spike.map(|s| match self.builder.ty(s) {
+                    Type::Bool => self.builder.inst(Op::ToReal, &[s]),
+                    Type::Real => s,
+                })
             }
             Ref::Noise(i) => Some(self.noise(i, span)),
             Ref::FanIn | Ref::FanOut => None,

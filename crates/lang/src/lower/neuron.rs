@@ -8,9 +8,9 @@
 //!   value. Several assignments to one state compose in the order of the text.
 //! - **integrate**: `v' = f` becomes `integrate v, f, h` with the step h in ms, `next v = e` becomes e.
 //! - **spike**: the margin is `(above − below)/scale`; the spike is true where it reaches 0, and not
-//!   while the neuron is refractory.
+//!   while the neuron is refractory. `count` gives a number of spikes instead, and a payload is sent in place of 1.
 //! - **reset**: `state := select(gate, assigned, state)`, the gate being the spike, detached in a
-//!   `detached` block. Blocks compose in the order of the text.
+//!   `detached` block, and so is the spike wherever the block reads it. Blocks compose in the order of the text.
 //!
 //! A refractory period of n steps is a hidden state `_refractory`, the number of steps that are
 //! left: a spike in step k sets it to n − 1 at the end of the step, every other step counts it down,
@@ -31,9 +31,10 @@ use super::{Findings, start, unchecked, unsupported};
 use crate::ast::{AssignOp, GateGradient, Phase, ScopeKind};
 use crate::check::{Around, param_numbers};
 use crate::diag::Diagnostic;
-use crate::model::builtin::Law;
+use crate::model::builtin::{Builtin, Law};
 use crate::model::{
-    Assign, Draw, DynamicsKind, Method, Model, Neuron, Param, Ref, Spike, Start, Trigger, eval,
+    Assign, Draw, DynamicsKind, Expr, ExprKind, Let, Method, Model, Neuron, Param, Ref, Spike,
+    Start, Trigger, eval, walk,
 };
 use rheobase_ir::kernel::{Kernel, Role, Slot, Value};
 use rheobase_ir::ops::{self, Edge, Op};
@@ -211,6 +212,8 @@ struct Step<'m> {
     ready: Option<Value>,
     /// Spikes as constants for the backward, one node each.
     detached: BTreeMap<Value, Value>,
+    /// What each condition sends.
+    sent: Vec<Option<Value>>,
     /// Whether any condition spiked.
     any: Option<Value>,
 }
@@ -247,6 +250,7 @@ impl<'m> Step<'m> {
             counter: None,
             ready: None,
             detached: BTreeMap::new(),
+            sent: vec![None; neuron.spikes.len()],
             any: None,
         }
     }
@@ -272,7 +276,7 @@ impl<'m> Step<'m> {
         for (slot, value) in outputs.into_iter().chain(counter) {
             self.writer.builder.output(slot, value, Rate::Lane);
         }
-        for (spike, value) in self.neuron.spikes.iter().zip(&self.frame.spikes) {
+        for (spike, value) in self.neuron.spikes.iter().zip(&self.sent) {
             let value = value.ok_or_else(|| Box::new(unchecked(spike.span)))?;
             let slot = Slot::new(Role::Spike, spike_name(spike));
             self.writer.builder.output(slot, value, Rate::Lane);
@@ -384,56 +388,112 @@ impl<'m> Step<'m> {
     fn spike(&mut self) -> Result<(), Box<Diagnostic>> {
         let neuron = self.neuron;
         for (i, spike) in neuron.spikes.iter().enumerate() {
-            let mut value = self.raw_spike(spike)?;
+            let mut value = match &spike.trigger {
+                Trigger::Crossing { .. } => self.crossing(spike)?,
+                Trigger::Count(number) => self.count(spike, number)?,
+                Trigger::Invalid(span) => return Err(Box::new(unchecked(*span))),
+            };
             self.writer.origin(spike.span);
+            let builder = &mut self.writer.builder;
             if let Some(ready) = self.ready {
-                value = self.writer.builder.inst(Op::And, &[value, ready]);
+                value = match builder.ty(value) {
+                    Type::Bool => builder.inst(Op::And, &[value, ready]),
+                    Type::Real => {
+                        let zero = builder.real(0.0);
+                        builder.select(ready, value, zero)
+                    }
+                };
             }
-            self.writer.builder.note(value, &spike_name(spike));
+            builder.note(value, &spike_name(spike));
             self.frame.spikes[i] = Some(value);
+            self.sent[i] = Some(match &spike.payload {
+                Some(payload) => self.carried(value, payload)?,
+                None => value,
+            });
         }
         Ok(())
     }
 
-    fn raw_spike(&mut self, spike: &Spike) -> Lowered {
-        if let Some(payload) = &spike.payload {
-            return Err(Box::new(unsupported(
-                payload.span,
-                "a spike with a payload",
-            )));
-        }
-        let (above, below, strict, span) = match &spike.trigger {
-            Trigger::Crossing {
-                above,
-                below,
-                strict,
-                span,
-            } => (above, below, *strict, *span),
-            Trigger::Count(count) => {
-                return Err(Box::new(unsupported(
-                    count.span,
-                    "several spikes in a step",
-                )));
+    /// What a spike or a number of spikes carries.
+    fn carried(&mut self, spike: Value, payload: &Expr) -> Lowered {
+        let payload = self.writer.expr(&mut self.frame, payload)?;
+        let builder = &mut self.writer.builder;
+        Ok(match builder.ty(spike) {
+            Type::Real => builder.mul(spike, payload),
+            Type::Bool => {
+                let zero = builder.real(0.0);
+                builder.select(spike, payload, zero)
             }
-            Trigger::Invalid(span) => return Err(Box::new(unchecked(*span))),
+        })
+    }
+
+    /// A spike where one side reaches the other.
+    fn crossing(&mut self, spike: &Spike) -> Lowered {
+        let Trigger::Crossing {
+            above,
+            below,
+            strict,
+            span,
+        } = &spike.trigger
+        else {
+            return Err(Box::new(unchecked(spike.span)));
         };
         let above = self.writer.expr(&mut self.frame, above)?;
         let below = self.writer.expr(&mut self.frame, below)?;
-        self.writer.origin(span);
+        self.writer.origin(*span);
         let mut margin = self.writer.builder.sub(above, below);
         if let Some(scale) = &spike.scale {
             let scale = self.writer.expr(&mut self.frame, scale)?;
-            self.writer.origin(span);
+            self.writer.origin(*span);
             margin = self.writer.builder.div(margin, scale);
         }
         self.writer.builder.note(margin, "u");
         let (derivative, primitive) = self.surrogate(spike, margin)?;
         self.writer.origin(spike.span);
-        let edge = if strict { Edge::Above } else { Edge::AtOrAbove };
+        let edge = if *strict {
+            Edge::Above
+        } else {
+            Edge::AtOrAbove
+        };
         Ok(self
             .writer
             .builder
             .spike(edge, margin, derivative, primitive))
+    }
+
+    /// Several spikes in a step: the whole part of a number x, none if it is negative. The margin is x − 1, which reaches 0
+    /// with the first spike; the derivative by it is the surrogate there.
+    fn count(&mut self, spike: &Spike, number: &Expr) -> Lowered {
+        if let Some(scale) = &spike.scale {
+            let what = "`scale` for a number of spikes";
+            return Err(Box::new(unsupported(scale.span, what)));
+        }
+        // `floor` has no derivative: what it rounds is the number that has one.
+        let number = match &number.kind {
+            ExprKind::Builtin {
+                function: Builtin::Floor,
+                args,
+            } => &args[0],
+            ExprKind::Error
+            | ExprKind::Number { .. }
+            | ExprKind::Bool(_)
+            | ExprKind::Ref(_)
+            | ExprKind::Neg(_)
+            | ExprKind::Not(_)
+            | ExprKind::Binary { .. }
+            | ExprKind::If { .. }
+            | ExprKind::Builtin { .. }
+            | ExprKind::Call { .. } => number,
+        };
+        let x = self.writer.expr(&mut self.frame, number)?;
+        let builder = &mut self.writer.builder;
+        let one = builder.real(1.0);
+        let margin = builder.sub(x, one);
+        builder.note(margin, "u");
+        let (derivative, _) = self.surrogate(spike, margin)?;
+        self.writer.origin(spike.span);
+        let builder = &mut self.writer.builder;
+        Ok(builder.inst(Op::Count, &[margin, derivative]))
     }
 
     /// The surrogate's derivative and primitive at a margin; without a surrogate nothing passes.
@@ -469,12 +529,16 @@ impl<'m> Step<'m> {
         let neuron = self.neuron;
         for block in &neuron.resets {
             let spike = match block.spike {
-                Some(i) => self.frame.spikes.get(i).copied().flatten(),
+                Some(i) => self.gate(i),
                 None => self.any_spike(),
             };
             let spike = spike.ok_or_else(|| Box::new(unchecked(block.span)))?;
+            let attached = self.frame.clone();
             let gate = match block.gradient {
-                Some(GateGradient::Detached) => self.detached(spike),
+                Some(GateGradient::Detached) => {
+                    self.detach_spikes(block.spike);
+                    self.detached(spike)
+                }
                 Some(GateGradient::Attached) | None => spike,
             };
             for assign in &block.body {
@@ -482,15 +546,50 @@ impl<'m> Step<'m> {
                 let assigned = self.assigned(assign, current)?;
                 states[assign.state] = self.writer.builder.select(gate, assigned, current);
             }
+            self.frame = attached;
         }
         self.frame = self.frame.at(&states);
         Ok(())
     }
 
+    /// Makes a spike, or all of them, a constant for the backward where formulas read it.
+    fn detach_spikes(&mut self, which: Option<usize>) {
+        for i in 0..self.frame.spikes.len() {
+            if which.is_none_or(|which| which == i)
+                && let Some(spike) = self.frame.spikes[i]
+            {
+                self.frame.spikes[i] = Some(self.detached(spike));
+            }
+        }
+        // Lets that were written out with the spike itself are written out again.
+        let reads = |l: &Let| {
+            walk::refs(&l.value)
+                .iter()
+                .any(|r| matches!(r, Ref::Spike(_)))
+        };
+        if self.neuron.lets.iter().any(reads) {
+            self.frame = self.frame.at(&self.frame.states);
+        }
+    }
+
+    /// True where a condition spiked, once or more often.
+    fn gate(&mut self, spike: usize) -> Option<Value> {
+        let value = self.frame.spikes.get(spike).copied().flatten()?;
+        let builder = &mut self.writer.builder;
+        Some(match builder.ty(value) {
+            Type::Bool => value,
+            Type::Real => {
+                let one = builder.real(1.0);
+                builder.inst(Op::Le, &[one, value])
+            }
+        })
+    }
+
     /// True where any condition spiked.
     fn any_spike(&mut self) -> Option<Value> {
         if self.any.is_none() {
-            let spikes: Option<Vec<Value>> = self.frame.spikes.iter().copied().collect();
+            let all = 0..self.frame.spikes.len();
+            let spikes: Option<Vec<Value>> = all.map(|i| self.gate(i)).collect();
             let spikes = spikes?;
             let (&first, rest) = spikes.split_first()?;
             let builder = &mut self.writer.builder;
