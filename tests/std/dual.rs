@@ -72,6 +72,14 @@ impl Dual {
         }
     }
 
+    /// ⌊u⌋ + 1 where u ≥ 0, with this surrogate derivative.
+    pub(crate) fn count(self, derivative: impl Fn(f64) -> f64) -> Dual {
+        Dual {
+            value: (self.value.floor() + 1.0).max(0.0),
+            slope: derivative(self.value) * self.slope,
+        }
+    }
+
     /// Whether u > 0, as a constant.
     pub(crate) fn is_above(self) -> Dual {
         c(f64::from(self.value > 0.0))

@@ -198,6 +198,19 @@ fn sinabs() {
     }
     .check();
     Reference {
+        neuron: "SinabsLIFMultiSpike",
+        step: |p, s, x| {
+            let alpha = decay(p["tau_mem"]);
+            let v = alpha * s[0] + (c(1.0) - alpha) * x;
+            let n = (v / p["spike_threshold"] - c(1.0)).count(exponential);
+            s[0] = v - n * p["spike_threshold"];
+            Some(n)
+        },
+        input: (-20.0, 36.0),
+        ..lif
+    }
+    .check();
+    Reference {
         neuron: "SinabsLIFMembraneReset",
         params: &[
             ("tau_mem", 20.0),

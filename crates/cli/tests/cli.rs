@@ -6,6 +6,8 @@
 mod build;
 #[path = "cli/good.rs"]
 mod good;
+#[path = "cli/graded.rs"]
+mod graded;
 #[path = "cli/place.rs"]
 mod place;
 #[path = "cli/wrong.rs"]

@@ -2,6 +2,10 @@
 
 use std::ops::Range;
 
+use rheobase_ir::real::Real;
+
+use crate::connection::by_source::Arrivals;
+
 /// The events of one sample at one input population, grouped by step. Borrowed from whoever holds the data.
 #[derive(Clone, Copy, Debug)]
 pub struct Events<'a> {
@@ -44,6 +48,8 @@ pub(crate) struct SpikeLog {
     offsets: Vec<u32>,
     /// The first `len` are those of this run. What follows is room for more.
     indices: Vec<u32>,
+    /// The number that each spike carries, for layers whose spikes carry one. In single precision, as those of inputs.
+    values: Vec<f32>,
     len: usize,
     samples: usize,
 }
@@ -53,6 +59,7 @@ impl SpikeLog {
     pub(crate) fn restart(&mut self, samples: usize) {
         self.offsets.clear();
         self.offsets.push(0);
+        self.values.clear();
         self.len = 0;
         self.samples = samples;
     }
@@ -77,6 +84,24 @@ impl SpikeLog {
         }
     }
 
+    /// Appends spikes that carry numbers, a number per lane; 0 is no spike.
+    pub(crate) fn append_numbers<R: Real>(&mut self, numbers: &[R], n: usize) {
+        for sample in numbers.chunks_exact(n) {
+            let most = self.len + n;
+            if self.indices.len() < most {
+                self.indices.resize(most.max(2 * self.indices.len()), 0);
+            }
+            for (i, &number) in sample.iter().enumerate() {
+                if number != R::ZERO {
+                    self.indices[self.len] = i as u32;
+                    self.values.push(number.to_f64() as f32);
+                    self.len += 1;
+                }
+            }
+            self.offsets.push(self.len as u32);
+        }
+    }
+
     fn append_set_bits(&mut self, mut bits: u64, first: u32) {
         let room = &mut self.indices[self.len..];
         let count = bits.count_ones() as usize;
@@ -87,10 +112,13 @@ impl SpikeLog {
         self.len += count;
     }
 
-    /// The neurons that fired at a step in a sample of the group.
-    pub(crate) fn at(&self, t: usize, sample: usize) -> &[u32] {
+    /// The neurons that fired at a step in a sample of the group, and the numbers that their spikes carry.
+    pub(crate) fn at(&self, t: usize, sample: usize) -> Arrivals<'_> {
         let i = t * self.samples + sample;
-        &self.indices[self.offsets[i] as usize..self.offsets[i + 1] as usize]
+        let range = self.offsets[i] as usize..self.offsets[i + 1] as usize;
+        // Either all spikes of a layer carry numbers or none.
+        let values = (!self.values.is_empty()).then(|| &self.values[range.clone()]);
+        (&self.indices[range], values)
     }
 
     /// The number of spikes of some steps.
@@ -131,10 +159,24 @@ mod tests {
         }
         log.append(&spikes, 11);
         log.append(&[0; 22], 11);
-        assert_eq!(log.at(0, 0), [0, 7, 8, 10]);
-        assert_eq!(log.at(0, 1), [0, 10]);
-        assert_eq!(log.at(1, 0), [0u32; 0]);
+        assert_eq!(log.at(0, 0).0, [0, 7, 8, 10]);
+        assert_eq!(log.at(0, 1).0, [0, 10]);
+        assert_eq!(log.at(1, 0).0, [0u32; 0]);
         assert_eq!(log.len(), 6);
+    }
+
+    #[test]
+    fn spikes_may_carry_numbers() {
+        let mut log = SpikeLog::default();
+        for _ in 0..2 {
+            log.restart(2);
+            log.append_numbers(&[0.0, -1.0, 2.5, 3.0, 0.0, 0.0], 3);
+            log.append_numbers(&[0.0; 6], 3);
+            assert_eq!(log.at(0, 0), (&[1, 2][..], Some(&[-1.0, 2.5][..])));
+            assert_eq!(log.at(0, 1), (&[0][..], Some(&[3.0][..])));
+            assert_eq!(log.at(1, 1), (&[][..], Some(&[][..])));
+            assert_eq!(log.len(), 3);
+        }
     }
 
     #[test]
@@ -148,7 +190,7 @@ mod tests {
                 let expected: Vec<u32> = (0..n as u32)
                     .filter(|&i| i == t as u32 || i % 7 == 3)
                     .collect();
-                assert_eq!(log.at(t, 0), expected, "n {n} t {t}");
+                assert_eq!(log.at(t, 0).0, expected, "n {n} t {t}");
             }
         }
     }

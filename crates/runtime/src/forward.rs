@@ -124,7 +124,7 @@ impl<R: Float> Run<'_, '_, R> {
         let (t, b) = (row / state.samples, row % state.samples);
         match connection.from {
             Source::Input(i) => self.batch.inputs[i][self.first + b].at(t),
-            Source::Layer(l) => (state.layers[l].log.at(t, b), None),
+            Source::Layer(l) => state.layers[l].log.at(t, b),
         }
     }
 
@@ -186,8 +186,9 @@ impl<R: Float> Run<'_, '_, R> {
             && first_time
         {
             let LayerState { rows, log, .. } = &mut state.layers[l];
-            if let Row::Bool(spikes) = &rows[row] {
-                log.append(spikes, code.n);
+            match &rows[row] {
+                Row::Bool(spikes) => log.append(spikes, code.n),
+                Row::Real(numbers) => log.append_numbers(numbers, code.n),
             }
         }
         Ok(())

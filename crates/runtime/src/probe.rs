@@ -77,12 +77,19 @@ impl<'a, R: Float> StepView<'a, R> {
         }
     }
 
-    /// A row of spikes, a byte each.
+    /// A row of spikes, a byte each; empty where spikes carry numbers, which [`StepView::reals`] has.
     pub fn bools(&self, layer: usize, slot: SlotId) -> &[u8] {
         match &self.group.layers[layer].rows[slot.0] {
             Row::Bool(values) if self.layers.contains(&layer) => values,
             Row::Bool(_) | Row::Real(_) => &[],
         }
+    }
+
+    /// A row of spikes as numbers: 0 or 1, a number of spikes, or what a spike carries.
+    pub fn spikes(&self, layer: usize, slot: SlotId) -> impl Iterator<Item = R> + '_ {
+        let bools = self.bools(layer, slot).iter();
+        let bools = bools.map(|&s| R::from_f64(f64::from(s)));
+        bools.chain(self.reals(layer, slot).iter().copied())
     }
 
     /// The adjoint of an input population at this step, `samples · channels`, if it was asked for.

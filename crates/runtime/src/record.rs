@@ -132,12 +132,7 @@ impl<R: Float> Probe<R> for Recorder<'_, R> {
     fn observe(&mut self, t: usize, view: &StepView<'_, R>) {
         for (slot, _, trace) in &self.traces {
             let row: Vec<R> = match trace.role {
-                Role::Spike => {
-                    let spikes = view.bools(trace.layer, *slot).iter();
-                    spikes
-                        .map(|s| if *s != 0 { R::ONE } else { R::ZERO })
-                        .collect()
-                }
+                Role::Spike => view.spikes(trace.layer, *slot).collect(),
                 Role::Param
                 | Role::Derived
                 | Role::Init

@@ -575,12 +575,14 @@ impl<'m> Step<'m> {
     /// True where a condition spiked, once or more often.
     fn gate(&mut self, spike: usize) -> Option<Value> {
         let value = self.frame.spikes.get(spike).copied().flatten()?;
-        let builder = &mut self.writer.builder;
-        Some(match builder.ty(value) {
+        Some(match self.writer.builder.ty(value) {
             Type::Bool => value,
             Type::Real => {
+                // A comparison passes no gradient; the number does, where the block reads it.
+                let number = self.detached(value);
+                let builder = &mut self.writer.builder;
                 let one = builder.real(1.0);
-                builder.inst(Op::Le, &[one, value])
+                builder.inst(Op::Le, &[one, number])
             }
         })
     }

@@ -321,10 +321,11 @@ impl Probe<f32> for Group<'_> {
     fn observe(&mut self, t: usize, view: &StepView<'_, f32>) {
         let compiled = self.compiled;
         for (index, source) in compiled.sources.iter().enumerate() {
-            if source.spikes {
-                let row = view.bools(source.layer, source.slot);
-                self.pass(index, t, row.iter().map(|&s| f32::from(s)));
+            let spikes = view.bools(source.layer, source.slot);
+            if source.spikes && !spikes.is_empty() {
+                self.pass(index, t, spikes.iter().map(|&s| f32::from(s)));
             } else {
+                // A state, or spikes that carry numbers.
                 let row = view.reals(source.layer, source.slot);
                 self.pass(index, t, row.iter().copied());
             }
