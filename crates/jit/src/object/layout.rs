@@ -190,6 +190,15 @@ fn layer_layout(
     state: &mut Block,
 ) -> Result<LayerLayout, ObjectError> {
     let (neuron, size) = (&layer.neuron, layer.size());
+    let mut outputs = neuron.step.outputs.iter();
+    if outputs.any(|o| o.slot.role == Role::Spike && neuron.step.ty(o.value) == Type::Real) {
+        return Err(ObjectError::Unsupported {
+            what: format!(
+                "the spikes of layer `{}` carry numbers, which an object file cannot do",
+                layer.name
+            ),
+        });
+    }
     let ports = neuron.ports.iter().map(|_| state.numbers(size)).collect();
     let mut states = Vec::new();
     for variable in &neuron.states {
