@@ -10,7 +10,7 @@ mod training;
 
 pub use data::{Augment, Binning, Dataset, Encoding, Split, Task};
 pub use objective::{Function, Node, Objective, Pair, Reduction, Roots, Shape, Term, Trace};
-pub use training::{Optimizer, Schedule, Training};
+pub use training::{Clip, Groups, Optimizer, Rule, Schedule, Training};
 
 use crate::kernel::Kernel;
 

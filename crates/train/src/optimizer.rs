@@ -1,6 +1,6 @@
 //! From gradients to new parameters.
 
-use rheobase_ir::program::{Constraint, Network, Optimizer as Method, Synapses};
+use rheobase_ir::program::{Constraint, Network, Optimizer as Method, Rule, Synapses, Training};
 use rheobase_runtime::{Owner, ParameterSpec, Parameters};
 
 use crate::constraint::Range;
@@ -10,16 +10,37 @@ use crate::constraint::Range;
 pub(crate) struct Memory {
     /// What is trained: the parameter, or the unbounded number behind it.
     pub(crate) raw: Vec<f32>,
-    /// The running mean of gradients, or the velocity.
+    /// The running mean of gradients, or the velocity; empty where there is none.
     pub(crate) first: Vec<f32>,
-    /// The running mean of squared gradients; empty for SGD.
+    /// The running mean or maximum of gradients, squared or not; empty where there is none.
     pub(crate) second: Vec<f32>,
 }
 
-/// An optimiser with its state.
+/// What is done to gradients before they are used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Clipping {
+    /// All are multiplied.
+    Scale(f32),
+    /// Each is moved to the nearer of −x and x.
+    Value(f32),
+}
+
+impl Clipping {
+    fn of(self, g: f32) -> f32 {
+        match self {
+            Clipping::Scale(scale) => g * scale,
+            Clipping::Value(limit) => g.clamp(-limit, limit),
+        }
+    }
+}
+
+/// The optimisers of all parameters with their state.
 #[derive(Clone, Debug)]
 pub(crate) struct Optimizer {
-    method: Method,
+    /// The learning rate that is reported: that of the plan's `optimizer`.
+    lr: f64,
+    /// For each parameter its method.
+    methods: Vec<Method>,
     ranges: Vec<Range>,
     /// For each parameter its memory; empty for those that are not trained.
     pub(crate) memory: Vec<Memory>,
@@ -27,52 +48,38 @@ pub(crate) struct Optimizer {
     pub(crate) updates: u64,
 }
 
-/// The numbers of one update.
-struct Rates {
-    lr: f32,
-    decay: f32,
-    beta1: f32,
-    beta2: f32,
-    /// `1 − beta`, rounded once: from a rounded beta2 of 0.999 it would be off by 5e-5 of itself.
-    rest1: f32,
-    rest2: f32,
-    eps: f32,
-    correction1: f32,
-    correction2: f32,
-}
-
 impl Optimizer {
     pub(crate) fn new(
-        method: &Method,
+        plan: &Training,
         network: &Network,
         parameters: &Parameters<f32>,
     ) -> Optimizer {
-        let ranges: Vec<Range> = parameters
-            .specs
-            .iter()
-            .map(|spec| range(network, spec))
-            .collect();
-        let second = !matches!(method, Method::Sgd { .. });
+        let method = |spec: &ParameterSpec| {
+            let own = match spec.owner {
+                Owner::Weight(_) => &plan.groups.weights,
+                Owner::Bias(_) => &plan.groups.biases,
+                Owner::Neuron(..) => &plan.groups.neurons,
+            };
+            own.as_ref().unwrap_or(&plan.optimizer).clone()
+        };
+        let specs = &parameters.specs;
+        let methods: Vec<Method> = specs.iter().map(method).collect();
+        let ranges: Vec<Range> = specs.iter().map(|spec| range(network, spec)).collect();
         let mut memory = Vec::new();
-        for ((spec, values), range) in parameters.specs.iter().zip(&parameters.values).zip(&ranges)
+        for (((spec, values), range), method) in specs
+            .iter()
+            .zip(&parameters.values)
+            .zip(&ranges)
+            .zip(&methods)
         {
-            if !spec.trained {
-                memory.push(Memory::default());
-                continue;
-            }
-            let raw = values
-                .iter()
-                .map(|&v| range.raw(f64::from(v)) as f32)
-                .collect();
-            let zeros = vec![0.0; values.len()];
-            memory.push(Memory {
-                raw,
-                first: zeros.clone(),
-                second: if second { zeros } else { Vec::new() },
+            memory.push(match spec.trained {
+                true => remember(method, values, *range),
+                false => Memory::default(),
             });
         }
         Optimizer {
-            method: method.clone(),
+            lr: plan.optimizer.lr,
+            methods,
             ranges,
             memory,
             updates: 0,
@@ -81,38 +88,37 @@ impl Optimizer {
 
     /// The learning rate before the schedule.
     pub(crate) fn learning_rate(&self) -> f64 {
-        match self.method {
-            Method::Sgd { lr, .. } | Method::Adam { lr, .. } | Method::AdamW { lr, .. } => lr,
-        }
+        self.lr
     }
 
-    /// One update of every trained parameter. `scale` multiplies the gradients (clipping), `factor` the learning rate.
+    /// One update of every trained parameter. `factor` multiplies the learning rates.
     pub(crate) fn update(
         &mut self,
         parameters: &mut Parameters<f32>,
         gradients: &[Vec<f32>],
-        scale: f32,
+        clip: Clipping,
         factor: f64,
     ) {
         self.updates += 1;
-        let rates = self.rates(factor);
+        let updates = self.updates;
         let trained = self
             .memory
             .iter_mut()
             .zip(&self.ranges)
+            .zip(&self.methods)
             .zip(&mut parameters.values)
             .zip(gradients);
-        for (((memory, range), values), gradient) in trained {
+        for ((((memory, range), method), values), gradient) in trained {
             if memory.raw.is_empty() || gradient.is_empty() {
                 continue;
             }
             if range.is_free() {
-                step(&self.method, &rates, memory, |i, _| gradient[i] * scale);
+                step(method, factor, updates, memory, |i, _| clip.of(gradient[i]));
                 values.copy_from_slice(&memory.raw);
                 continue;
             }
-            step(&self.method, &rates, memory, |i, raw| {
-                (f64::from(gradient[i]) * range.slope(f64::from(raw))) as f32 * scale
+            step(method, factor, updates, memory, |i, raw| {
+                (f64::from(clip.of(gradient[i])) * range.slope(f64::from(raw))) as f32
             });
             for (raw, value) in memory.raw.iter_mut().zip(values) {
                 *raw = range.settled(f64::from(*raw)) as f32;
@@ -120,64 +126,121 @@ impl Optimizer {
             }
         }
     }
+}
 
-    fn rates(&self, factor: f64) -> Rates {
-        let n = self.updates.min(i32::MAX as u64) as i32;
-        let (beta1, beta2, eps, weight_decay) = match self.method {
-            Method::Sgd { momentum, .. } => (momentum, 0.0, 0.0, 0.0),
-            Method::Adam {
-                beta1, beta2, eps, ..
-            } => (beta1, beta2, eps, 0.0),
-            Method::AdamW {
-                beta1,
-                beta2,
-                eps,
-                weight_decay,
-                ..
-            } => (beta1, beta2, eps, weight_decay),
-        };
-        let lr = self.learning_rate() * factor;
-        Rates {
-            lr: lr as f32,
-            decay: (lr * weight_decay) as f32,
-            beta1: beta1 as f32,
-            beta2: beta2 as f32,
-            rest1: (1.0 - beta1) as f32,
-            rest2: (1.0 - beta2) as f32,
-            eps: eps as f32,
-            correction1: (1.0 / (1.0 - beta1.powi(n))) as f32,
-            correction2: (1.0 / (1.0 - beta2.powi(n))) as f32,
-        }
+/// The memory of a trained parameter at the beginning.
+fn remember(method: &Method, values: &[f32], range: Range) -> Memory {
+    let (first, second) = match method.rule {
+        Rule::Sgd { .. } | Rule::Lion { .. } => (true, false),
+        Rule::RmaxProp { .. } => (false, true),
+        Rule::Adam { .. } | Rule::Adamax { .. } | Rule::RmsProp { .. } => (true, true),
+    };
+    let zeros = |needed: bool| vec![0.0; if needed { values.len() } else { 0 }];
+    let raw = |&v: &f32| range.raw(f64::from(v)) as f32;
+    Memory {
+        raw: values.iter().map(raw).collect(),
+        first: zeros(first),
+        second: zeros(second),
     }
 }
 
-fn step(method: &Method, rates: &Rates, memory: &mut Memory, gradient: impl Fn(usize, f32) -> f32) {
-    let Rates {
-        lr,
-        decay,
-        beta1,
-        beta2,
-        rest1,
-        rest2,
-        eps,
-        correction1,
-        correction2,
-    } = *rates;
-    match method {
-        Method::Sgd { .. } => {
-            for (i, (raw, velocity)) in memory.raw.iter_mut().zip(&mut memory.first).enumerate() {
-                *velocity = beta1 * *velocity + gradient(i, *raw);
-                *raw -= lr * *velocity;
+/// One update of one parameter; `gradient` gives that of a number of it.
+fn step(
+    method: &Method,
+    factor: f64,
+    updates: u64,
+    memory: &mut Memory,
+    gradient: impl Fn(usize, f32) -> f32,
+) {
+    let lr = method.lr * factor;
+    let beside = if method.decoupled {
+        (lr * method.weight_decay) as f32
+    } else {
+        0.0
+    };
+    let within = if method.decoupled {
+        0.0
+    } else {
+        method.weight_decay as f32
+    };
+    let lr = lr as f32;
+    let gradient = |i: usize, raw: f32| gradient(i, raw) + within * raw;
+    // `1 − beta` is rounded once: from a rounded beta of 0.999 it would be off by 5e-5 of itself.
+    let rest = |beta: f64| (1.0 - beta) as f32;
+    let n = updates.min(i32::MAX as u64) as i32;
+    let correction = |beta: f64| (1.0 / (1.0 - beta.powi(n))) as f32;
+    let Memory { raw, first, second } = memory;
+    match method.rule {
+        Rule::Sgd { momentum, nesterov } => {
+            let momentum = momentum as f32;
+            for (i, (raw, velocity)) in raw.iter_mut().zip(first).enumerate() {
+                let g = gradient(i, *raw);
+                *velocity = momentum * *velocity + g;
+                let direction = if nesterov {
+                    g + momentum * *velocity
+                } else {
+                    *velocity
+                };
+                *raw -= lr * direction + beside * *raw;
             }
         }
-        Method::Adam { .. } | Method::AdamW { .. } => {
-            let moments = memory.first.iter_mut().zip(&mut memory.second);
-            for (i, (raw, (first, second))) in memory.raw.iter_mut().zip(moments).enumerate() {
+        Rule::Adam { beta1, beta2, eps } => {
+            let (correction1, correction2) = (correction(beta1), correction(beta2));
+            let (rest1, rest2) = (rest(beta1), rest(beta2));
+            let (beta1, beta2, eps) = (beta1 as f32, beta2 as f32, eps as f32);
+            let moments = first.iter_mut().zip(second);
+            for (i, (raw, (first, second))) in raw.iter_mut().zip(moments).enumerate() {
                 let g = gradient(i, *raw);
                 *first = beta1 * *first + rest1 * g;
                 *second = beta2 * *second + rest2 * g * g;
                 let direction = *first * correction1 / ((*second * correction2).sqrt() + eps);
-                *raw -= lr * direction + decay * *raw;
+                *raw -= lr * direction + beside * *raw;
+            }
+        }
+        Rule::Adamax { beta1, beta2, eps } => {
+            let (rest1, correction1) = (rest(beta1), correction(beta1));
+            let (beta1, beta2, eps) = (beta1 as f32, beta2 as f32, eps as f32);
+            let moments = first.iter_mut().zip(second);
+            for (i, (raw, (first, largest))) in raw.iter_mut().zip(moments).enumerate() {
+                let g = gradient(i, *raw);
+                *first = beta1 * *first + rest1 * g;
+                *largest = (beta2 * *largest).max(g.abs() + eps);
+                *raw -= lr * correction1 * *first / *largest + beside * *raw;
+            }
+        }
+        Rule::RmsProp {
+            alpha,
+            eps,
+            momentum,
+        } => {
+            let others = rest(alpha);
+            let (alpha, eps, momentum) = (alpha as f32, eps as f32, momentum as f32);
+            let moments = first.iter_mut().zip(second);
+            for (i, (raw, (velocity, square))) in raw.iter_mut().zip(moments).enumerate() {
+                let g = gradient(i, *raw);
+                *square = alpha * *square + others * g * g;
+                *velocity = momentum * *velocity + g / (square.sqrt() + eps);
+                *raw -= lr * *velocity + beside * *raw;
+            }
+        }
+        Rule::RmaxProp { gamma, eps } => {
+            let (gamma, eps) = (gamma as f32, eps as f32);
+            for (i, (raw, largest)) in raw.iter_mut().zip(second).enumerate() {
+                let g = gradient(i, *raw);
+                *largest = (gamma * *largest).max(g * g);
+                *raw -= lr * g / (largest.sqrt() + eps) + beside * *raw;
+            }
+        }
+        Rule::Lion { beta1, beta2 } => {
+            let (rest1, rest2) = (rest(beta1), rest(beta2));
+            let (beta1, beta2) = (beta1 as f32, beta2 as f32);
+            for (i, (raw, momentum)) in raw.iter_mut().zip(first).enumerate() {
+                let g = gradient(i, *raw);
+                let mixed = beta1 * *momentum + rest1 * g;
+                // The sign of 0 is 0, unlike that of `f32::signum`.
+                let direction = f32::from(i8::from(mixed > 0.0) - i8::from(mixed < 0.0));
+                *raw -= lr * direction + beside * *raw;
+                *momentum = beta2 * *momentum + rest2 * g;
             }
         }
     }
@@ -210,73 +273,167 @@ fn range(network: &Network, spec: &ParameterSpec) -> Range {
 mod tests {
     use super::*;
 
-    /// A few updates of one number against the published formulas in double precision.
-    #[test]
-    fn adam_and_sgd_follow_their_formulas() {
-        let gradients = [0.5f32, -0.25, 1.5, 0.1];
+    const GRADIENTS: [f32; 5] = [0.5, -0.25, 1.5, 0.0, 0.1];
+
+    /// Where 1 is after the updates of these gradients.
+    fn run(rule: Rule, weight_decay: f64, decoupled: bool, clip: Clipping) -> f64 {
+        let method = Method {
+            rule,
+            lr: 0.1,
+            weight_decay,
+            decoupled,
+        };
         let free = Range {
             constraint: Constraint::None,
             bounds: None,
         };
-        let run = |method: Method, second: bool| {
-            let memory = Memory {
-                raw: vec![1.0],
-                first: vec![0.0],
-                second: if second { vec![0.0] } else { vec![] },
-            };
-            let mut optimizer = Optimizer {
-                method,
-                ranges: vec![free],
-                memory: vec![memory],
-                updates: 0,
-            };
-            let spec = ParameterSpec {
-                name: "w".into(),
-                shape: vec![],
-                owner: Owner::Bias(0),
-                trained: true,
-            };
-            let mut parameters = Parameters {
-                specs: vec![spec],
-                values: vec![vec![1.0f32]],
-            };
-            for g in gradients {
-                optimizer.update(&mut parameters, &[vec![g]], 1.0, 1.0);
-            }
-            f64::from(parameters.values[0][0])
+        let mut optimizer = Optimizer {
+            lr: 0.1,
+            memory: vec![remember(&method, &[1.0], free)],
+            methods: vec![method],
+            ranges: vec![free],
+            updates: 0,
         };
-        let (mut w, mut velocity) = (1.0, 0.0);
-        for g in gradients {
-            velocity = 0.9 * velocity + f64::from(g);
-            w -= 0.1 * velocity;
+        let spec = ParameterSpec {
+            name: "w".into(),
+            shape: vec![],
+            owner: Owner::Bias(0),
+            trained: true,
+        };
+        let mut parameters = Parameters {
+            specs: vec![spec],
+            values: vec![vec![1.0f32]],
+        };
+        for g in GRADIENTS {
+            optimizer.update(&mut parameters, &[vec![g]], clip, 1.0);
         }
+        f64::from(parameters.values[0][0])
+    }
+
+    /// The same by a published formula: `w`, the two numbers of memory, the gradient and the number of the update.
+    fn by_hand(mut formula: impl FnMut(&mut f64, &mut [f64; 2], f64, i32)) -> f64 {
+        let (mut w, mut memory) = (1.0f64, [0.0f64; 2]);
+        for (g, t) in GRADIENTS.into_iter().zip(1..) {
+            formula(&mut w, &mut memory, f64::from(g), t);
+        }
+        w
+    }
+
+    fn agree(name: &str, found: f64, expected: f64) {
         assert!(
-            (run(
-                Method::Sgd {
-                    lr: 0.1,
-                    momentum: 0.9
-                },
-                false
-            ) - w)
-                .abs()
-                < 1e-6
+            (found - expected).abs() < 2e-6,
+            "{name}: {found} and {expected}"
         );
-        for decay in [0.0, 0.05] {
-            let (mut w, mut m, mut v) = (1.0f64, 0.0f64, 0.0f64);
-            for (t, g) in (1..).zip(gradients.map(f64::from)) {
-                m = 0.9 * m + 0.1 * g;
-                v = 0.999 * v + 0.001 * g * g;
-                let (m_hat, v_hat) = (m / (1.0 - 0.9f64.powi(t)), v / (1.0 - 0.999f64.powi(t)));
-                w -= 0.1 * (m_hat / (v_hat.sqrt() + 1e-8) + decay * w);
+        assert!((expected - 1.0).abs() > 1e-3, "{name} does not move");
+    }
+
+    const ALL: Clipping = Clipping::Scale(1.0);
+
+    #[test]
+    fn gradient_descent_follows_its_formula() {
+        for nesterov in [false, true] {
+            for decay in [0.0, 0.05] {
+                let rule = Rule::Sgd {
+                    momentum: 0.9,
+                    nesterov,
+                };
+                let expected = by_hand(|w, [velocity, _], g, _| {
+                    let g = g + decay * *w;
+                    *velocity = 0.9 * *velocity + g;
+                    *w -= 0.1
+                        * if nesterov {
+                            g + 0.9 * *velocity
+                        } else {
+                            *velocity
+                        };
+                });
+                agree("sgd", run(rule, decay, false, ALL), expected);
             }
-            let method = Method::AdamW {
-                lr: 0.1,
-                beta1: 0.9,
-                beta2: 0.999,
-                eps: 1e-8,
-                weight_decay: decay,
-            };
-            assert!((run(method, true) - w).abs() < 1e-6, "decay {decay}");
         }
+    }
+
+    #[test]
+    fn adam_and_its_kin_follow_their_formulas() {
+        let adam = || Rule::Adam {
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+        };
+        for (decay, decoupled) in [(0.0, false), (0.05, false), (0.05, true)] {
+            let expected = by_hand(|w, [m, v], g, t| {
+                let g = if decoupled { g } else { g + decay * *w };
+                *m = 0.9 * *m + 0.1 * g;
+                *v = 0.999 * *v + 0.001 * g * g;
+                let (m, v) = (*m / (1.0 - 0.9f64.powi(t)), *v / (1.0 - 0.999f64.powi(t)));
+                let beside = if decoupled { decay * *w } else { 0.0 };
+                *w -= 0.1 * (m / (v.sqrt() + 1e-8) + beside);
+            });
+            agree("adam", run(adam(), decay, decoupled, ALL), expected);
+        }
+        let adamax = Rule::Adamax {
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+        };
+        let expected = by_hand(|w, [m, u], g, t| {
+            *m = 0.9 * *m + 0.1 * g;
+            *u = (0.999 * *u).max(g.abs() + 1e-8);
+            *w -= 0.1 / (1.0 - 0.9f64.powi(t)) * *m / *u;
+        });
+        agree("adamax", run(adamax, 0.0, false, ALL), expected);
+    }
+
+    #[test]
+    fn root_mean_squares_and_lion_follow_their_formulas() {
+        let rmsprop = Rule::RmsProp {
+            alpha: 0.99,
+            eps: 1e-8,
+            momentum: 0.5,
+        };
+        let expected = by_hand(|w, [velocity, square], g, _| {
+            *square = 0.99 * *square + 0.01 * g * g;
+            *velocity = 0.5 * *velocity + g / (square.sqrt() + 1e-8);
+            *w -= 0.1 * *velocity;
+        });
+        agree("rmsprop", run(rmsprop, 0.0, false, ALL), expected);
+        let rmaxprop = Rule::RmaxProp {
+            gamma: 0.8,
+            eps: 1e-8,
+        };
+        let expected = by_hand(|w, [_, largest], g, _| {
+            *largest = (0.8 * *largest).max(g * g);
+            *w -= 0.1 * g / (largest.sqrt() + 1e-8);
+        });
+        agree("rmaxprop", run(rmaxprop, 0.0, false, ALL), expected);
+        let lion = Rule::Lion {
+            beta1: 0.9,
+            beta2: 0.99,
+        };
+        let expected = by_hand(|w, [m, _], g, _| {
+            let mixed: f64 = 0.9 * *m + 0.1 * g;
+            *w -= 0.1 * (mixed.signum() + 0.05 * *w);
+            *m = 0.99 * *m + 0.01 * g;
+        });
+        agree("lion", run(lion, 0.05, true, ALL), expected);
+    }
+
+    #[test]
+    fn gradients_are_clipped_by_value() {
+        let plain = || Rule::Sgd {
+            momentum: 0.0,
+            nesterov: false,
+        };
+        let expected = by_hand(|w, _, g, _| *w -= 0.1 * g.clamp(-0.3, 0.3));
+        agree(
+            "clip",
+            run(plain(), 0.0, false, Clipping::Value(0.3)),
+            expected,
+        );
+        let expected = by_hand(|w, _, g, _| *w -= 0.1 * g * 0.5);
+        agree(
+            "scale",
+            run(plain(), 0.0, false, Clipping::Scale(0.5)),
+            expected,
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rheobase_data::epoch_order;
-use rheobase_ir::program::{Network, Program, Training};
+use rheobase_ir::program::{Clip, Network, Program, Training};
 use rheobase_runtime::{
     Adjoints, Backend, Batch, Events, Footprint, Gradients, Parameters, Probe, Simulator, StepView,
 };
@@ -13,7 +13,7 @@ use crate::error::TrainError;
 use crate::init::initial_parameters;
 use crate::notice::Notice;
 use crate::objective::{BatchPart, Compiled, Group, Purpose, Scores};
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Clipping, Optimizer};
 use crate::samples::{Input, Samples, Subset, load};
 use crate::schedule;
 
@@ -139,7 +139,7 @@ impl Trainer {
         let samples = load(&network, &plan, base)?;
         let mut simulator = Simulator::<f32>::new(&network, backend, Gradients::Trained)?;
         let parameters = initial_parameters(&network, &simulator.parameters().specs, plan.seed);
-        let optimizer = Optimizer::new(&plan.optimizer, &network, &parameters);
+        let optimizer = Optimizer::new(&plan, &network, &parameters);
         simulator.set_parameters(parameters)?;
         let objective = Compiled::new(&plan.objective, &simulator, plan.steps)?;
         let counted = (vec![0; network.layers.len()], 0);
@@ -176,7 +176,7 @@ impl Trainer {
     ///
     /// A mistake of the compiler.
     pub fn set_parameters(&mut self, parameters: Parameters<f32>) -> Result<(), TrainError> {
-        self.optimizer = Optimizer::new(&self.plan.optimizer, &self.network, &parameters);
+        self.optimizer = Optimizer::new(&self.plan, &self.network, &parameters);
         Ok(self.simulator.set_parameters(parameters)?)
     }
 
@@ -244,9 +244,10 @@ impl Trainer {
         if !loss.is_finite() || !penalty.is_finite() || !norm.is_finite() {
             return Err(self.not_finite(&batch, indices, position, &outcome.gradients));
         }
-        let scale = match self.plan.clip_norm {
-            Some(limit) if norm > limit => (limit / norm) as f32,
-            Some(_) | None => 1.0,
+        let clip = match self.plan.clip {
+            Some(Clip::Norm(limit)) if norm > limit => Clipping::Scale((limit / norm) as f32),
+            Some(Clip::Value(limit)) => Clipping::Value(limit as f32),
+            Some(Clip::Norm(_)) | None => Clipping::Scale(1.0),
         };
         self.counted
             .0
@@ -257,7 +258,7 @@ impl Trainer {
         let factor = schedule::factor(&self.plan.schedule, position, self.plan.epochs);
         let optimizer = &mut self.optimizer;
         self.simulator
-            .update_parameters(|p| optimizer.update(p, &outcome.gradients, scale, factor))?;
+            .update_parameters(|p| optimizer.update(p, &outcome.gradients, clip, factor))?;
         let timing = timing(start, before_update, forward, backward);
         let learning_rate = self.optimizer.learning_rate() * factor;
         Ok(StepReport {

@@ -6,24 +6,44 @@ use super::objective::Objective;
 
 /// How parameters are updated from gradients.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Optimizer {
-    /// Stochastic gradient descent with momentum.
-    Sgd { lr: f64, momentum: f64 },
+pub struct Optimizer {
+    /// The update rule.
+    pub rule: Rule,
+    /// The learning rate before the schedule.
+    pub lr: f64,
+    /// How much of a parameter is taken away; 0 for none.
+    pub weight_decay: f64,
+    /// True takes `lr · weight_decay · p` away beside the update (Loshchilov & Hutter 2019); false adds
+    /// `weight_decay · p` to the gradient.
+    pub decoupled: bool,
+}
+
+/// From the gradients of a parameter so far to a direction.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rule {
+    /// Gradient descent with momentum, or with that of Nesterov.
+    Sgd { momentum: f64, nesterov: bool },
     /// Adam (Kingma & Ba 2015).
-    Adam {
-        lr: f64,
-        beta1: f64,
-        beta2: f64,
-        eps: f64,
-    },
-    /// Adam with decoupled weight decay (Loshchilov & Hutter 2019).
-    AdamW {
-        lr: f64,
-        beta1: f64,
-        beta2: f64,
-        eps: f64,
-        weight_decay: f64,
-    },
+    Adam { beta1: f64, beta2: f64, eps: f64 },
+    /// Adam with the largest decayed gradient in the denominator (Kingma & Ba 2015).
+    Adamax { beta1: f64, beta2: f64, eps: f64 },
+    /// The gradient over the root of its mean square, with momentum (Hinton 2012, as in PyTorch).
+    RmsProp { alpha: f64, eps: f64, momentum: f64 },
+    /// The gradient over the root of its largest decayed square (Zenke & Ganguli 2018).
+    RmaxProp { gamma: f64, eps: f64 },
+    /// The sign of an interpolation of gradient and momentum (Chen et al. 2023).
+    Lion { beta1: f64, beta2: f64 },
+}
+
+/// Optimisers of parameters that have their own.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Groups {
+    /// Of the weights of connections.
+    pub weights: Option<Optimizer>,
+    /// Of their biases.
+    pub biases: Option<Optimizer>,
+    /// Of the parameters of neurons, such as time constants.
+    pub neurons: Option<Optimizer>,
 }
 
 /// How the learning rate changes over epochs, as a factor.
@@ -31,8 +51,24 @@ pub enum Optimizer {
 pub enum Schedule {
     /// 1.
     Constant,
-    /// Linear from 0 over `warmup` epochs, then half a cosine down to 0 at the last epoch.
-    Cosine { warmup: f64 },
+    /// Times `factor` after every `every` epochs.
+    Step { every: f64, factor: f64 },
+    /// `factor` to the power of the epochs so far.
+    Exponential { factor: f64 },
+    /// Linear from 0 over `warmup` epochs, then half a cosine down to `floor` at the last epoch.
+    Cosine { warmup: f64, floor: f64 },
+    /// From 1/25 up to 1 in the first part `rise` of the run and down to 1/250000 in the rest, each half a
+    /// cosine (Smith & Topin 2019, with the numbers of PyTorch).
+    OneCycle { rise: f64 },
+}
+
+/// What is done to gradients that are too large.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Clip {
+    /// All together are scaled down to this norm.
+    Norm(f64),
+    /// Each number is moved to the nearer of −x and x.
+    Value(f64),
 }
 
 /// A training plan for a network.
@@ -56,10 +92,12 @@ pub struct Training {
     pub objective: Objective,
     /// How.
     pub optimizer: Optimizer,
+    /// How, for parameters of certain kinds.
+    pub groups: Groups,
     /// The learning rate over time.
     pub schedule: Schedule,
-    /// Gradients are scaled down to this norm; `None` leaves them.
-    pub clip_norm: Option<f64>,
+    /// What is done to large gradients; `None` leaves them.
+    pub clip: Option<Clip>,
     /// Samples per update.
     pub batch: usize,
     /// Passes over the training data.

@@ -174,7 +174,8 @@ impl Check<'_> {
         network: Option<usize>,
     ) -> SettingValue {
         match name {
-            "data" | "valid" | "test" | "encode" | "optimizer" | "schedule" | "clip" => {
+            "data" | "valid" | "test" | "encode" | "optimizer" | "optimizer_weights"
+            | "optimizer_biases" | "optimizer_neurons" | "schedule" | "clip" => {
                 self.choice(scope, name, value)
             }
             "augment" => self.choices(scope, name, value),

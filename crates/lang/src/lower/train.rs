@@ -16,9 +16,14 @@
 //! | `population` | `width = 0.2`, `max_rate = 100 Hz` |
 //! | `current_lif` | `tau = 10 ms`, `gain = 2` |
 //! | `holdout`, `random_spikes` | `seed = 0` |
-//! | `sgd` | `momentum = 0` |
-//! | `adam`, `adamw` | `betas = [0.9, 0.999]`, `eps = 1e-8`, `weight_decay = 0.01` |
-//! | `cosine` | `warmup = 0` |//!
+//! | `sgd` | `momentum = 0`, not `nesterov` |
+//! | `adam`, `adamw`, `adamax` | `betas = [0.9, 0.999]`, `eps = 1e-8` |
+//! | `rmsprop` | `alpha = 0.99`, `eps = 1e-8`, `momentum = 0` |
+//! | `rmaxprop` | `gamma = 0.9`, `eps = 1e-8` |
+//! | `lion` | `betas = [0.9, 0.99]` |
+//! | all of these | `weight_decay = 0`, but 0.01 for `adamw` |
+//! | `cosine` | `warmup = 0`, `floor = 0` |
+//! | `one_cycle` | `rise = 0.3` |//!
 //! Rooms: `data` (data, splits, encoding, duration), `loss`, `optimizer` (with its schedule), and `call`,
 //! which reads the arguments of a setting's value.
 
@@ -106,11 +111,9 @@ impl Plan<'_> {
             data,
             objective: self.objective(network)?,
             optimizer: self.optimizer()?,
+            groups: self.groups()?,
             schedule: self.schedule()?,
-            clip_norm: match self.call("clip")? {
-                Some(call) => Some(call.needed("max")?),
-                None => None,
-            },
+            clip: self.clip()?,
             batch: self.whole("batch", 32.0)? as usize,
             epochs: self.whole("epochs", 1.0)? as usize,
             seed: self.whole("seed", 0.0)? as u64,

@@ -75,7 +75,34 @@ const RANGES: &[(&str, &str, Allowed, &str)] = &[
     ("", "eps", |x| x > 0.0, "above 0"),
     ("", "weight_decay", |x| x >= 0.0, "0 or above"),
     ("cosine", "warmup", |x| x >= 0.0, "0 or above"),
+    (
+        "cosine",
+        "floor",
+        |x| (0.0..=1.0).contains(&x),
+        "from 0 to 1",
+    ),
+    (
+        "one_cycle",
+        "rise",
+        |x| x > 0.0 && x < 1.0,
+        "between 0 and 1",
+    ),
+    ("step", "factor", |x| x > 0.0, "above 0"),
+    ("exponential", "factor", |x| x > 0.0, "above 0"),
+    (
+        "rmsprop",
+        "alpha",
+        |x| (0.0..1.0).contains(&x),
+        "from 0 to below 1",
+    ),
+    (
+        "rmaxprop",
+        "gamma",
+        |x| (0.0..1.0).contains(&x),
+        "from 0 to below 1",
+    ),
     ("grad_norm", "max", |x| x > 0.0, "above 0"),
+    ("grad_value", "max", |x| x > 0.0, "above 0"),
 ];
 
 impl Check<'_> {

@@ -13,10 +13,22 @@ pub struct Choice {
     pub slots: &'static [Slot],
 }
 
+const LR: Slot = need("lr", Takes::Plain);
+const DECAY: Slot = may("weight_decay", Takes::Plain);
+
 const ADAM: &[Slot] = &[
-    need("lr", Takes::Plain),
+    LR,
     may("betas", Takes::Numbers),
     may("eps", Takes::Plain),
+    DECAY,
+];
+
+/// The optimiser of all parameters, and those of parameters of one kind.
+const OPTIMIZERS: &[&str] = &[
+    "optimizer",
+    "optimizer_weights",
+    "optimizer_biases",
+    "optimizer_neurons",
 ];
 
 /// Readers of files, with the name that the data crate knows them by.
@@ -226,19 +238,55 @@ pub const CHOICES: &[Choice] = &[
         slots: &[need("probability", Takes::Plain)],
     },
     Choice {
-        settings: &["optimizer"],
+        settings: OPTIMIZERS,
         name: "sgd",
-        slots: &[need("lr", Takes::Plain), may("momentum", Takes::Plain)],
+        slots: &[
+            LR,
+            may("momentum", Takes::Plain),
+            may("nesterov", Takes::Flag),
+            DECAY,
+        ],
     },
     Choice {
-        settings: &["optimizer"],
+        settings: OPTIMIZERS,
         name: "adam",
         slots: ADAM,
     },
     Choice {
-        settings: &["optimizer"],
+        settings: OPTIMIZERS,
         name: "adamw",
-        slots: &[ADAM[0], ADAM[1], ADAM[2], may("weight_decay", Takes::Plain)],
+        slots: ADAM,
+    },
+    Choice {
+        settings: OPTIMIZERS,
+        name: "adamax",
+        slots: ADAM,
+    },
+    Choice {
+        settings: OPTIMIZERS,
+        name: "rmsprop",
+        slots: &[
+            LR,
+            may("alpha", Takes::Plain),
+            may("eps", Takes::Plain),
+            may("momentum", Takes::Plain),
+            DECAY,
+        ],
+    },
+    Choice {
+        settings: OPTIMIZERS,
+        name: "rmaxprop",
+        slots: &[
+            LR,
+            may("gamma", Takes::Plain),
+            may("eps", Takes::Plain),
+            DECAY,
+        ],
+    },
+    Choice {
+        settings: OPTIMIZERS,
+        name: "lion",
+        slots: &[LR, may("betas", Takes::Numbers), DECAY],
     },
     Choice {
         settings: &["schedule"],
@@ -247,12 +295,32 @@ pub const CHOICES: &[Choice] = &[
     },
     Choice {
         settings: &["schedule"],
+        name: "step",
+        slots: &[need("every", Takes::Whole), need("factor", Takes::Plain)],
+    },
+    Choice {
+        settings: &["schedule"],
+        name: "exponential",
+        slots: &[need("factor", Takes::Plain)],
+    },
+    Choice {
+        settings: &["schedule"],
         name: "cosine",
-        slots: &[may("warmup", Takes::Plain)],
+        slots: &[may("warmup", Takes::Plain), may("floor", Takes::Plain)],
+    },
+    Choice {
+        settings: &["schedule"],
+        name: "one_cycle",
+        slots: &[may("rise", Takes::Plain)],
     },
     Choice {
         settings: &["clip"],
         name: "grad_norm",
+        slots: &[need("max", Takes::Plain)],
+    },
+    Choice {
+        settings: &["clip"],
+        name: "grad_value",
         slots: &[need("max", Takes::Plain)],
     },
 ];
@@ -328,6 +396,9 @@ pub const SETTINGS: &[&str] = &[
     "test",
     "penalty",
     "predict",
+    "optimizer_weights",
+    "optimizer_biases",
+    "optimizer_neurons",
     "schedule",
     "clip",
     "batch",
