@@ -103,11 +103,11 @@ pub fn train(
     for epoch in run.position.epochs..epochs {
         let mut report = run_epoch(trainer, epoch, observer)?;
         let better = match (&report.valid, run.position.best) {
-            (Some(valid), Some((best, _))) => valid.accuracy() > best,
+            (Some(valid), Some((best, _))) => valid.score() > best,
             (Some(_), None) | (None, _) => true,
         };
         if better {
-            let accuracy = report.valid.as_ref().map_or(0.0, Evaluation::accuracy);
+            let accuracy = report.valid.as_ref().map_or(0.0, Evaluation::score);
             run.position.best = Some((accuracy, epoch + 1));
             run.save_best(trainer)?;
         }

@@ -84,6 +84,15 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
+    /// What chooses the best weights, larger is better: the accuracy or, for a task without classes, −loss.
+    pub fn score(&self) -> f64 {
+        if self.confusion.is_empty() {
+            -self.loss
+        } else {
+            self.accuracy()
+        }
+    }
+
     /// The share that was classified rightly.
     pub fn accuracy(&self) -> f64 {
         self.correct as f64 / self.samples.max(1) as f64
