@@ -53,6 +53,7 @@ fn config(out: Option<&Path>, resume: bool) -> Config {
         out: out.map(Path::to_path_buf),
         program: "the program".to_string(),
         resume,
+        save_every: None,
     }
 }
 
@@ -146,7 +147,7 @@ fn a_resumed_run_ends_with_the_same_bits() {
     let (_, whole) = run(&program, 1);
     let folder = tempfile::tempdir().expect("a folder");
     let mut first = trainer(&program, 1);
-    // In the second epoch: the resume goes on from the end of the first.
+    // In the second epoch.
     let broken = train(
         &mut first,
         &config(Some(folder.path()), false),

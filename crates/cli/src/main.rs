@@ -87,8 +87,12 @@ Example:
   rheo train examples/digits.snn
   rheo train examples/digits.snn --set epochs=5 --set optimizer.lr=0.01 --out runs/quick
 
-Writes config.snn, metrics.jsonl, best.safetensors and last.ckpt into the run folder and prints
-the accuracy on the test samples.")]
+  rheo train big.snn --save-every 10min
+  rheo train --resume runs/quick
+
+Writes config.snn, metrics.jsonl, best.safetensors, last.ckpt and evaluation.json into the run
+folder and prints the accuracy on the test samples. Ctrl-C finishes the step and saves; a run that
+ended in any way is continued with --resume, to the same bits.")]
     Train(commands::TrainArgs),
 
     /// Evaluate trained weights

@@ -3,10 +3,13 @@
 //! A value carries its unit as in a program (`10ms`, `-65mV`, `2[mV/ms]`); the dimension must be that of the
 //! parameter, so `--set tau_mem=10` is refused instead of meaning something by accident.
 
+use std::time::Duration;
+
 use rheobase_ir::program::Unit;
 use rheobase_lang::units::Dimension;
 use rheobase_lang::units::print::{describe, kind};
 use rheobase_lang::units::read::{Quantity, milliseconds, quantity};
+use rheobase_train::SaveEvery;
 
 use crate::failure::Failure;
 
@@ -47,6 +50,32 @@ pub fn parse_step(text: &str) -> Result<f64, String> {
         Some(_) => Err("a step is longer than 0".to_string()),
         None => Err(format!("a step is a time; write `{}ms`", value.value)),
     }
+}
+
+/// `500` steps, `30s`, `10min`, `2h`.
+///
+/// # Errors
+///
+/// It is none of these, or 0.
+pub fn parse_save_every(text: &str) -> Result<SaveEvery, String> {
+    let wrong =
+        || format!("`{text}` is neither a number of steps (`500`) nor a time (`30s`, `10min`)");
+    if let Ok(steps) = text.parse::<u64>() {
+        return if steps > 0 {
+            Ok(SaveEvery::Steps(steps))
+        } else {
+            Err(wrong())
+        };
+    }
+    let units = [("ms", 1e-3), ("min", 60.0), ("s", 1.0), ("h", 3600.0)];
+    let found = units.into_iter().find_map(|(unit, seconds)| {
+        let number: f64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
+        Duration::try_from_secs_f64(number * seconds).ok()
+    });
+    found
+        .filter(|time| !time.is_zero())
+        .map(SaveEvery::Time)
+        .ok_or_else(wrong)
 }
 
 impl Setting {
@@ -140,6 +169,16 @@ mod tests {
     fn a_step_is_a_time() {
         assert_eq!(parse_step("0.5ms"), Ok(0.5));
         assert_eq!(parse_step("1 s"), Ok(1000.0));
+        assert_eq!(parse_save_every("500"), Ok(SaveEvery::Steps(500)));
+        let times = ["30s", "2 min", "0.5h"].map(parse_save_every);
+        let times = times.map(|t| t.expect("a time"));
+        let seconds = [30, 120, 1800]
+            .map(Duration::from_secs)
+            .map(SaveEvery::Time);
+        assert_eq!(times, seconds);
+        for wrong in ["0", "-3", "0s", "s", "3 mV", "", "1e400s"] {
+            assert!(parse_save_every(wrong).is_err(), "{wrong}");
+        }
         for wrong in ["1", "0ms", "-1ms", "1mV", "", "1e400ms"] {
             assert!(parse_step(wrong).is_err(), "{wrong}");
         }

@@ -8,6 +8,9 @@ mod build;
 mod good;
 #[path = "cli/graded.rs"]
 mod graded;
+#[cfg(unix)]
+#[path = "cli/lasting.rs"]
+mod lasting;
 #[path = "cli/place.rs"]
 mod place;
 #[path = "cli/wrong.rs"]

@@ -5,7 +5,10 @@ use std::path::Path;
 
 use crate::error::TrainError;
 
-fn failed(path: &Path, action: &'static str, error: &std::io::Error) -> TrainError {
+/// How the names of temporary files begin.
+pub(crate) const TEMPORARY: &str = ".rheo-";
+
+pub(crate) fn failed(path: &Path, action: &'static str, error: &std::io::Error) -> TrainError {
     TrainError::File {
         path: path.to_path_buf(),
         action,
@@ -30,15 +33,27 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), TrainError> {
         file.as_file().sync_all()?;
         let file = file.persist(path).map_err(|error| error.error)?;
         drop(file);
-        Ok(())
+        // The new name must survive a power cut as well as the content.
+        sync_folder(folder)
     };
     write().map_err(|error| failed(path, "write", &error))
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    std::fs::File::open(folder)?.sync_all()
+}
+
+/// Elsewhere a folder cannot be opened as a file; the system writes names through on its own.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// A temporary file with the permissions of an ordinary one: those that the umask leaves.
 fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".rheo-");
+    builder.prefix(TEMPORARY);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;

@@ -1,34 +1,43 @@
-//! Everything a resume needs: parameters, the optimiser's memory, the position in the plan, the best so far,
-//! and the program text, so that a changed program is refused. One safetensors file: data, never code.
+//! Everything a resume needs: parameters, the optimiser's memory, the position in the plan and in the epoch
+//! with the sums so far, the best so far, and the program text, so that a changed program is refused. One
+//! safetensors file: data, never code. Random numbers are functions of the plan's seed and the position
+//! (`rheobase_data::rng`), so they have no state to keep.
+//!
+//! The numbers and the metadata are under a checksum: a file that is cut or has flipped bits is refused.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use rheobase_runtime::Parameters;
 use safetensors::SafeTensors;
+use serde_json::Value;
 
 use crate::atomic::replace;
+use crate::epoch::{Counted, Sums};
 use crate::error::TrainError;
 use crate::optimizer::{Memory, Optimizer};
 use crate::weights::{METADATA, array, damaged, read, serialise};
 
 /// Counters of a run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Position {
     /// Whole epochs done.
     pub(crate) epochs: usize,
+    /// What was done of the next one.
+    pub(crate) sums: Sums,
     /// The best accuracy on validation samples and the epoch that reached it.
     pub(crate) best: Option<(f64, usize)>,
 }
 
 /// The version of the layout.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// Writes a checkpoint.
 pub(crate) fn save(
     path: &Path,
     parameters: &Parameters<f32>,
     optimizer: &Optimizer,
+    counted: &Counted,
     position: &Position,
     program: &str,
 ) -> Result<(), TrainError> {
@@ -60,6 +69,9 @@ pub(crate) fn save(
         ("program".to_string(), program.to_string()),
         ("epochs".to_string(), position.epochs.to_string()),
         ("updates".to_string(), optimizer.updates.to_string()),
+        ("rheo".to_string(), env!("CARGO_PKG_VERSION").to_string()),
+        ("sums".to_string(), position.sums.to_json().to_string()),
+        ("counted".to_string(), counted.to_json().to_string()),
     ]);
     if let Some((accuracy, epoch)) = position.best {
         metadata.insert(
@@ -68,7 +80,52 @@ pub(crate) fn save(
         );
         metadata.insert("best_epoch".to_string(), epoch.to_string());
     }
+    let sum = checksum(
+        &metadata,
+        arrays
+            .iter()
+            .map(|(name, _, values)| (name.as_str(), &values[..])),
+    );
+    metadata.insert(CHECKSUM.to_string(), sum);
     replace(path, &serialise(path, &arrays, &metadata)?)
+}
+
+/// The name of the checksum in the metadata.
+const CHECKSUM: &str = "checksum";
+
+/// FNV-1a over names, bits of numbers and metadata; not against an adversary, but against damage. Arrays are
+/// taken in the order of their names.
+fn checksum<'a>(
+    metadata: &BTreeMap<String, String>,
+    arrays: impl Iterator<Item = (&'a str, &'a [f32])>,
+) -> String {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut take = |word: u64| hash = (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3);
+    for (key, value) in metadata.iter().filter(|(key, _)| *key != CHECKSUM) {
+        for byte in key.bytes().chain([0]).chain(value.bytes()).chain([0]) {
+            take(u64::from(byte));
+        }
+    }
+    let arrays: BTreeMap<&str, &[f32]> = arrays.collect();
+    for (name, values) in arrays {
+        name.bytes().for_each(|byte| take(u64::from(byte)));
+        values.iter().for_each(|v| take(u64::from(v.to_bits())));
+    }
+    format!("{hash:016x}")
+}
+
+/// The metadata of a file; empty if it is not one of ours.
+fn metadata(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, String>, TrainError> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(path, &error))?;
+    let entries = header.metadata().as_ref().and_then(|m| m.get(METADATA));
+    let entries = entries.and_then(|json| serde_json::from_str(json).ok());
+    Ok(entries.unwrap_or_default())
+}
+
+/// Whether this is surely the checkpoint of a run that has not taken a step.
+pub(crate) fn is_untouched(path: &Path) -> bool {
+    let metadata = read(path).and_then(|bytes| metadata(path, &bytes));
+    metadata.is_ok_and(|found| found.get("updates").is_some_and(|updates| updates == "0"))
 }
 
 /// Reads a checkpoint into parameters and optimiser.
@@ -76,6 +133,7 @@ pub(crate) fn load(
     path: &Path,
     parameters: &mut Parameters<f32>,
     optimizer: &mut Optimizer,
+    counted: &mut Counted,
     program: &str,
 ) -> Result<Position, TrainError> {
     let mismatch = |reason: &str| TrainError::Mismatch {
@@ -84,11 +142,7 @@ pub(crate) fn load(
     };
     let bytes = read(path)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|error| damaged(path, &error))?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(path, &error))?;
-    let entries = header.metadata().as_ref().and_then(|m| m.get(METADATA));
-    let metadata: BTreeMap<String, String> = entries
-        .and_then(|json| serde_json::from_str(json).ok())
-        .unwrap_or_default();
+    let metadata = metadata(path, &bytes)?;
     let text = |key: &str| metadata.get(key).map(String::as_str);
     if text("format") != Some("rheobase checkpoint") || text("version") != Some(VERSION) {
         return Err(mismatch("it is not a checkpoint of this version of rheo"));
@@ -99,14 +153,32 @@ pub(crate) fn load(
         ));
     }
     let number = |key: &str| text(key).and_then(|t| t.parse::<u64>().ok());
-    let (Some(epochs), Some(updates)) = (number("epochs"), number("updates")) else {
+    let json = |key: &str| -> Option<Value> { serde_json::from_str(text(key)?).ok() };
+    let (layers, all) = (counted.spikes.len(), counted.norms.len());
+    let found = json("counted").and_then(|value| Counted::from_json(&value, layers, all));
+    let sums = json("sums").and_then(|value| Sums::from_json(&value));
+    let (Some(epochs), Some(updates), Some(sums), Some(found)) =
+        (number("epochs"), number("updates"), sums, found)
+    else {
         return Err(mismatch("it holds no position"));
     };
-    let read_part = |name: String, target: &mut Vec<f32>| -> Result<(), TrainError> {
-        let tensor = tensors
-            .tensor(&name)
-            .map_err(|_| mismatch(&format!("it holds no `{name}`")))?;
+    let mut seen: BTreeMap<String, Vec<f32>> = BTreeMap::new();
+    for (name, tensor) in tensors.tensors() {
         let values = array(path, &name, &tensor)?;
+        seen.insert(name, values.iter().map(|&v| v as f32).collect());
+    }
+    let sum = checksum(
+        &metadata,
+        seen.iter()
+            .map(|(name, values)| (name.as_str(), &values[..])),
+    );
+    if text(CHECKSUM) != Some(sum.as_str()) {
+        return Err(damaged(path, &"its checksum is wrong"));
+    }
+    let read_part = |name: String, target: &mut Vec<f32>| -> Result<(), TrainError> {
+        let values = seen
+            .get(&name)
+            .ok_or_else(|| mismatch(&format!("it holds no `{name}`")))?;
         if values.len() != target.len() {
             return Err(mismatch(&format!(
                 "`{name}` has {} values, expected {}",
@@ -114,10 +186,7 @@ pub(crate) fn load(
                 target.len()
             )));
         }
-        target
-            .iter_mut()
-            .zip(&values)
-            .for_each(|(t, &v)| *t = v as f32);
+        target.copy_from_slice(values);
         Ok(())
     };
     let all = parameters
@@ -138,12 +207,14 @@ pub(crate) fn load(
         }
     }
     optimizer.updates = updates;
+    *counted = found;
     let accuracy = text("best_accuracy")
         .and_then(|t| u64::from_str_radix(t, 16).ok())
         .map(f64::from_bits);
     let best = accuracy.zip(number("best_epoch").map(|e| e as usize));
     Ok(Position {
         epochs: epochs as usize,
+        sums,
         best,
     })
 }

@@ -11,15 +11,19 @@
 //! | `objective.rs`, `objective/` | what is minimised, evaluated with its derivative, and where that enters the backward |
 //! | `optimizer.rs`, `constraint.rs`, `schedule.rs` | from gradients to new parameters |
 //! | `trainer.rs` | a step, an epoch, an evaluation |
-//! | `run.rs` | the loop over epochs, the run folder, resuming |
+//! | `run.rs`, `epoch.rs` | the loop over epochs, resuming; what is added up in an epoch |
+//! | `folder.rs`, `metrics.rs` | the run folder: one process at a time; its rows of metrics |
 //! | `notice.rs` | what a run should tell although it goes on |
 //! | `weights.rs`, `checkpoint.rs`, `atomic.rs` | files, replaced whole or not at all |
 
 mod atomic;
 mod checkpoint;
 mod constraint;
+mod epoch;
 mod error;
+mod folder;
 mod init;
+mod metrics;
 mod notice;
 mod objective;
 mod optimizer;
@@ -35,6 +39,6 @@ pub use atomic::{check_writable, replace};
 pub use error::TrainError;
 pub use init::initial_parameters;
 pub use notice::Notice;
-pub use run::{Config, EpochReport, Observer, Summary, train};
+pub use run::{Config, EpochReport, Observer, SaveEvery, Summary, train};
 pub use samples::{Samples, Subset, load};
 pub use trainer::{Evaluation, StepReport, Timing, Trainer};

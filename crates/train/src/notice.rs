@@ -1,6 +1,7 @@
 //! What a run should tell although it goes on.
 
 use std::fmt;
+use std::path::PathBuf;
 
 /// Something that is probably not meant. Each has a code of the language's table.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,14 +17,17 @@ pub enum Notice {
     Silent { layer: String },
     /// A layer spiked in nearly every step of the first batch; the share of neuron-steps.
     Saturated { layer: String, density: f64 },
+    /// The folder held another run, whose files were moved.
+    SetAside { folder: PathBuf },
 }
 
 impl Notice {
-    /// The code under which `rheo explain` says more.
-    pub fn code(&self) -> &'static str {
+    /// The code under which `rheo explain` says more; none if there is nothing to say more about.
+    pub fn code(&self) -> Option<&'static str> {
         match self {
-            Notice::EventsCut { .. } => "W0706",
-            Notice::Silent { .. } | Notice::Saturated { .. } => "W0707",
+            Notice::EventsCut { .. } => Some("W0706"),
+            Notice::Silent { .. } | Notice::Saturated { .. } => Some("W0707"),
+            Notice::SetAside { .. } => None,
         }
     }
 }
@@ -47,6 +51,11 @@ impl fmt::Display for Notice {
                 f,
                 "`{layer}` spikes in {:.0} % of all steps on the first batch; start from smaller weights",
                 100.0 * density
+            ),
+            Notice::SetAside { folder } => write!(
+                f,
+                "the folder held another run; its files are in `{}` now",
+                folder.display()
             ),
         }
     }

@@ -1,19 +1,27 @@
 //! The loop over epochs, and the run folder.
 //!
-//! After every epoch the folder holds a checkpoint that a resume continues from to the same bits, the
-//! metrics so far, and the best weights: those of the best accuracy on validation samples or, without
-//! validation samples, the last. Test samples are looked at once, at the end, and choose nothing.
+//! After every epoch, and more often if wanted, the folder holds a checkpoint that a resume continues from
+//! to the same bits, the metrics so far, and the best weights: those of the best accuracy on validation
+//! samples or, without validation samples, the last. Test samples are looked at once, at the end, and choose
+//! nothing.
+//!
+//! Order of writing at the end of an epoch: best weights, metrics, checkpoint. A process that is killed in
+//! between has done an epoch that its checkpoint does not know of; the resume runs it again, to the same
+//! bits, and replaces the files with the same content.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rheobase_data::Batches;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use crate::atomic::{check_writable, replace};
 use crate::checkpoint::{self, Position};
+use crate::epoch::Sums;
 use crate::error::TrainError;
+use crate::folder;
+use crate::metrics;
 use crate::notice::Notice;
 use crate::samples::Subset;
 use crate::trainer::{Evaluation, StepReport, Trainer};
@@ -28,6 +36,17 @@ pub struct Config {
     pub program: String,
     /// Continue from the checkpoint in the folder.
     pub resume: bool,
+    /// Checkpoints within an epoch; there is one after every epoch anyway.
+    pub save_every: Option<SaveEvery>,
+}
+
+/// How often a checkpoint is written within an epoch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum SaveEvery {
+    /// After this many steps.
+    Steps(u64),
+    /// After the first step that ends this long after the last checkpoint.
+    Time(Duration),
 }
 
 /// What an epoch gave.
@@ -49,6 +68,8 @@ pub struct EpochReport {
     pub learning_rate: f64,
     /// The mean norm of the gradient.
     pub gradient_norm: f64,
+    /// The mean norm of the gradient of each trained parameter.
+    pub gradient_norms: Vec<(String, f64)>,
     /// Mean spikes per neuron and second of each layer, over the training samples.
     pub rates: Vec<(String, f64)>,
     /// How long the epoch took.
@@ -86,7 +107,7 @@ pub trait Observer {
     }
 }
 
-/// Trains to the end of the plan.
+/// Trains to the end of the plan. A run that is at its end already only looks at its samples again.
 ///
 /// # Errors
 ///
@@ -97,11 +118,11 @@ pub fn train(
     config: &Config,
     observer: &mut dyn Observer,
 ) -> Result<Summary, TrainError> {
-    let mut run = Run::start(trainer, config)?;
+    let mut run = Run::start(trainer, config, observer)?;
     let epochs = trainer.plan.epochs;
     let mut last = None;
     for epoch in run.position.epochs..epochs {
-        let mut report = run_epoch(trainer, epoch, observer)?;
+        let mut report = run.epoch(trainer, epoch, observer)?;
         let better = match (&report.valid, run.position.best) {
             (Some(valid), Some((best, _))) => valid.score() > best,
             (Some(_), None) | (None, _) => true,
@@ -112,6 +133,7 @@ pub fn train(
             run.save_best(trainer)?;
         }
         run.position.epochs = epoch + 1;
+        run.position.sums = Sums::default();
         if epoch + 1 == epochs {
             report.test = run.test(trainer)?;
         }
@@ -120,65 +142,14 @@ pub fn train(
         last = Some(report);
     }
     let best_epoch = run.position.best.map_or(0, |(_, epoch)| epoch);
-    match last {
-        Some(last) => Ok(Summary {
-            test: last.test.clone(),
-            last,
-            best_epoch,
-        }),
-        None => Err(TrainError::Plan(
-            "there is nothing to do: all epochs of the plan are done".into(),
-        )),
-    }
-}
-
-fn run_epoch(
-    trainer: &mut Trainer,
-    epoch: usize,
-    observer: &mut dyn Observer,
-) -> Result<EpochReport, TrainError> {
-    let start = Instant::now();
-    let order = trainer.order(epoch);
-    let total = order.len();
-    let (mut done, mut loss, mut correct, mut norm, mut steps, mut learning_rate) =
-        (0, 0.0, 0, 0.0, 0, 0.0);
-    for indices in Batches::new(&order, trainer.plan.batch)? {
-        let position = epoch as f64 + done as f64 / total as f64;
-        let report = trainer.step(indices, position)?;
-        done += report.samples;
-        loss += report.loss * report.samples as f64;
-        correct += report.correct;
-        norm += report.gradient_norm;
-        steps += 1;
-        learning_rate = report.learning_rate;
-        if epoch == 0 && steps == 1 {
-            trainer.notices().iter().for_each(|n| observer.noticed(n));
-        }
-        if observer.stepped(epoch + 1, done, total, &report).is_break() {
-            return Err(TrainError::Interrupted);
-        }
-    }
-    if epoch == 0
-        && let Some(notice) = trainer.samples.notice()
-    {
-        observer.noticed(&notice);
-    }
-    let valid = match trainer.samples.is_empty(Subset::Valid) {
-        true => None,
-        false => Some(trainer.evaluate(Subset::Valid)?),
+    let last = match last {
+        Some(last) => last,
+        None => run.looked_at_again(trainer)?,
     };
-    let rates = trainer.take_rates();
-    Ok(EpochReport {
-        epoch: epoch + 1,
-        epochs: trainer.plan.epochs,
-        train_loss: loss / total as f64,
-        train_accuracy: correct as f64 / total as f64,
-        valid,
-        test: None,
-        learning_rate,
-        gradient_norm: norm / f64::from(steps),
-        rates,
-        seconds: start.elapsed().as_secs_f64(),
+    Ok(Summary {
+        test: last.test.clone(),
+        last,
+        best_epoch,
     })
 }
 
@@ -188,27 +159,44 @@ struct Run<'a> {
     position: Position,
     metrics: String,
     best: Option<rheobase_runtime::Parameters<f32>>,
+    /// When the last checkpoint was written, and how many steps ago.
+    saved: (Instant, u64),
+    _lock: Option<folder::Lock>,
 }
 
 impl<'a> Run<'a> {
-    fn start(trainer: &mut Trainer, config: &'a Config) -> Result<Run<'a>, TrainError> {
+    fn start(
+        trainer: &mut Trainer,
+        config: &'a Config,
+        observer: &mut dyn Observer,
+    ) -> Result<Run<'a>, TrainError> {
         let mut run = Run {
             config,
-            position: Position {
-                epochs: 0,
-                best: None,
-            },
+            position: Position::default(),
             metrics: String::new(),
             best: None,
+            saved: (Instant::now(), 0),
+            _lock: None,
         };
         let Some(out) = &config.out else {
             return Ok(run);
         };
         check_writable(out)?;
+        run._lock = Some(folder::take(out)?);
         if config.resume {
             run.resume(trainer, out)?;
+        } else if let Some(aside) = folder::set_aside(out)? {
+            observer.noticed(&Notice::SetAside { folder: aside });
         }
-        replace(&out.join("config.snn"), config.program.as_bytes())?;
+        let kept = out.join("config.snn");
+        // A resume has just seen that its program is this one.
+        if !config.resume || !kept.exists() {
+            replace(&kept, config.program.as_bytes())?;
+        }
+        if !config.resume {
+            // A disk that is full is found now, and a run that is killed in its first epoch can be resumed.
+            run.save_checkpoint(trainer)?;
+        }
         Ok(run)
     }
 
@@ -218,21 +206,119 @@ impl<'a> Run<'a> {
             &out.join("last.ckpt"),
             &mut parameters,
             &mut trainer.optimizer,
+            &mut trainer.counted,
             &self.config.program,
         )?;
         trainer.simulator.set_parameters(parameters)?;
-        let mut best = trainer.parameters().clone();
-        let path = out.join("best.safetensors");
-        weights::apply(&path, &weights::load(&path)?, &mut best, true)?;
-        self.best = Some(best);
-        let metrics = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap_or_default();
+        if self.position.best.is_some() {
+            let mut best = trainer.parameters().clone();
+            let path = out.join("best.safetensors");
+            weights::apply(&path, &weights::load(&path)?, &mut best, true)?;
+            self.best = Some(best);
+        }
+        let path = out.join("metrics.jsonl");
+        let metrics = match self.position.epochs {
+            0 => String::new(),
+            _ => String::from_utf8_lossy(&weights::read(&path)?).into_owned(),
+        };
         // A row may have been written after the checkpoint; its epoch is run again.
-        self.metrics = metrics
-            .lines()
-            .take(self.position.epochs)
-            .map(|line| format!("{line}\n"))
-            .collect();
+        let rows: Vec<&str> = metrics.lines().take(self.position.epochs).collect();
+        if rows.len() < self.position.epochs {
+            return Err(TrainError::File {
+                path,
+                action: "continue",
+                reason: format!(
+                    "it has {} rows, the checkpoint stands after epoch {}",
+                    rows.len(),
+                    self.position.epochs
+                ),
+            });
+        }
+        self.metrics = rows.iter().map(|line| format!("{line}\n")).collect();
         Ok(())
+    }
+
+    /// One epoch, from the place in it where the run stands.
+    fn epoch(
+        &mut self,
+        trainer: &mut Trainer,
+        epoch: usize,
+        observer: &mut dyn Observer,
+    ) -> Result<EpochReport, TrainError> {
+        let start = Instant::now();
+        let before = self.position.sums.seconds;
+        let order = trainer.order(epoch);
+        let total = order.len();
+        let already = self.position.sums.steps;
+        for indices in Batches::new(&order, trainer.plan.batch)?.skip(already) {
+            let done = self.position.sums.samples;
+            let position = epoch as f64 + done as f64 / total as f64;
+            let report = trainer.step(indices, position)?;
+            let sums = &mut self.position.sums;
+            sums.add(&report);
+            sums.seconds = before + start.elapsed().as_secs_f64();
+            if epoch == 0 && sums.steps == 1 {
+                trainer.notices().iter().for_each(|n| observer.noticed(n));
+            }
+            let goes_on = observer.stepped(epoch + 1, sums.samples, total, &report);
+            self.save_step(trainer, goes_on)?;
+        }
+        if epoch == 0
+            && let Some(notice) = trainer.samples.notice()
+        {
+            observer.noticed(&notice);
+        }
+        let valid = match trainer.samples.is_empty(Subset::Valid) {
+            true => None,
+            false => Some(trainer.evaluate(Subset::Valid)?),
+        };
+        let (rates, gradient_norms) = trainer.take_counted();
+        let sums = &self.position.sums;
+        Ok(EpochReport {
+            epoch: epoch + 1,
+            epochs: trainer.plan.epochs,
+            train_loss: sums.loss / total as f64,
+            train_accuracy: sums.correct as f64 / total as f64,
+            valid,
+            test: None,
+            learning_rate: sums.learning_rate,
+            gradient_norm: sums.norm / sums.steps.max(1) as f64,
+            gradient_norms,
+            rates,
+            seconds: before + start.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// A checkpoint if one is due; if the observer broke off, it is the last thing that happens.
+    fn save_step(&mut self, trainer: &Trainer, goes_on: ControlFlow<()>) -> Result<(), TrainError> {
+        self.saved.1 += 1;
+        let due = match self.config.save_every {
+            Some(SaveEvery::Steps(steps)) => self.saved.1 >= steps,
+            Some(SaveEvery::Time(time)) => self.saved.0.elapsed() >= time,
+            None => false,
+        };
+        if due || goes_on.is_break() {
+            self.save_checkpoint(trainer)?;
+        }
+        match goes_on {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(TrainError::Interrupted),
+        }
+    }
+
+    fn save_checkpoint(&mut self, trainer: &Trainer) -> Result<(), TrainError> {
+        self.saved = (Instant::now(), 0);
+        let Some(out) = &self.config.out else {
+            return Ok(());
+        };
+        checkpoint::save(
+            &out.join("last.ckpt"),
+            trainer.parameters(),
+            &trainer.optimizer,
+            &trainer.counted,
+            &self.position,
+            &self.config.program,
+        )
     }
 
     fn save_best(&mut self, trainer: &Trainer) -> Result<(), TrainError> {
@@ -249,56 +335,46 @@ impl<'a> Run<'a> {
 
     /// The evaluation of the best weights on the test samples; the weights of the last epoch are put back.
     fn test(&self, trainer: &mut Trainer) -> Result<Option<Evaluation>, TrainError> {
-        if trainer.samples.is_empty(Subset::Test) {
+        let subsets = [(Subset::Test, "test"), (Subset::Valid, "valid")];
+        let found = subsets
+            .into_iter()
+            .find(|(subset, _)| !trainer.samples.is_empty(*subset));
+        let Some((subset, name)) = found else {
             return Ok(None);
-        }
+        };
         let last = trainer.parameters().clone();
         if let Some(best) = &self.best {
             trainer.simulator.set_parameters(best.clone())?;
         }
-        let evaluation = trainer.evaluate(Subset::Test);
+        let evaluation = trainer.evaluate(subset);
         trainer.simulator.set_parameters(last)?;
-        evaluation.map(Some)
+        let evaluation = evaluation?;
+        if let Some(out) = &self.config.out {
+            let text = format!("{:#}\n", metrics::evaluation(name, &evaluation));
+            replace(&out.join("evaluation.json"), text.as_bytes())?;
+        }
+        Ok((subset == Subset::Test).then_some(evaluation))
     }
 
     fn save_epoch(&mut self, trainer: &Trainer, report: &EpochReport) -> Result<(), TrainError> {
-        self.metrics.push_str(&row(report).to_string());
+        self.metrics.push_str(&metrics::row(report).to_string());
         self.metrics.push('\n');
-        let Some(out) = &self.config.out else {
-            return Ok(());
-        };
-        replace(&out.join("metrics.jsonl"), self.metrics.as_bytes())?;
-        let path = out.join("last.ckpt");
-        checkpoint::save(
-            &path,
-            trainer.parameters(),
-            &trainer.optimizer,
-            &self.position,
-            &self.config.program,
-        )
-    }
-}
-
-/// One line of `metrics.jsonl`.
-fn row(report: &EpochReport) -> Value {
-    let mut row = Map::new();
-    row.insert("epoch".into(), json!(report.epoch));
-    row.insert("train_loss".into(), json!(report.train_loss));
-    row.insert("train_accuracy".into(), json!(report.train_accuracy));
-    for (name, evaluation) in [("valid", &report.valid), ("test", &report.test)] {
-        if let Some(evaluation) = evaluation {
-            row.insert(format!("{name}_loss"), json!(evaluation.loss));
-            row.insert(format!("{name}_accuracy"), json!(evaluation.accuracy()));
+        if let Some(out) = &self.config.out {
+            replace(&out.join("metrics.jsonl"), self.metrics.as_bytes())?;
         }
+        self.save_checkpoint(trainer)
     }
-    let rates: Map<String, Value> = report
-        .rates
-        .iter()
-        .map(|(layer, rate)| (layer.clone(), json!(rate)))
-        .collect();
-    row.insert("learning_rate".into(), json!(report.learning_rate));
-    row.insert("spikes_per_neuron_per_second".into(), Value::Object(rates));
-    row.insert("gradient_norm".into(), json!(report.gradient_norm));
-    row.insert("seconds".into(), json!(report.seconds));
-    Value::Object(row)
+
+    /// The last epoch of a run that has nothing left to do: its row, and its samples evaluated again.
+    fn looked_at_again(&self, trainer: &mut Trainer) -> Result<EpochReport, TrainError> {
+        let row = self.metrics.lines().last().unwrap_or_default();
+        let row: Value = serde_json::from_str(row)
+            .map_err(|error| TrainError::Plan(format!("the last row of metrics.jsonl: {error}")))?;
+        let valid = match trainer.samples.is_empty(Subset::Valid) {
+            true => None,
+            false => Some(trainer.evaluate(Subset::Valid)?),
+        };
+        let test = self.test(trainer)?;
+        Ok(metrics::report(&row, trainer.plan.epochs, valid, test))
+    }
 }

@@ -9,6 +9,7 @@ use rheobase_runtime::{
     Adjoints, Backend, Batch, Events, Footprint, Gradients, Parameters, Probe, Simulator, StepView,
 };
 
+use crate::epoch::Counted;
 use crate::error::TrainError;
 use crate::init::initial_parameters;
 use crate::notice::Notice;
@@ -32,8 +33,8 @@ pub struct Trainer {
     pub(crate) optimizer: Optimizer,
     objective: Compiled,
     threads: usize,
-    /// Spikes per layer and samples since the last time rates were asked for.
-    counted: (Vec<u64>, usize),
+    /// What happened in the epoch so far.
+    pub(crate) counted: Counted,
 }
 
 /// What a step gave.
@@ -151,7 +152,7 @@ impl Trainer {
         let optimizer = Optimizer::new(&plan, &network, &parameters);
         simulator.set_parameters(parameters)?;
         let objective = Compiled::new(&plan.objective, &simulator, plan.steps)?;
-        let counted = (vec![0; network.layers.len()], 0);
+        let counted = Counted::new(network.layers.len(), simulator.parameters().specs.len());
         Ok(Trainer {
             network,
             plan,
@@ -249,7 +250,8 @@ impl Trainer {
         let samples = indices.len();
         let loss = total.loss / samples as f64 + part.loss;
         let penalty = total.penalty / samples as f64 + part.penalty;
-        let norm = norm(&outcome.gradients);
+        let norms: Vec<f64> = outcome.gradients.iter().map(|g| norm(g)).collect();
+        let norm = norms.iter().map(|n| n * n).sum::<f64>().sqrt();
         if !loss.is_finite() || !penalty.is_finite() || !norm.is_finite() {
             return Err(self.not_finite(&batch, indices, position, &outcome.gradients));
         }
@@ -258,12 +260,7 @@ impl Trainer {
             Some(Clip::Value(limit)) => Clipping::Value(limit as f32),
             Some(Clip::Norm(_)) | None => Clipping::Scale(1.0),
         };
-        self.counted
-            .0
-            .iter_mut()
-            .zip(&outcome.spikes)
-            .for_each(|(sum, s)| *sum += s);
-        self.counted.1 += indices.len();
+        self.counted.add(indices.len(), &outcome.spikes, &norms);
         let factor = schedule::factor(&self.plan.schedule, position, self.plan.epochs);
         let optimizer = &mut self.optimizer;
         self.simulator
@@ -385,7 +382,9 @@ impl Trainer {
 
     /// Layers that are silent or saturated, judged by the training samples since rates were last taken.
     pub(crate) fn notices(&self) -> Vec<Notice> {
-        let (spikes, samples) = &self.counted;
+        let Counted {
+            spikes, samples, ..
+        } = &self.counted;
         let layers = self.network.layers.iter().zip(spikes);
         let spiking = layers.filter(|(layer, _)| !layer.neuron.spikes.is_empty());
         let judged = spiking.filter_map(|(layer, &count)| {
@@ -401,11 +400,17 @@ impl Trainer {
         judged.collect()
     }
 
-    /// Mean spikes per neuron and second of each layer over the training samples since the last call.
-    pub(crate) fn take_rates(&mut self) -> Vec<(String, f64)> {
-        let (spikes, samples) =
-            std::mem::replace(&mut self.counted, (vec![0; self.network.layers.len()], 0));
-        self.rates(&spikes, samples)
+    /// Mean spikes per neuron and second of each layer, and the mean norm of the gradient of each trained
+    /// parameter, over the training samples since the last call.
+    pub(crate) fn take_counted(&mut self) -> (Named, Named) {
+        let specs = &self.simulator.parameters().specs;
+        let fresh = Counted::new(self.network.layers.len(), specs.len());
+        let counted = std::mem::replace(&mut self.counted, fresh);
+        let steps = counted.steps.max(1) as f64;
+        let norms = specs.iter().zip(&counted.norms).filter(|(s, _)| s.trained);
+        let norms = norms.map(|(spec, sum)| (spec.name.clone(), sum / steps));
+        let norms = norms.collect();
+        (self.rates(&counted.spikes, counted.samples), norms)
     }
 
     fn rates(&self, spikes: &[u64], samples: usize) -> Vec<(String, f64)> {
@@ -465,20 +470,21 @@ impl Judged {
     }
 }
 
-/// The Euclidean norm of all gradients together. Eight sums run side by side, so that an addition does not
-/// wait for the one before.
-fn norm(gradients: &[Vec<f32>]) -> f64 {
+/// Numbers by the name of what they belong to.
+type Named = Vec<(String, f64)>;
+
+/// The Euclidean norm of a gradient. Eight sums run side by side, so that an addition does not wait for the
+/// one before.
+fn norm(gradient: &[f32]) -> f64 {
     let mut sums = [0.0f64; 8];
-    for gradient in gradients {
-        let (chunks, rest) = gradient.as_chunks::<8>();
-        for chunk in chunks {
-            for (sum, &g) in sums.iter_mut().zip(chunk) {
-                *sum += f64::from(g) * f64::from(g);
-            }
-        }
-        for (sum, &g) in sums.iter_mut().zip(rest) {
+    let (chunks, rest) = gradient.as_chunks::<8>();
+    for chunk in chunks {
+        for (sum, &g) in sums.iter_mut().zip(chunk) {
             *sum += f64::from(g) * f64::from(g);
         }
+    }
+    for (sum, &g) in sums.iter_mut().zip(rest) {
+        *sum += f64::from(g) * f64::from(g);
     }
     sums.iter().sum::<f64>().sqrt()
 }

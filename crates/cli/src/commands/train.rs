@@ -7,22 +7,23 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rheobase_runtime::Backend;
 use rheobase_train::{
-    Config, EpochReport, Evaluation, Notice, Observer, StepReport, Trainer, check_writable,
-    train as train_plan,
+    Config, EpochReport, Evaluation, Notice, Observer, SaveEvery, StepReport, Trainer,
+    check_writable, train as train_plan,
 };
 
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::run_folder::config_text;
-use crate::settings::{Setting, parse_setting};
+use crate::settings::{Setting, parse_save_every, parse_setting};
 use crate::training::{memory_of_machine, plan, threads};
 
 /// Options of `rheo train`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct TrainArgs {
-    /// The program
-    pub file: PathBuf,
+    /// The program [default with --resume: the one that the run folder keeps]
+    #[arg(required_unless_present = "resume")]
+    pub file: Option<PathBuf>,
     /// Which `train` block [default: the only one]
     #[arg(long, value_name = "NAME")]
     pub train: Option<String>,
@@ -39,6 +40,9 @@ pub struct TrainArgs {
     /// Continue the run in this folder
     #[arg(long, value_name = "DIR", conflicts_with = "out")]
     pub resume: Option<PathBuf>,
+    /// Checkpoints within an epoch, after so many steps (`500`) or so much time (`30s`, `10min`)
+    #[arg(long, value_name = "STEPS|TIME", value_parser = parse_save_every)]
+    pub save_every: Option<SaveEvery>,
 }
 
 /// Trains a network.
@@ -48,16 +52,18 @@ pub struct TrainArgs {
 /// The program has errors, the data or the run folder cannot be used, numbers leave the range of `f32`, or
 /// somebody pressed Ctrl-C.
 pub fn train(args: &TrainArgs, console: &Console) -> Result<(), Failure> {
-    let plan = plan(&args.file, args.train.as_deref(), &args.set, console)?;
+    let file = match (&args.file, &args.resume) {
+        (Some(file), _) => file.clone(),
+        (None, Some(folder)) => kept_program(folder)?,
+        (None, None) => return Err(Failure::Usage("give a program".to_string())),
+    };
+    let plan = plan(&file, args.train.as_deref(), &args.set, console)?;
     let out = match (&args.resume, &args.out) {
         (Some(out), _) | (None, Some(out)) => out.clone(),
         (None, None) => Path::new("runs").join(&plan.origin.train),
     };
-    if args.resume.is_some() && !out.join("last.ckpt").is_file() {
-        let folder = out.display();
-        return Err(Failure::Run(format!(
-            "there is no run to resume in `{folder}`"
-        )));
+    if let Some(folder) = &args.resume {
+        kept_program(folder)?;
     }
     // Before data is read and anything is compiled: a run that cannot be kept must not begin.
     check_writable(&out)?;
@@ -71,7 +77,9 @@ pub fn train(args: &TrainArgs, console: &Console) -> Result<(), Failure> {
     let config = Config {
         out: Some(out.clone()),
         program: config_text(&plan.front, &plan.origin),
-        resume: args.resume.is_some(),
+        // A process that was killed before its first checkpoint left the program only: then from the start.
+        resume: args.resume.is_some() && out.join("last.ckpt").exists(),
+        save_every: args.save_every,
     };
     let epochs = plan.program.training.map_or(0, |training| training.epochs);
     interrupt::stop_between_steps();
@@ -81,7 +89,10 @@ pub fn train(args: &TrainArgs, console: &Console) -> Result<(), Failure> {
     let summary = summary.map_err(|error| {
         let failure = Failure::from(error);
         if failure == Failure::Interrupted {
-            console.note(&format!("the run so far is in `{}`\n", out.display()));
+            let folder = out.display();
+            console.note(&format!(
+                "the run so far is in `{folder}`; continue with: rheo train --resume {folder}\n"
+            ));
         }
         failure
     })?;
@@ -99,6 +110,18 @@ pub fn train(args: &TrainArgs, console: &Console) -> Result<(), Failure> {
         }
     };
     console.print(&accuracy_line(subset, found))
+}
+
+/// The program in a run folder.
+fn kept_program(folder: &Path) -> Result<PathBuf, Failure> {
+    let config = folder.join("config.snn");
+    if config.is_file() {
+        return Ok(config);
+    }
+    let folder = folder.display();
+    Err(Failure::Run(format!(
+        "there is no run to resume in `{folder}`"
+    )))
 }
 
 /// Says so if the tapes do not fit into the machine.
@@ -220,8 +243,10 @@ impl Observer for Progress {
 
     fn noticed(&mut self, notice: &Notice) {
         let console = self.console;
-        self.bar
-            .suspend(|| console.coded_warning(notice.code(), &notice.to_string()));
+        self.bar.suspend(|| match notice.code() {
+            Some(code) => console.coded_warning(code, &notice.to_string()),
+            None => console.note(&format!("{notice}\n")),
+        });
     }
 
     fn finished(&mut self, report: &EpochReport) {

@@ -544,11 +544,15 @@ fn settings_of_a_run_are_kept_and_a_run_can_be_resumed() {
         "{config}"
     );
     assert!(place.ok(&["eval", "run"]).out.starts_with(&first.out));
-    place.fails(
-        1,
-        &["nothing to do"],
-        &["train", "run/config.snn", "--resume", "run"],
-    );
+    // A run that is at its end says how it ended, as often as it is asked.
+    let again = place.ok(&["train", "run/config.snn", "--resume", "run"]);
+    assert_eq!(again.out, first.out);
+    assert_eq!(place.ok(&["train", "--resume", "run"]).out, first.out);
+    // A new run in the same folder leaves the old one alone.
+    let old = place.text("run/metrics.jsonl");
+    let ran = place.ok(&[&["train", &fixture("tiny.snn"), "--out", "run"], &sets[..]].concat());
+    assert!(ran.err.contains("run/before-1"), "{}", ran.err);
+    assert_eq!(place.text("run/before-1/metrics.jsonl"), old);
     place.fails(
         3,
         &["no run to resume in `none`"],

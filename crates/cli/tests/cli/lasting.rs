@@ -1,0 +1,246 @@
+//! No work is lost: processes that are killed at random moments, interrupted, without room on the disk, or
+//! given checkpoints that are damaged or not theirs.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::place::{Place, fixture};
+
+/// Many short steps.
+const SETTINGS: [&str; 6] = ["--set", "epochs=2", "--set", "batch=4", "--save-every", "2"];
+
+fn start(place: &Place, args: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_rheo"))
+        .args(args)
+        .current_dir(place.path(""))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts")
+}
+
+/// The arguments of a first start in a folder.
+fn train(file: &str, out: &'static str) -> Vec<String> {
+    let args = ["train", file, "--out", out];
+    args.iter()
+        .chain(&SETTINGS)
+        .map(|s| s.to_string())
+        .collect()
+}
+
+fn slices(args: &[String]) -> Vec<&str> {
+    args.iter().map(String::as_str).collect()
+}
+
+fn resume(folder: &'static str) -> [&'static str; 5] {
+    ["train", "--resume", folder, "--save-every", "3"]
+}
+
+/// What a run decided: its weights, its checkpoint and its metrics without the times.
+fn result(folder: &Path) -> (Vec<u8>, Vec<u8>, Vec<Value>) {
+    let read = |name: &str| std::fs::read(folder.join(name)).expect("written");
+    let metrics = String::from_utf8(read("metrics.jsonl")).expect("text");
+    let rows = metrics.lines().map(|line| {
+        let mut row: Value = serde_json::from_str(line).expect("a whole row");
+        let seconds = row.as_object_mut().and_then(|row| row.remove("seconds"));
+        assert!(seconds.is_some_and(|s| s.is_f64()));
+        row
+    });
+    (read("best.safetensors"), read("last.ckpt"), rows.collect())
+}
+
+/// Presses Ctrl-C and expects what must follow.
+fn interrupt(child: Child) {
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &id]).status();
+    assert!(sent.expect("kill runs").success());
+    let ended = child.wait_with_output().expect("ends");
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(130), "{said}");
+    assert!(said.contains("rheo train --resume "), "{said}");
+}
+
+/// Waits until metrics have this many rows.
+fn wait_for_rows(place: &Place, file: &str, rows: usize) {
+    let begun = Instant::now();
+    while place.text(file).lines().count() < rows {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{rows} rows");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Waits until a file is there.
+fn wait_for(path: &Path) {
+    let start = Instant::now();
+    while !path.exists() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{path:?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn killed_at_any_moment_a_run_ends_with_the_same_bits() {
+    let place = Place::new();
+    let file = fixture("tiny.snn");
+    let begun = Instant::now();
+    place.ok(&slices(&train(&file, "whole")));
+    let whole_time = begun.elapsed();
+    // A linear congruential generator: other moments at every kill, the same ones in every test.
+    let mut random = 12345u64;
+    let mut killed = 0;
+    for kill in 0..8 {
+        let args = if kill == 0 {
+            train(&file, "killed")
+        } else {
+            resume("killed").map(str::to_string).to_vec()
+        };
+        let mut child = start(&place, &slices(&args));
+        if kill == 0 {
+            wait_for(&place.path("killed/config.snn"));
+        }
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let share = (random >> 33) as f64 / f64::from(1u32 << 31);
+        std::thread::sleep(whole_time.mul_f64(0.6 * share));
+        // SIGKILL; of a process that is at its end already it is none.
+        child.kill().expect("a child can be killed");
+        killed += usize::from(child.wait().expect("ends").code().is_none());
+    }
+    assert!(killed > 0, "every process was faster than its kill");
+    place.ok(&resume("killed"));
+    assert!(result(&place.path("killed")) == result(&place.path("whole")));
+    let left: Vec<String> = std::fs::read_dir(place.path("killed"))
+        .expect("a folder")
+        .map(|e| {
+            e.expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .filter(|name| name.starts_with(".rheo-"))
+        .collect();
+    assert_eq!(left, [""; 0], "temporary files are left");
+}
+
+#[test]
+fn an_interrupted_run_says_how_to_go_on_and_another_process_waits_its_turn() {
+    let place = Place::new();
+    let file = fixture("tiny.snn");
+    let endless = ["train", &file, "--out", "run", "--set", "epochs=100000"];
+    let child = start(&place, &endless);
+    wait_for(&place.path("run/metrics.jsonl"));
+    place.fails(
+        3,
+        &["another process is training there"],
+        &["train", "--resume", "run"],
+    );
+    interrupt(child);
+    let rows = place.text("run/metrics.jsonl").lines().count();
+    let child = start(&place, &["train", "--resume", "run"]);
+    wait_for_rows(&place, "run/metrics.jsonl", rows + 1);
+    interrupt(child);
+    for (row, line) in place.text("run/metrics.jsonl").lines().enumerate() {
+        let found: Value = serde_json::from_str(line).expect("a whole row");
+        assert_eq!(found["epoch"], row + 1);
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_the_old_checkpoint() {
+    let place = Place::new();
+    let file = fixture("tiny.snn");
+    let endless = ["train", &file, "--out", "long", "--set", "epochs=100000"];
+    let child = start(&place, &endless);
+    wait_for(&place.path("long/metrics.jsonl"));
+    interrupt(child);
+    let rows = place.text("long/metrics.jsonl").lines().count();
+    let before = std::fs::read(place.path("long/last.ckpt")).expect("written");
+    let limited = |args: &str| {
+        // A file may not become longer than 48 blocks of 512 bytes; the signal that says so is ignored.
+        let script = format!(
+            "trap '' XFSZ; ulimit -f 48; exec '{}' {args}",
+            env!("CARGO_BIN_EXE_rheo")
+        );
+        let output = Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(place.path(""))
+            .output()
+            .expect("a shell");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert!(said.contains("cannot write"), "{said}");
+        assert!(!said.contains("panicked"), "{said}");
+        said
+    };
+    limited("train --resume long");
+    let after = std::fs::read(place.path("long/last.ckpt")).expect("still there");
+    assert!(before == after);
+    // A new run notices before its first step.
+    let said = limited(&format!("train '{file}' --out new"));
+    assert!(
+        said.contains("last.ckpt") && !said.contains("epoch 1"),
+        "{said}"
+    );
+    // With room again it goes on.
+    let child = start(&place, &["train", "--resume", "long"]);
+    // One row more may be from the run that had no room for its checkpoint.
+    wait_for_rows(&place, "long/metrics.jsonl", rows + 2);
+    interrupt(child);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_refused_first() {
+    let place = Place::new();
+    place.file("file", "not a folder");
+    let out = ["train", &fixture("tiny.snn"), "--out", "file/run"];
+    let ran = place.fails(3, &["cannot make the folder `file/run`"], &out);
+    assert!(!ran.err.contains("epoch"), "{}", ran.err);
+}
+
+#[test]
+fn damaged_and_foreign_checkpoints_are_refused_and_stay() {
+    let place = Place::new();
+    let file = fixture("tiny.snn");
+    place.ok(&["train", &file, "--out", "run", "--set", "epochs=1"]);
+    let path = place.path("run/last.ckpt");
+    let whole = std::fs::read(&path).expect("written");
+    let middle = whole.len() / 2;
+    let mut flipped = whole.clone();
+    flipped[whole.len() - 6] ^= 1;
+    let mut longer = whole.clone();
+    longer.push(0);
+    let weights = std::fs::read(place.path("run/best.safetensors")).expect("written");
+    let damages: [(&str, Vec<u8>); 7] = [
+        ("not a whole safetensors file", Vec::new()),
+        ("not a whole safetensors file", whole[..7].to_vec()),
+        ("not a whole safetensors file", whole[..middle].to_vec()),
+        ("not a whole safetensors file", longer),
+        ("checksum", flipped),
+        ("not a checkpoint", weights),
+        ("not a whole safetensors file", b"{\"epoch\": 3}".to_vec()),
+    ];
+    for (words, bytes) in damages {
+        std::fs::write(&path, &bytes).expect("written");
+        let ran = place.fails(3, &[words, "last.ckpt"], &["train", "--resume", "run"]);
+        assert!(!ran.err.contains("internal"), "{}", ran.err);
+        assert!(std::fs::read(&path).expect("still there") == bytes);
+    }
+    std::fs::write(&path, &whole).expect("written");
+    let config = place.text("run/config.snn");
+    let changed = ["train", &file, "--resume", "run", "--set", "epochs=2"];
+    place.fails(3, &["the program has changed"], &changed);
+    assert_eq!(place.text("run/config.snn"), config);
+    assert!(std::fs::read(&path).expect("still there") == whole);
+    place.ok(&["train", "--resume", "run"]);
+    // Metrics that lost rows are not silently continued.
+    std::fs::write(place.path("run/metrics.jsonl"), "").expect("written");
+    place.fails(
+        3,
+        &["metrics.jsonl", "0 rows"],
+        &["train", "--resume", "run"],
+    );
+}

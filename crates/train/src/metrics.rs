@@ -1,0 +1,79 @@
+//! `metrics.jsonl`: one line of JSON for each epoch, written and read back.
+//!
+//! The file is always replaced whole, so a line is never torn and never there twice.
+
+use serde_json::{Map, Value, json};
+
+use crate::run::EpochReport;
+use crate::trainer::Evaluation;
+
+/// One line of the file.
+pub(crate) fn row(report: &EpochReport) -> Value {
+    let mut row = Map::new();
+    row.insert("epoch".into(), json!(report.epoch));
+    row.insert("train_loss".into(), json!(report.train_loss));
+    row.insert("train_accuracy".into(), json!(report.train_accuracy));
+    for (name, evaluation) in [("valid", &report.valid), ("test", &report.test)] {
+        if let Some(evaluation) = evaluation {
+            row.insert(format!("{name}_loss"), json!(evaluation.loss));
+            row.insert(format!("{name}_accuracy"), json!(evaluation.accuracy()));
+        }
+    }
+    row.insert("learning_rate".into(), json!(report.learning_rate));
+    row.insert(
+        "spikes_per_neuron_per_second".into(),
+        by_name(&report.rates),
+    );
+    row.insert("gradient_norm".into(), json!(report.gradient_norm));
+    row.insert("gradient_norms".into(), by_name(&report.gradient_norms));
+    row.insert("seconds".into(), json!(report.seconds));
+    Value::Object(row)
+}
+
+fn by_name(values: &[(String, f64)]) -> Value {
+    let values = values.iter().map(|(name, v)| (name.clone(), json!(v)));
+    Value::Object(values.collect())
+}
+
+/// `evaluation.json`: the last look at the test samples, or the validation samples if there are none.
+pub(crate) fn evaluation(subset: &str, found: &Evaluation) -> Value {
+    json!({
+        "subset": subset,
+        "samples": found.samples,
+        "correct": found.correct,
+        "accuracy": found.accuracy(),
+        "loss": found.loss,
+        "spikes_per_neuron_per_second": by_name(&found.rates),
+        "confusion": found.confusion,
+    })
+}
+
+/// The report of an epoch from its line; evaluations are given, because a line has only their totals.
+pub(crate) fn report(
+    row: &Value,
+    epochs: usize,
+    valid: Option<Evaluation>,
+    test: Option<Evaluation>,
+) -> EpochReport {
+    let number = |key: &str| row.get(key).and_then(Value::as_f64).unwrap_or(f64::NAN);
+    let named = |key: &str| -> Vec<(String, f64)> {
+        let map = row.get(key).and_then(Value::as_object);
+        let pairs = map.into_iter().flatten();
+        pairs
+            .filter_map(|(name, value)| Some((name.clone(), value.as_f64()?)))
+            .collect()
+    };
+    EpochReport {
+        epoch: row.get("epoch").and_then(Value::as_u64).unwrap_or(0) as usize,
+        epochs,
+        train_loss: number("train_loss"),
+        train_accuracy: number("train_accuracy"),
+        valid,
+        test,
+        learning_rate: number("learning_rate"),
+        gradient_norm: number("gradient_norm"),
+        gradient_norms: named("gradient_norms"),
+        rates: named("spikes_per_neuron_per_second"),
+        seconds: number("seconds"),
+    }
+}
