@@ -141,6 +141,7 @@ fn crates_depend_only_on_what_they_may() {
         ("jit", &["rheobase-ir"]),
         ("runtime", &["rheobase-ir", "rheobase-jit"]),
         ("data", &[]),
+        ("plot", &[]),
         (
             "train",
             &["rheobase-ir", "rheobase-runtime", "rheobase-data"],
@@ -163,11 +164,14 @@ fn crates_depend_only_on_what_they_may() {
         ("rayon", "runtime"),
         ("hdf5-pure", "data"),
         ("clap", "cli"),
+        ("tiny-skia", "plot"),
     ];
     for (package, home) in walls {
-        for name in ["ir", "lang", "jit", "runtime", "data", "train", "cli"]
-            .into_iter()
-            .filter(|n| *n != home)
+        for name in [
+            "ir", "lang", "jit", "runtime", "data", "train", "plot", "cli",
+        ]
+        .into_iter()
+        .filter(|n| *n != home)
         {
             assert!(
                 !dependencies(name).contains(&package.to_string()),

@@ -12,6 +12,7 @@
 //! | [`settings`], `edits.rs` | numbers with units from the command line, alone and written into a program |
 //! | `inputs.rs`, `simulation.rs` | arrays by name in, arrays by name out, for `run` and `grad` |
 //! | `training.rs`, `run_folder.rs` | a plan that is ready to be trained, and the text that is kept of it |
+//! | `trained.rs`, `pictures.rs` | a run folder with its weights; charts of programs and runs |
 //! | [`interrupt`] | Ctrl-C |
 //! | [`console`], [`failure`], `names.rs` | what is said where, exit statuses, near names |
 
@@ -22,8 +23,10 @@ pub mod failure;
 mod inputs;
 pub mod interrupt;
 mod names;
+mod pictures;
 pub mod pipeline;
 mod run_folder;
 pub mod settings;
 mod simulation;
+mod trained;
 mod training;

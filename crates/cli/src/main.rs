@@ -90,10 +90,19 @@ Example:
   rheo train big.snn --save-every 10min
   rheo train --resume runs/quick
 
-Writes config.snn, metrics.jsonl, best.safetensors, last.ckpt and evaluation.json into the run
-folder and prints the accuracy on the test samples. Ctrl-C finishes the step and saves; a run that
+Writes config.snn, metrics.jsonl, best.safetensors, last.ckpt, evaluation.json and report.html (one
+page with everything) into the run folder and prints the accuracy on the test samples. Ctrl-C finishes the step and saves; a run that
 ended in any way is continued with --resume, to the same bits.")]
     Train(commands::TrainArgs),
+
+    /// Train once for each combination of values
+    #[command(after_help = "\
+Example:
+  rheo sweep examples/digits.snn --grid lr=1e-3,3e-3 seed=0..4 --out runs/sweep
+
+Prints mean and spread over seeds; writes sweep.json, sweep.svg and a run folder for each run. The
+same command continues what was interrupted.")]
+    Sweep(commands::SweepArgs),
 
     /// Evaluate trained weights
     #[command(after_help = "\
@@ -111,6 +120,23 @@ Example:
 Writes NETWORK.o, libNETWORK.a and NETWORK.h. The header describes the functions; a C program is
 linked with the object file or the library and needs nothing else.")]
     Build(commands::BuildArgs),
+
+    /// Draw a run, arrays or a program
+    #[command(after_help = "\
+Example:
+  rheo plot runs/digits --out curves.svg
+  rheo plot runs/digits --what raster --sample 3 --out raster.png
+  rheo plot out.npz --what traces --out traces.svg
+  rheo plot lif.snn --what fi --neuron LIF --out fi.svg")]
+    Plot(commands::PlotArgs),
+
+    /// Write one page about a run
+    #[command(after_help = "\
+Example:
+  rheo report runs/digits
+
+`rheo train` writes the same page, report.html in the run folder, when it ends.")]
+    Report(commands::ReportArgs),
 
     /// Time training steps
     #[command(after_help = "\
@@ -170,8 +196,11 @@ fn dispatch(command: &Command, console: &Console) -> Result<(), Failure> {
         Command::Grad(args) => commands::grad(args, console),
         Command::Gradcheck(args) => commands::gradcheck(args, console),
         Command::Train(args) => commands::train(args, console),
+        Command::Sweep(args) => commands::sweep(args, console),
         Command::Eval(args) => commands::eval(args, console),
         Command::Build(args) => commands::build(args, console),
+        Command::Plot(args) => commands::plot(args, console),
+        Command::Report(args) => commands::report(args, console),
         Command::Bench(args) => commands::bench(args, console),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -13,5 +13,7 @@ mod graded;
 mod lasting;
 #[path = "cli/place.rs"]
 mod place;
+#[path = "cli/seeing.rs"]
+mod seeing;
 #[path = "cli/wrong.rs"]
 mod wrong;

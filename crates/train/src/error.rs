@@ -34,6 +34,13 @@ pub enum TrainError {
     Interrupted,
 }
 
+impl TrainError {
+    /// Whether the caller broke off; then everything up to the last step is saved.
+    pub fn is_interruption(&self) -> bool {
+        matches!(self, TrainError::Interrupted)
+    }
+}
+
 impl fmt::Display for TrainError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -13,6 +13,7 @@
 //! | `trainer.rs` | a step, an epoch, an evaluation |
 //! | `run.rs`, `epoch.rs` | the loop over epochs, resuming; what is added up in an epoch |
 //! | `folder.rs`, `metrics.rs` | the run folder: one process at a time; its rows of metrics |
+//! | `tensorboard.rs` | event files |
 //! | `notice.rs` | what a run should tell although it goes on |
 //! | `weights.rs`, `checkpoint.rs`, `atomic.rs` | files, replaced whole or not at all |
 
@@ -32,6 +33,7 @@ mod run;
 mod samples;
 mod schedule;
 mod source;
+pub mod tensorboard;
 mod trainer;
 pub mod weights;
 

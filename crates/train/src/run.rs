@@ -76,6 +76,13 @@ pub struct EpochReport {
     pub seconds: f64,
 }
 
+impl EpochReport {
+    /// The line of `metrics.jsonl`.
+    pub fn to_json(&self) -> Value {
+        metrics::row(self)
+    }
+}
+
 /// What a run gave.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {

@@ -52,6 +52,8 @@ pub struct StepReport {
     pub gradient_norm: f64,
     /// The learning rate.
     pub learning_rate: f64,
+    /// Spikes of all layers.
+    pub spikes: u64,
     /// Where the time went.
     pub timing: Timing,
 }
@@ -274,6 +276,7 @@ impl Trainer {
             correct: total.hits(),
             gradient_norm: norm,
             learning_rate,
+            spikes: outcome.spikes.iter().sum(),
             timing,
         })
     }

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use rheobase_ir::gradcheck::{Config, GradcheckError, gradcheck as compare};
+use rheobase_ir::gradcheck::{Config, GradcheckError, Report, gradcheck as compare};
+use serde_json::{Value, json};
 
 use crate::console::Console;
 use crate::failure::Failure;
@@ -26,6 +27,9 @@ pub struct GradcheckArgs {
     /// Seed of the inputs
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// One JSON document on standard output
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Checks the gradients of neurons and prints the comparison.
@@ -48,7 +52,7 @@ pub fn gradcheck(args: &GradcheckArgs, console: &Console) -> Result<(), Failure>
         seed: args.seed,
         ..Config::STANDARD
     };
-    let mut wrong = Vec::new();
+    let (mut wrong, mut documents) = (Vec::new(), Vec::new());
     for name in names {
         let neuron = front.neuron(&name, step_ms, &[], console)?;
         let report = compare(&neuron, &config).map_err(|error| match error {
@@ -57,6 +61,13 @@ pub fn gradcheck(args: &GradcheckArgs, console: &Console) -> Result<(), Failure>
                 Failure::Internal(format!("{name}: {error}"))
             }
         })?;
+        if args.json {
+            documents.push(document(&name, &report));
+            if !report.passed(TOLERANCE) {
+                wrong.push(name);
+            }
+            continue;
+        }
         let worst = report.worst().map_or(0.0, |entry| entry.error);
         let verdict = if report.passed(TOLERANCE) {
             "ok"
@@ -71,6 +82,16 @@ pub fn gradcheck(args: &GradcheckArgs, console: &Console) -> Result<(), Failure>
             wrong.push(name);
         }
     }
+    if args.json {
+        let document = json!({
+            "file": args.file.to_string_lossy(),
+            "step_ms": step_ms,
+            "tolerance": TOLERANCE,
+            "ok": wrong.is_empty(),
+            "neurons": documents,
+        });
+        console.print(&format!("{document:#}\n"))?;
+    }
     if wrong.is_empty() {
         return Ok(());
     }
@@ -78,4 +99,27 @@ pub fn gradcheck(args: &GradcheckArgs, console: &Console) -> Result<(), Failure>
     Err(Failure::Run(format!(
         "the gradient of {names} differs from finite differences by more than {TOLERANCE:.0e}"
     )))
+}
+
+/// The comparison of one neuron for scripts.
+fn document(name: &str, report: &Report) -> Value {
+    let entries = report.entries.iter().map(|entry| {
+        json!({
+            "against": entry.against.to_string(),
+            "quantity": entry.slot.to_string(),
+            "derived": entry.analytic,
+            "other": entry.numeric,
+            "error": entry.error,
+            "lane": entry.lane,
+            "step": entry.step,
+        })
+    });
+    json!({
+        "neuron": name,
+        "ok": report.passed(TOLERANCE),
+        "worst_error": report.worst().map_or(0.0, |entry| entry.error),
+        "spiking": report.spiking,
+        "has_primitive": report.has_primitive,
+        "comparisons": entries.collect::<Vec<_>>(),
+    })
 }

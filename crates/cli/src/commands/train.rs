@@ -1,22 +1,26 @@
 //! `rheo train FILE`: trains, shows how it goes, and keeps the run folder.
 
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+mod progress;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::path::{Path, PathBuf};
+
 use rheobase_runtime::Backend;
+use rheobase_train::tensorboard::EventFile;
 use rheobase_train::{
-    Config, EpochReport, Evaluation, Notice, Observer, SaveEvery, StepReport, Trainer,
-    check_writable, train as train_plan,
+    Config, Evaluation, SaveEvery, Summary, Trainer, check_writable, train as train_plan,
 };
+use serde_json::{Map, Value, json};
 
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::run_folder::config_text;
 use crate::settings::{Setting, parse_save_every, parse_setting};
-use crate::training::{memory_of_machine, plan, threads};
+use crate::trained::{RunFolder, Trained};
+use crate::training::{Plan, memory_of_machine, plan, threads};
+
+use super::report::{PAGE, write as write_report};
+use progress::{Progress, Voice, now};
 
 /// Options of `rheo train`.
 #[derive(Clone, Debug, clap::Args)]
@@ -43,6 +47,21 @@ pub struct TrainArgs {
     /// Checkpoints within an epoch, after so many steps (`500`) or so much time (`30s`, `10min`)
     #[arg(long, value_name = "STEPS|TIME", value_parser = parse_save_every)]
     pub save_every: Option<SaveEvery>,
+    /// No bar: one line per epoch, for logs
+    #[arg(long)]
+    pub plain: bool,
+    /// Only warnings, errors and the result
+    #[arg(long, conflicts_with = "plain")]
+    pub quiet: bool,
+    /// Also write event files for TensorBoard, into the folder `tensorboard` of the run folder
+    #[arg(long)]
+    pub tensorboard: bool,
+    /// Do not write report.html at the end
+    #[arg(long)]
+    pub no_report: bool,
+    /// The result as one JSON document on standard output
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Trains a network.
@@ -81,26 +100,47 @@ pub fn train(args: &TrainArgs, console: &Console) -> Result<(), Failure> {
         resume: args.resume.is_some() && out.join("last.ckpt").exists(),
         save_every: args.save_every,
     };
-    let epochs = plan.program.training.map_or(0, |training| training.epochs);
+    let epochs = plan.program.training.as_ref().map_or(0, |t| t.epochs);
+    let voice = match (args.quiet, args.plain) {
+        (true, _) => Voice::Quiet,
+        (false, true) => Voice::Plain,
+        (false, false) => Voice::Normal,
+    };
     interrupt::stop_between_steps();
-    let mut progress = Progress::new(*console, epochs);
+    let mut progress = Progress::new(*console, voice, epochs);
+    if args.tensorboard {
+        let events = EventFile::create(&out.join("tensorboard"), now())?;
+        let rows = if config.resume {
+            RunFolder::at(&out)?.metrics()?
+        } else {
+            Vec::new()
+        };
+        progress = progress.with_events(events, &rows);
+    }
     let summary = train_plan(&mut trainer, &config, &mut progress);
     progress.end();
+    if let Some(message) = &progress.failed {
+        console.warning(&format!("TensorBoard misses something: {message}"));
+    }
+    let interrupted = summary.as_ref().is_err_and(|error| error.is_interruption());
+    if (summary.is_ok() || interrupted) && !args.no_report {
+        report(plan, trainer, &out, console);
+    }
     let summary = summary.map_err(|error| {
-        let failure = Failure::from(error);
-        if failure == Failure::Interrupted {
+        if interrupted {
             let folder = out.display();
             console.note(&format!(
                 "the run so far is in `{folder}`; continue with: rheo train --resume {folder}\n"
             ));
         }
-        failure
+        Failure::from(error)
     })?;
-    console.note(&format!(
-        "best weights after epoch {} in `{}`\n",
-        summary.best_epoch,
-        out.join("best.safetensors").display()
-    ));
+    if voice != Voice::Quiet {
+        console.note(&table(&summary, &out));
+    }
+    if args.json {
+        return console.print(&format!("{:#}\n", document(&summary, &out)));
+    }
     let (subset, found) = match (&summary.test, &summary.last.valid) {
         (Some(test), _) => ("test", test),
         (None, Some(valid)) => ("valid", valid),
@@ -110,6 +150,65 @@ pub fn train(args: &TrainArgs, console: &Console) -> Result<(), Failure> {
         }
     };
     console.print(&accuracy_line(subset, found))
+}
+
+/// Writes the page of the run. The run is done and kept: a page that cannot be made is a warning.
+fn report(plan: Plan, trainer: Trainer, out: &Path, console: &Console) {
+    let made = RunFolder::at(out)
+        .and_then(|folder| Trained::of(folder, plan, trainer))
+        .and_then(|trained| write_report(&trained, &out.join(PAGE)));
+    if let Err(failure) = made {
+        console.warning(&format!("there is no {PAGE}: {failure}"));
+    }
+}
+
+/// What the run gave, a row for each kind of samples.
+fn table(summary: &Summary, out: &Path) -> String {
+    let last = &summary.last;
+    let mut text = format!("\n{:<8}{:>10}{:>12}\n", "", "loss", "accuracy");
+    let mut row = |name: &str, loss: f64, accuracy: f64| {
+        let accuracy = 100.0 * accuracy;
+        text.push_str(&format!("{name:<8}{loss:>10.4}{accuracy:>10.2} %\n"));
+    };
+    row("train", last.train_loss, last.train_accuracy);
+    for (name, found) in [("valid", &last.valid), ("test", &summary.test)] {
+        if let Some(found) = found {
+            row(name, found.loss, found.accuracy());
+        }
+    }
+    for (layer, rate) in &last.rates {
+        text.push_str(&format!(
+            "{layer:<8}{rate:>10.2} spikes per neuron and second\n"
+        ));
+    }
+    text.push_str(&format!(
+        "best weights after epoch {} in `{}`\n",
+        summary.best_epoch,
+        out.join("best.safetensors").display()
+    ));
+    text
+}
+
+/// The result for scripts.
+fn document(summary: &Summary, out: &Path) -> Value {
+    let of = |found: &Evaluation| {
+        json!({
+            "loss": found.loss,
+            "accuracy": found.accuracy(),
+            "samples": found.samples,
+            "correct": found.correct,
+        })
+    };
+    let mut document = Map::new();
+    document.insert("folder".into(), json!(out.to_string_lossy()));
+    document.insert("best_epoch".into(), json!(summary.best_epoch));
+    document.insert("last_epoch".into(), summary.last.to_json());
+    for (name, found) in [("valid", &summary.last.valid), ("test", &summary.test)] {
+        if let Some(found) = found {
+            document.insert(name.into(), of(found));
+        }
+    }
+    Value::Object(document)
 }
 
 /// The program in a run folder.
@@ -148,145 +247,4 @@ pub(super) fn accuracy_line(subset: &str, found: &Evaluation) -> String {
         found.correct,
         found.samples
     )
-}
-
-/// How far a run is: a bar on a terminal, else one line per epoch.
-struct Progress {
-    console: Console,
-    bar: ProgressBar,
-    epoch: usize,
-    /// Sums over the samples of the epoch so far.
-    loss: f64,
-    correct: usize,
-    done: usize,
-    /// When the first step ended and how much of the run was done then: the rest is estimated from there.
-    since: Option<(Instant, f64)>,
-    /// All epochs of the plan; the time left is that of the whole run.
-    epochs: usize,
-}
-
-impl Progress {
-    fn new(console: Console, epochs: usize) -> Progress {
-        let bar = if console.bars {
-            let style = "{prefix} [{bar:24}] {pos}/{len}  {msg}";
-            let style = ProgressStyle::with_template(style);
-            let style = style
-                .expect("the template is well formed")
-                .progress_chars("=> ");
-            ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr()).with_style(style)
-        } else {
-            ProgressBar::hidden()
-        };
-        Progress {
-            console,
-            bar,
-            epoch: 0,
-            loss: 0.0,
-            correct: 0,
-            done: 0,
-            since: None,
-            epochs,
-        }
-    }
-
-    fn end(&self) {
-        self.bar.finish_and_clear();
-    }
-
-    /// The time that is left, once there is something to judge by.
-    fn left(&mut self, total: usize) -> Option<Duration> {
-        let position = (self.epoch - 1) as f64 + self.done as f64 / total.max(1) as f64;
-        let Some((start, first)) = self.since else {
-            self.since = Some((Instant::now(), position));
-            return None;
-        };
-        let ahead = self.epochs as f64 - position;
-        let seconds = start.elapsed().as_secs_f64() / (position - first) * ahead;
-        Duration::try_from_secs_f64(seconds).ok()
-    }
-}
-
-impl Observer for Progress {
-    fn stepped(
-        &mut self,
-        epoch: usize,
-        done: usize,
-        total: usize,
-        report: &StepReport,
-    ) -> ControlFlow<()> {
-        if epoch != self.epoch {
-            (self.epoch, self.loss, self.correct) = (epoch, 0.0, 0);
-        }
-        self.done = done;
-        self.loss += report.loss * report.samples as f64;
-        self.correct += report.correct;
-        if self.console.bars {
-            let (loss, accuracy) = (
-                self.loss / done.max(1) as f64,
-                100.0 * self.correct as f64 / done.max(1) as f64,
-            );
-            let left = self
-                .left(total)
-                .map_or(String::new(), |left| format!("  {} left", shown(left)));
-            self.bar
-                .set_prefix(format!("epoch {epoch}/{}", self.epochs));
-            self.bar.set_length(total as u64);
-            self.bar.set_position(done as u64);
-            self.bar
-                .set_message(format!("loss {loss:.4}  accuracy {accuracy:.1} %{left}"));
-        }
-        if interrupt::asked() {
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn noticed(&mut self, notice: &Notice) {
-        let console = self.console;
-        self.bar.suspend(|| match notice.code() {
-            Some(code) => console.coded_warning(code, &notice.to_string()),
-            None => console.note(&format!("{notice}\n")),
-        });
-    }
-
-    fn finished(&mut self, report: &EpochReport) {
-        let mut line = format!(
-            "epoch {}/{}  loss {:.4}  accuracy {:.2} %",
-            report.epoch,
-            report.epochs,
-            report.train_loss,
-            100.0 * report.train_accuracy
-        );
-        if let Some(valid) = &report.valid {
-            line.push_str(&format!("  valid {:.2} %", 100.0 * valid.accuracy()));
-        }
-        line.push_str(&format!("  {:.2} s\n", report.seconds));
-        let console = self.console;
-        self.bar.suspend(|| console.note(&line));
-    }
-}
-
-/// `3 s`, `2 min 5 s`, `1 h 12 min`
-fn shown(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::shown;
-    use std::time::Duration;
-
-    #[test]
-    fn times_for_people() {
-        let text = |s| shown(Duration::from_secs(s));
-        assert_eq!(
-            [text(3), text(125), text(4321)],
-            ["3 s", "2 min 5 s", "1 h 12 min"]
-        );
-    }
 }
