@@ -62,6 +62,7 @@ fn accuracy(program: &Program) -> f64 {
         out: None,
         program: "the program".to_string(),
         resume: false,
+        save_every: None,
     };
     let summary = train(&mut trainer, &config, &mut Quiet).expect("trains");
     summary.test.expect("test samples").accuracy()

@@ -91,7 +91,7 @@ fn simulate(
         weights: None,
         executor,
         precision,
-        seed: 0,
+        seed: Some(0),
         out: path("out.npz"),
     };
     grad(

@@ -58,7 +58,7 @@ impl Simulation<'_> {
             weights: None,
             executor,
             precision: PrecisionArg::F64,
-            seed: 0,
+            seed: Some(0),
             out: path("out.npz"),
         };
         let done = match cotangents {

@@ -206,7 +206,7 @@ fn derivatives_equal_the_formulas() {
             weights: None,
             executor: Executor::Interp,
             precision: PrecisionArg::F64,
-            seed: 0,
+            seed: Some(0),
             out: path("out.npz"),
         };
         let cotangents = path("ct.npz");

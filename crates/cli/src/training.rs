@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rheobase_ir::program::{Initial, Program, Synapses};
+use rheobase_ir::program::{Initial, Operation, Program};
 
 use crate::console::Console;
 use crate::edits::Target;
@@ -62,15 +62,20 @@ fn set_weights(program: &mut Program, setting: &Setting) -> Result<(), Failure> 
     let mut names = Vec::new();
     for connection in &mut network.connections {
         let port = &network.layers[connection.to].neuron.ports[connection.port];
-        let Synapses::Dense { weight, bias, .. } = &mut connection.synapses;
-        for (part, initial) in [("weight", Some(weight)), ("bias", bias.as_mut())] {
-            let Some(initial) = initial else { continue };
-            let name = format!("{}.{part}", connection.name);
-            if name == setting.name {
-                *initial = Initial::Constant(setting.in_base(&port.unit, network.step_ms)?);
-                return Ok(());
+        let prefixes: Vec<String> = (0..connection.operations.len())
+            .map(|o| connection.prefix(o))
+            .collect();
+        for (prefix, operation) in prefixes.iter().zip(&mut connection.operations) {
+            let Operation { weight, bias, .. } = operation;
+            for (part, initial) in [("weight", weight.as_mut()), ("bias", bias.as_mut())] {
+                let Some(initial) = initial else { continue };
+                let name = format!("{prefix}.{part}");
+                if name == setting.name {
+                    *initial = Initial::Constant(setting.in_base(&port.unit, network.step_ms)?);
+                    return Ok(());
+                }
+                names.push(name);
             }
-            names.push(name);
         }
     }
     names.extend(program.network.layers.iter().flat_map(|layer| {

@@ -6,13 +6,16 @@
 
 mod data;
 mod objective;
+mod synapses;
 mod training;
 
 pub use data::{Augment, Binning, Dataset, Encoding, Split, Task};
 pub use objective::{Function, Node, Objective, Pair, Reduction, Roots, Shape, Term, Trace};
+pub use synapses::{Density, Operation, Pattern, Pooling, Synapses, Window};
 pub use training::{Clip, Groups, Optimizer, Rule, Schedule, Training};
 
 use crate::kernel::Kernel;
+use crate::random::SplitMix64;
 
 /// A distribution or a fixed value from which a parameter or a weight starts.
 #[derive(Clone, Debug, PartialEq)]
@@ -186,22 +189,6 @@ pub enum Source {
     Layer(usize),
 }
 
-/// What a connection computes from the spikes of one step.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Synapses {
-    /// Every neuron to every neuron.
-    Dense {
-        /// The initial weights, in the unit of the port.
-        weight: Initial,
-        /// The initial bias, added at every step; `None` for no bias.
-        bias: Option<Initial>,
-        /// Weights are moved into this range after every update.
-        bounds: Option<(f64, f64)>,
-        /// False removes the weight of a neuron to itself (recurrent connections).
-        self_connections: bool,
-    },
-}
-
 /// A connection from a population or layer to a port of a layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Connection {
@@ -213,14 +200,26 @@ pub struct Connection {
     pub to: usize,
     /// The index of the port of that layer's neuron.
     pub port: usize,
-    /// What it computes.
-    pub synapses: Synapses,
+    /// What is applied to the spikes of a step, one after the other; at least one.
+    pub operations: Vec<Operation>,
     /// Whole steps between a spike and its arrival; 0 delivers in the same step.
     pub delay: u32,
     /// True if its weights are not trained.
     pub frozen: bool,
     /// The connection whose parameters it uses instead of its own; that one is not tied itself.
     pub tied: Option<usize>,
+}
+
+impl Connection {
+    /// The prefix of the parameters of one of its operations: that of the connection for the first that has
+    /// any, then `….then1`, `….then2`.
+    pub fn prefix(&self, operation: usize) -> String {
+        let owns = |o: &&Operation| o.weight.is_some() || o.bias.is_some();
+        match self.operations[..operation].iter().filter(owns).count() {
+            0 => self.name.clone(),
+            n => format!("{}.then{n}", self.name),
+        }
+    }
 }
 
 /// A network.
@@ -238,6 +237,28 @@ pub struct Network {
     pub connections: Vec<Connection>,
     /// The indices of the layers in an order in which every connection without delay goes forward.
     pub order: Vec<usize>,
+}
+
+impl Network {
+    /// The number of neurons or channels of a source.
+    pub fn source_size(&self, source: Source) -> usize {
+        match source {
+            Source::Input(i) => self.inputs[i].shape.iter().product(),
+            Source::Layer(l) => self.layers[l].size(),
+        }
+    }
+
+    /// Lets the random patterns of sparse connections follow from a seed, each from its own stream.
+    pub fn seed_patterns(&mut self, seed: u64) {
+        for (c, connection) in self.connections.iter_mut().enumerate() {
+            for (o, operation) in connection.operations.iter_mut().enumerate() {
+                if let Synapses::Sparse { seed: own, .. } = &mut operation.synapses {
+                    let place = (c as u64) << 8 | o as u64;
+                    *own = SplitMix64::new(seed ^ place << 32).bits();
+                }
+            }
+        }
+    }
 }
 
 /// A network and, if the file has one, the plan to train it.

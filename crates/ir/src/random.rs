@@ -1,5 +1,5 @@
-//! Seeded pseudo-random numbers for checks: the inputs of [`crate::gradcheck`] and the kernels of
-//! [`crate::generate`]. Not the generator of simulations.
+//! Seeded pseudo-random numbers for checks (the inputs of [`crate::gradcheck`], the kernels of
+//! [`crate::generate`]) and for the patterns of sparse connections. Not the generator of simulations.
 //!
 //! SplitMix64 (Steele, Lea & Flood 2014): one addition and a mixing function, the same numbers on every
 //! machine.

@@ -32,6 +32,7 @@ mod items;
 mod network;
 mod neuron;
 mod neuron_units;
+mod operations;
 mod params;
 mod resolve;
 mod scope;
@@ -43,6 +44,7 @@ mod ties;
 mod train;
 mod units;
 
+pub use operations::Shaped;
 pub use shapes::{Elaborated, elaborate};
 
 pub(crate) use draws::impossible;

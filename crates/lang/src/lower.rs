@@ -94,7 +94,7 @@ pub fn lower_network(
         Some(plan) if plan.network == Some(index) => plan.args.clone(),
         Some(_) | None => Vec::new(),
     };
-    let lowered = network::lower(model, index, &args).map_err(limited)?;
+    let mut lowered = network::lower(model, index, &args).map_err(limited)?;
     let training = match plan {
         Some(plan) if plan.network == Some(index) => {
             Some(train::lower(model, plan, &lowered, index)?)
@@ -108,6 +108,8 @@ pub fn lower_network(
         }
         None => None,
     };
+    let seed = training.as_ref().map_or(0, |t: &program::Training| t.seed);
+    lowered.seed_patterns(seed);
     Ok(program::Program {
         network: lowered,
         training,

@@ -4,7 +4,7 @@
 use rheobase_ir::integrate::integrate;
 use rheobase_ir::interp::{Spiking, evaluate};
 use rheobase_ir::kernel::{Def, Role};
-use rheobase_ir::program::{Initial, Network, Neuron, Synapses};
+use rheobase_ir::program::{Initial, Network, Neuron};
 use rheobase_ir::random::SplitMix64;
 use rheobase_ir::response::response;
 use rheobase_lang::check::check;
@@ -69,17 +69,14 @@ fn network(connections: &str, neuron: &str) -> (Loaded, Result<Network, String>)
 }
 
 fn drawn(network: &Network) -> Vec<(f64, f64)> {
-    let weight = |synapses: &Synapses| match synapses {
-        Synapses::Dense {
-            weight: Initial::Normal { mean, std },
-            ..
-        } => (*mean, *std),
-        Synapses::Dense { weight, .. } => panic!("{weight:?}"),
+    let weight = |initial: &Option<Initial>| match initial {
+        Some(Initial::Normal { mean, std }) => (*mean, *std),
+        other => panic!("{other:?}"),
     };
     network
         .connections
         .iter()
-        .map(|c| weight(&c.synapses))
+        .map(|c| weight(&c.operations[0].weight))
         .collect()
 }
 

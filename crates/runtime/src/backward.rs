@@ -11,10 +11,13 @@ use std::ops::Range;
 use rheobase_ir::kernel::{Role, Slot};
 use rheobase_ir::program::Source;
 
+use crate::aligned::Aligned;
 use crate::backend::Float;
+use crate::connection::chain::add_bias_gradient;
 use crate::connection::choice::{self, Gradient};
-use crate::connection::dense::{add_rows, gather_rows, scatter};
+use crate::connection::dense::{gather_rows, scatter};
 use crate::connection::matmul::{Matrix, add_product};
+use crate::connection::rows::Block;
 use crate::connection::step_product::add_step_product;
 use crate::error::RuntimeError;
 use crate::group::{GradientSum, GroupState, LayerState, Run, Scratch};
@@ -37,12 +40,13 @@ impl<R: Float> Run<'_, '_, R> {
         let delays = &self.simulator.longest_delays.inputs;
         let populations = self.simulator.network.inputs.iter().zip(delays);
         for (adjoints, (population, &delay)) in state.input_adjoints.iter_mut().zip(populations) {
-            adjoints.rows.clear();
+            adjoints.rows.resize(0);
             adjoints.before = delay.min(self.batch.steps);
             if wanted {
                 let channels: usize = population.shape.iter().product();
                 let rows = (adjoints.before + longest) * state.samples;
-                adjoints.rows.resize(rows * channels, R::ZERO);
+                adjoints.rows.resize(rows * channels);
+                adjoints.rows.fill(R::ZERO);
             }
         }
     }
@@ -126,14 +130,13 @@ impl<R: Float> Run<'_, '_, R> {
             if connection.inside(part) && t >= connection.delay {
                 self.with_delta(state, l, connection, |state, delta| {
                     let delta = &delta[(t - frame.start) * lanes..][..lanes];
-                    self.send_back(
-                        state,
-                        connection,
-                        t - connection.delay,
-                        code.n,
-                        delta,
-                        false,
-                    );
+                    let sent = t - connection.delay;
+                    match connection.dense {
+                        Some(weight) => {
+                            self.send_back(state, connection, weight, sent, code.n, delta, false);
+                        }
+                        None => self.chain_back(state, connection, sent, delta, None, Some(false)),
+                    }
                 });
             }
         }
@@ -158,7 +161,10 @@ impl<R: Float> Run<'_, '_, R> {
                 if let Some(bias) = connection.bias
                     && connection.trained
                 {
-                    add_rows(&mut sum.connections[bias], delta);
+                    let gradient = &mut sum.connections[bias];
+                    delta
+                        .chunks_exact(n)
+                        .for_each(|row| add_bias_gradient(gradient, row));
                 }
                 let sent = self.sent_steps(state, connection);
                 if sent.is_empty() {
@@ -167,12 +173,21 @@ impl<R: Float> Run<'_, '_, R> {
                 // The rows of the steps at which something arrived.
                 let first = sent.start + connection.delay - state.frame.start;
                 let delta = &delta[first * lanes..];
+                let outside = !connection.inside(part);
+                let Some(weight) = connection.dense else {
+                    for (sent, delta) in sent.zip(delta.chunks_exact(lanes)) {
+                        let gradients = connection.trained.then_some(&mut sum.connections[..]);
+                        let target = outside.then_some(inputs);
+                        self.chain_back(state, connection, sent, delta, gradients, target);
+                    }
+                    return;
+                };
                 if connection.trained {
-                    let dw = &mut sum.connections[connection.weight];
+                    let dw = &mut sum.connections[weight];
                     self.weight_gradient(state, connection, sent.clone(), n, delta, dw);
                 }
-                if !connection.inside(part) {
-                    self.send_back(state, connection, sent.start, n, delta, inputs);
+                if outside {
+                    self.send_back(state, connection, weight, sent.start, n, delta, inputs);
                 }
             });
         }
@@ -213,6 +228,7 @@ impl<R: Float> Run<'_, '_, R> {
             dense,
             panel,
             by_source,
+            between: _,
         } = &mut scratch;
         let first_row = steps.start * state.samples;
         let count = self.event_count(state, connection, steps);
@@ -242,44 +258,113 @@ impl<R: Float> Run<'_, '_, R> {
         state.scratch = scratch;
     }
 
+    /// One step of the rows of `delta` through the operations of a connection: gradients of parameters, if
+    /// asked for, and the adjoints of the spikes that were sent at step `sent`; those of inputs only if
+    /// asked for, too.
+    fn chain_back(
+        &self,
+        state: &mut GroupState<R>,
+        connection: &ConnectionCode,
+        sent: usize,
+        delta: &[R],
+        gradients: Option<&mut [Vec<R>]>,
+        target: Option<bool>,
+    ) {
+        let first = sent * state.samples;
+        let mut scratch = std::mem::take(&mut state.scratch);
+        // Taken out, because the events of the same state are read meanwhile.
+        let mut taken =
+            target.and_then(|inputs| self.take_adjoints(state, connection.from, inputs));
+        let size = state.samples * self.simulator.network.source_size(connection.from);
+        let start = state.frame.start;
+        let target = taken.as_mut().map(|(adjoints, before)| {
+            let row = sent + *before - start;
+            &mut adjoints[row * size..][..size]
+        });
+        if gradients.is_some() || target.is_some() {
+            let events = |row: usize| self.sent(state, connection, first + row);
+            connection.chain.backward(
+                self.arch,
+                &self.simulator.parameters.values,
+                (Block::Events(&events), delta),
+                &mut scratch.between,
+                gradients,
+                target,
+            );
+        }
+        if let Some((adjoints, _)) = taken {
+            self.put_adjoints(state, connection.from, adjoints);
+        }
+        state.scratch = scratch;
+    }
+
+    /// Takes the adjoints of the spikes of a source out of the state, if there are any, and tells how many
+    /// steps before the block they begin.
+    fn take_adjoints(
+        &self,
+        state: &mut GroupState<R>,
+        from: Source,
+        inputs: bool,
+    ) -> Option<(Aligned<R>, usize)> {
+        match from {
+            Source::Input(i) if inputs => {
+                let adjoints = &mut state.input_adjoints[i];
+                Some((std::mem::take(&mut adjoints.rows), adjoints.before))
+            }
+            Source::Input(_) => None,
+            Source::Layer(from) => {
+                let SlotId(row) = self.simulator.spike_adjoints[from]?;
+                let LayerState { rows, before, .. } = &mut state.layers[from];
+                match std::mem::replace(&mut rows[row], Row::empty()) {
+                    Row::Real(values) => Some((values, *before)),
+                    Row::Bool(_) => unreachable!("adjoints are reals"),
+                }
+            }
+        }
+    }
+
+    fn put_adjoints(&self, state: &mut GroupState<R>, from: Source, adjoints: Aligned<R>) {
+        match from {
+            Source::Input(i) => state.input_adjoints[i].rows = adjoints,
+            Source::Layer(from) => {
+                if let Some(SlotId(row)) = self.simulator.spike_adjoints[from] {
+                    state.layers[from].rows[row] = Row::Real(adjoints);
+                }
+            }
+        }
+    }
+
     /// The adjoint of the spikes that were sent from step `sent` on: `delta · wᵀ`, for the rows of `delta`.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all of one product; a struct of them would have no other use"
+    )]
     fn send_back(
         &self,
         state: &mut GroupState<R>,
         connection: &ConnectionCode,
+        weight: usize,
         sent: usize,
         n: usize,
         delta: &[R],
         inputs: bool,
     ) {
-        let weights = &self.simulator.parameters.values[connection.weight];
+        let weights = &self.simulator.parameters.values[weight];
         let n_pre = weights.len() / n;
-        let (target, before): (&mut [R], usize) = match connection.from {
-            Source::Input(i) if inputs => {
-                let adjoints = &mut state.input_adjoints[i];
-                (&mut adjoints.rows, adjoints.before)
-            }
-            Source::Input(_) => return,
-            Source::Layer(from) => {
-                let Some(SlotId(row)) = self.simulator.spike_adjoints[from] else {
-                    return;
-                };
-                let LayerState { rows, before, .. } = &mut state.layers[from];
-                let Row::Real(values) = &mut rows[row] else {
-                    return;
-                };
-                (values, *before)
-            }
+        let Some((mut adjoints, before)) = self.take_adjoints(state, connection.from, inputs)
+        else {
+            return;
         };
         let first = sent + before - state.frame.start;
-        let target = &mut target[first * state.samples * n_pre..][..delta.len() / n * n_pre];
-        let turned = &self.simulator.transposed[connection.weight];
+        let target = &mut adjoints[first * state.samples * n_pre..][..delta.len() / n * n_pre];
+        let turned = &self.simulator.transposed[weight];
         if turned.is_empty() {
             let weights = Matrix::of_rows(weights, n).transposed();
             add_product(target, Matrix::of_rows(delta, n), weights);
         } else {
             add_step_product(self.arch, delta, turned, n_pre, target);
         }
+        self.put_adjoints(state, connection.from, adjoints);
     }
 
     /// Adds the adjoints of what is constant in time, and of the initial states, to the sum.

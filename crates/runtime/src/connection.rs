@@ -8,7 +8,13 @@
 //! The loops are plain Rust that the compiler vectorises; `pulp` picks AVX-512, AVX2 or NEON at run time.
 
 pub(crate) mod by_source;
+pub(crate) mod chain;
 pub(crate) mod choice;
+mod columns;
+mod convolution;
 pub(crate) mod dense;
 pub(crate) mod matmul;
+pub(crate) mod pairs;
+mod pool;
+pub(crate) mod rows;
 pub(crate) mod step_product;

@@ -11,9 +11,11 @@ use rheobase_ir::program::Source;
 use crate::aligned::Aligned;
 use crate::backend::Float;
 use crate::connection::by_source::Arrivals;
+use crate::connection::chain::add_bias;
 use crate::connection::choice::{self, Forward};
 use crate::connection::dense::{gather, gather_rows};
 use crate::connection::matmul::{Matrix, add_product};
+use crate::connection::rows::Block;
 use crate::error::RuntimeError;
 use crate::group::{GroupState, LayerState, Run};
 use crate::layer::{Pass, Row, SlotId};
@@ -53,11 +55,14 @@ impl<R: Float> Run<'_, '_, R> {
             self.simulator.ports[l].len(),
         );
         for (c, connection) in self.simulator.incoming[l].iter().enumerate() {
+            let Some(weights) = connection.dense else {
+                continue;
+            };
             let sent = self.sent_steps(state, connection);
             if connection.inside(part) || sent.is_empty() {
                 continue;
             }
-            let weights = &self.simulator.parameters.values[connection.weight];
+            let weights = &self.simulator.parameters.values[weights];
             let n = self.simulator.layers[l].n;
             let shape = [weights.len() / n, n];
             let count = self.event_count(state, connection, sent.clone());
@@ -166,14 +171,14 @@ impl<R: Float> Run<'_, '_, R> {
             else {
                 unreachable!("ports are reals")
             };
-            let ahead = &state.layers[l].ahead;
-            match ahead.sums[p].get(in_block * lanes..(in_block + 1) * lanes) {
+            let rows = in_block * lanes..(in_block + 1) * lanes;
+            match state.layers[l].ahead.sums[p].get(rows) {
                 Some(sums) => x.copy_from_slice(sums),
                 None => x.fill(R::ZERO),
             }
             for (c, connection) in self.simulator.incoming[l].iter().enumerate() {
                 if connection.port == p {
-                    let arrived = ahead.arrived[c];
+                    let arrived = state.layers[l].ahead.arrived[c];
                     self.arrive(state, connection, t, code.n, arrived, &mut x);
                 }
             }
@@ -197,7 +202,7 @@ impl<R: Float> Run<'_, '_, R> {
     /// Adds what a connection delivers at step `t`: the bias, and the events if they have not `arrived`.
     fn arrive(
         &self,
-        state: &GroupState<R>,
+        state: &mut GroupState<R>,
         connection: &ConnectionCode,
         t: usize,
         n: usize,
@@ -206,22 +211,33 @@ impl<R: Float> Run<'_, '_, R> {
     ) {
         let parameters = &self.simulator.parameters.values;
         if let Some(bias) = connection.bias {
-            for out in x.chunks_exact_mut(n) {
-                out.iter_mut()
-                    .zip(&parameters[bias])
-                    .for_each(|(x, &bias)| *x = x.add(bias));
-            }
+            x.chunks_exact_mut(n)
+                .for_each(|row| add_bias(row, &parameters[bias]));
         }
         if arrived || t < connection.delay {
             return;
         }
-        let aligned = &self.simulator.aligned[connection.weight];
+        let first = (t - connection.delay) * state.samples;
+        let Some(weight) = connection.dense else {
+            let mut scratch = std::mem::take(&mut state.scratch);
+            let sent = |row: usize| self.sent(state, connection, first + row);
+            connection.chain.forward(
+                self.arch,
+                parameters,
+                Block::Events(&sent),
+                state.samples,
+                &mut scratch.between,
+                x,
+            );
+            state.scratch = scratch;
+            return;
+        };
+        let aligned = &self.simulator.aligned[weight];
         let weights = if aligned.is_empty() {
-            &parameters[connection.weight]
+            &parameters[weight]
         } else {
             &aligned[..]
         };
-        let first = (t - connection.delay) * state.samples;
         for (b, out) in x.chunks_exact_mut(n).enumerate() {
             let (events, values) = self.sent(state, connection, first + b);
             gather(self.arch, weights, events, values, out);

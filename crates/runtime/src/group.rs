@@ -11,6 +11,7 @@ use rheobase_ir::kernel::{Role, Slot};
 use crate::aligned::Aligned;
 use crate::backend::Float;
 use crate::connection::by_source::BySource;
+use crate::connection::chain::Between;
 use crate::error::RuntimeError;
 use crate::events::{Events, SpikeLog};
 use crate::layer::{Frame, Pass, Room, Row, SlotId};
@@ -100,6 +101,8 @@ pub(crate) struct Scratch<R> {
     /// Some columns of a table.
     pub(crate) panel: Aligned<R>,
     pub(crate) by_source: BySource,
+    /// The rows between the operations of a connection.
+    pub(crate) between: Between<R>,
 }
 
 /// The memory of a group. Kept and reused from batch to batch.
@@ -117,9 +120,9 @@ pub(crate) struct GroupState<R> {
 }
 
 /// The adjoints of an input population, see [`GroupState::input_adjoints`].
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct InputAdjoints<R> {
-    pub(crate) rows: Vec<R>,
+    pub(crate) rows: Aligned<R>,
     pub(crate) before: usize,
 }
 
@@ -145,18 +148,16 @@ impl<R: Float> GroupState<R> {
             before: 0,
             checkpoints: Aligned::new(),
         });
+        let adjoints = simulator.network.inputs.iter().map(|_| InputAdjoints {
+            rows: Aligned::new(),
+            before: 0,
+        });
         GroupState {
             samples: 0,
             layers: layers.collect(),
             frame: Frame::default(),
             blocks: Vec::new(),
-            input_adjoints: vec![
-                InputAdjoints {
-                    rows: Vec::new(),
-                    before: 0
-                };
-                simulator.network.inputs.len()
-            ],
+            input_adjoints: adjoints.collect(),
             scratch: Scratch::default(),
         }
     }

@@ -16,7 +16,7 @@
 //! | `backend.rs` | interpreter or machine code |
 //! | `layer.rs` | the kernels of a layer and the rows they work on |
 //! | `events.rs` | spikes as lists of indices |
-//! | `connection/` | what connects layers: dense weights, driven by events |
+//! | `connection/` | what connects layers, driven by events: dense and sparse weights, convolutions, pooling, and chains of them |
 //! | `parts.rs` | which layers run through all steps before others start |
 //! | `blocks.rs` | time in blocks, and which of them keep a tape |
 //! | `simulator.rs`, `group.rs` | a network; one group of samples |
@@ -44,11 +44,12 @@ mod simulator;
 
 pub use backend::{Backend, Float};
 pub use blocks::{Footprint, TimePlan};
+pub use connection::pairs::Pairs;
 pub use diagnose::NonFinite;
 pub use error::RuntimeError;
 pub use events::Events;
 pub use group::{Batch, InitialState, Injection};
 pub use layer::SlotId;
-pub use parameters::{Owner, ParameterSpec, Parameters};
+pub use parameters::{Layout, Owner, ParameterSpec, Parameters, is_pattern, specs};
 pub use probe::{Adjoints, Probe, Silent, StepView};
 pub use simulator::{GROUP, Gradients, Outcome, Simulator};

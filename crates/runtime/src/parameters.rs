@@ -1,26 +1,78 @@
 //! Everything that can be trained: its names, shapes, owners and values.
 //!
 //! Names are those of checkpoints and of the command line: a connection owns `a.b.x.weight` and
-//! `a.b.x.bias`, a layer owns `layer.param`. Shapes are the outside ones, `[n_post, n_pre]` for dense
-//! weights. Inside, dense weights are stored as `[n_pre, n_post]`, so that the weights of one
-//! presynaptic neuron, which a spike adds to its targets, are contiguous; [`Parameters::export`] and
-//! [`Parameters::import`] change between the two.
+//! `a.b.x.bias`, a layer owns `layer.param`. Shapes are the outside ones: `[n_post, n_pre]` for dense
+//! weights, `[out, in / groups, height, width]` for kernels, the pairs row by row for sparse ones. Inside,
+//! weights are stored so that what one presynaptic neuron adds to its targets is contiguous ([`Layout`]);
+//! [`Parameters::export`] and [`Parameters::import`] change between the two.
+
+use std::sync::Arc;
 
 use ndarray::{ArrayD, Dimension, IxDyn};
-use rheobase_ir::program::{Network, Sharing, Source, Synapses};
+use rheobase_ir::program::{Network, Operation, Pattern, Sharing, Synapses, Window};
 use rheobase_ir::real::Real;
 
+use crate::connection::pairs::Pairs;
 use crate::error::RuntimeError;
 
 /// What a parameter belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// The weights of a connection, by index.
-    Weight(usize),
-    /// The bias of a connection, by index.
-    Bias(usize),
+    /// The weights of an operation: connection and position among its operations.
+    Weight(usize, usize),
+    /// The bias of an operation: connection and position among its operations.
+    Bias(usize, usize),
     /// A parameter of a layer's neuron: layer and position among its parameters.
     Neuron(usize, usize),
+}
+
+/// Where inside the values of a parameter an element of its outside shape is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Layout {
+    /// Row-major, as outside.
+    Same,
+    /// The two axes are exchanged.
+    Transposed,
+    /// A kernel: `[in / groups, height, width backwards, out]`. Backwards, because then the targets of one
+    /// event lie in the same order as the weights.
+    Kernel(Window),
+    /// The pairs of a sparse connection, by source.
+    Pairs(Arc<Pairs>),
+}
+
+impl Layout {
+    pub(crate) fn of_weights(operation: &Operation) -> Layout {
+        match &operation.synapses {
+            Synapses::Dense { .. } => Layout::Transposed,
+            Synapses::Sparse { .. } => {
+                let pattern = operation.pattern().expect("a sparse operation has one");
+                Layout::Pairs(Arc::new(Pairs::new(pattern, operation.inputs)))
+            }
+            Synapses::Convolution(window) => Layout::Kernel(*window),
+            Synapses::OneToOne | Synapses::Scale | Synapses::Pool { .. } => Layout::Same,
+        }
+    }
+
+    /// The inside position of an element.
+    fn position(&self, shape: &[usize], at: &[usize]) -> usize {
+        match self {
+            Layout::Same => flat(shape, at),
+            Layout::Transposed => at[1] * shape[0] + at[0],
+            Layout::Kernel(window) => {
+                let [height, width] = window.kernel;
+                let (y, x) = match *at {
+                    [_, _, x] => (0, x),
+                    [_, _, y, x] => (y, x),
+                    _ => unreachable!("kernels have one or two axes"),
+                };
+                flat(
+                    &[shape[1], height, width, shape[0]],
+                    &[at[1], y, width - 1 - x, at[0]],
+                )
+            }
+            Layout::Pairs(pairs) => pairs.inside[at[0]] as usize,
+        }
+    }
 }
 
 /// One parameter.
@@ -34,6 +86,8 @@ pub struct ParameterSpec {
     pub owner: Owner,
     /// Whether training changes it.
     pub trained: bool,
+    /// How it is stored.
+    pub layout: Layout,
 }
 
 impl ParameterSpec {
@@ -42,39 +96,59 @@ impl ParameterSpec {
         self.shape.iter().product()
     }
 
+    /// What tells which pairs the values of a sparse connection belong to, as in SciPy's CSR: the sources
+    /// of target `i` are `columns[offsets[i]..offsets[i + 1]]`. Names and numbers; nothing for others.
+    pub fn pattern(&self) -> Vec<(String, &[u32])> {
+        match &self.layout {
+            Layout::Pairs(pairs) => {
+                let Pattern { offsets, columns } = &pairs.pattern;
+                let name = |part: &str| format!("{}.{part}", self.name);
+                vec![(name("offsets"), offsets), (name("columns"), columns)]
+            }
+            Layout::Same | Layout::Transposed | Layout::Kernel(_) => Vec::new(),
+        }
+    }
+
     /// Whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-
-    /// Whether it is stored with its two axes exchanged.
-    fn transposed(&self) -> bool {
-        matches!(self.owner, Owner::Weight(_)) && self.shape.len() == 2
-    }
 }
 
 /// The parameters of a network in the order of their declaration: connections, then layers.
-pub(crate) fn specs(network: &Network) -> Vec<ParameterSpec> {
+pub fn specs(network: &Network) -> Vec<ParameterSpec> {
     let mut specs = Vec::new();
-    for (c, connection) in network.connections.iter().enumerate() {
-        let Synapses::Dense { bias, .. } = &connection.synapses;
-        let n_post = network.layers[connection.to].size();
-        let n_pre = source_size(network, connection.from);
-        let trained = !connection.frozen;
-        let name = |part: &str| format!("{}.{part}", connection.name);
-        specs.push(ParameterSpec {
-            name: name("weight"),
-            shape: vec![n_post, n_pre],
-            owner: Owner::Weight(c),
-            trained,
-        });
-        if bias.is_some() {
-            specs.push(ParameterSpec {
-                name: name("bias"),
-                shape: vec![n_post],
-                owner: Owner::Bias(c),
-                trained,
-            });
+    // Tied connections have no parameters of their own.
+    let connections = network.connections.iter().enumerate();
+    for (c, connection) in connections.filter(|(_, c)| c.tied.is_none()) {
+        for (o, operation) in connection.operations.iter().enumerate() {
+            let prefix = connection.prefix(o);
+            let mut add = |part: &str, shape: Option<Vec<usize>>, owner, layout| {
+                specs.extend(shape.map(|shape| ParameterSpec {
+                    name: format!("{prefix}.{part}"),
+                    shape,
+                    owner,
+                    trained: !connection.frozen,
+                    layout,
+                }));
+            };
+            if operation.weight.is_some() {
+                let layout = Layout::of_weights(operation);
+                // The pattern is drawn once.
+                let shape = match &layout {
+                    Layout::Pairs(pairs) => Some(vec![pairs.inside.len()]),
+                    Layout::Same | Layout::Transposed | Layout::Kernel(_) => {
+                        operation.weight_shape()
+                    }
+                };
+                add("weight", shape, Owner::Weight(c, o), layout);
+            }
+            add(
+                "bias",
+                operation.bias_shape(),
+                Owner::Bias(c, o),
+                Layout::Same,
+            );
         }
     }
     for (l, layer) in network.layers.iter().enumerate() {
@@ -90,18 +164,36 @@ pub(crate) fn specs(network: &Network) -> Vec<ParameterSpec> {
                 shape,
                 owner: Owner::Neuron(l, p),
                 trained: parameter.learn.is_some(),
+                layout: Layout::Same,
             });
         }
     }
     specs
 }
 
-/// The number of neurons or channels of a source.
-pub(crate) fn source_size(network: &Network, source: Source) -> usize {
-    match source {
-        Source::Input(i) => network.inputs[i].shape.iter().product(),
-        Source::Layer(l) => network.layers[l].size(),
+/// Whether an array of a file of weights is part of the pattern of a sparse connection, see
+/// [`ParameterSpec::pattern`].
+///
+/// # Errors
+///
+/// It is the pattern of other pairs than those of this network.
+pub fn is_pattern(
+    specs: &[ParameterSpec],
+    name: &str,
+    array: &ArrayD<f64>,
+) -> Result<bool, RuntimeError> {
+    let mut patterns = specs.iter().flat_map(ParameterSpec::pattern);
+    let Some((_, numbers)) = patterns.find(|(n, _)| n == name) else {
+        return Ok(false);
+    };
+    let same =
+        array.len() == numbers.len() && array.iter().zip(numbers).all(|(a, &b)| *a == f64::from(b));
+    if same {
+        return Ok(true);
     }
+    Err(RuntimeError::Input(format!(
+        "`{name}` tells of other pairs than this network has: patterns follow from the seed, so take that of the training"
+    )))
 }
 
 /// The values of all parameters, in the order of their specs, in the inside layout.
@@ -130,12 +222,7 @@ impl<R: Real> Parameters<R> {
         let spec = &self.specs[index];
         let values = &self.values[index];
         ArrayD::from_shape_fn(IxDyn(&spec.shape), |at| {
-            let position = if spec.transposed() {
-                at[1] * spec.shape[0] + at[0]
-            } else {
-                flat(&spec.shape, at.slice())
-            };
-            values[position].to_f64()
+            values[spec.layout.position(&spec.shape, at.slice())].to_f64()
         })
     }
 
@@ -158,11 +245,7 @@ impl<R: Real> Parameters<R> {
             )));
         }
         for (at, &value) in array.indexed_iter() {
-            let position = if spec.transposed() {
-                at[1] * spec.shape[0] + at[0]
-            } else {
-                flat(&spec.shape, at.slice())
-            };
+            let position = spec.layout.position(&spec.shape, at.slice());
             self.values[index][position] = R::from_f64(value);
         }
         Ok(())
@@ -196,8 +279,9 @@ mod tests {
         let spec = ParameterSpec {
             name: "a.b.x.weight".into(),
             shape: vec![2, 3],
-            owner: Owner::Weight(0),
+            owner: Owner::Weight(0, 0),
             trained: true,
+            layout: Layout::Transposed,
         };
         let mut parameters = Parameters::<f64>::zeros(vec![spec]);
         let array = Array2::from_shape_vec((2, 3), vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])

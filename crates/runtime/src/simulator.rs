@@ -10,13 +10,14 @@ use rheobase_ir::program::{Network, Source, Synapses};
 use crate::aligned::Aligned;
 use crate::backend::{Backend, Float};
 use crate::blocks::TimePlan;
+use crate::connection::chain::Chain;
 use crate::connection::choice;
 use crate::connection::matmul::transpose;
 use crate::error::RuntimeError;
 use crate::group::{Batch, GradientSum, GroupState};
 use crate::layer::{LayerCode, Pass, SlotId};
 use crate::parallel;
-use crate::parameters::{Owner, ParameterSpec, Parameters, source_size, specs};
+use crate::parameters::{Owner, ParameterSpec, Parameters, specs};
 use crate::parts::parts;
 use crate::probe::Probe;
 
@@ -43,8 +44,11 @@ pub(crate) struct ConnectionCode {
     pub(crate) from: Source,
     pub(crate) port: usize,
     pub(crate) delay: usize,
-    /// Positions among the parameters.
-    pub(crate) weight: usize,
+    /// What it computes.
+    pub(crate) chain: Chain,
+    /// The weights among the parameters if it is one dense operation, which has faster ways than a chain.
+    pub(crate) dense: Option<usize>,
+    /// The bias of the last operation among the parameters.
     pub(crate) bias: Option<usize>,
     pub(crate) trained: bool,
 }
@@ -258,13 +262,16 @@ impl<R: Float> Simulator<R> {
         for part in &self.parts {
             for &l in part {
                 for connection in &self.incoming[l] {
-                    let weights = &self.parameters.values[connection.weight];
+                    let Some(index) = connection.dense else {
+                        continue;
+                    };
+                    let weights = &self.parameters.values[index];
                     let n = self.layers[l].n;
                     if connection.inside(part) {
-                        transpose(weights, n, &mut self.transposed[connection.weight]);
+                        transpose(weights, n, &mut self.transposed[index]);
                     }
                     if connection.inside(part) || choice::cached(weights.len() * size_of::<R>()) {
-                        self.aligned[connection.weight].copy_from(weights);
+                        self.aligned[index].copy_from(weights);
                     }
                 }
             }
@@ -427,7 +434,7 @@ impl<R: Float> Simulator<R> {
         let mut connections = vec![Vec::new(); self.parameters.specs.len()];
         if pass == Pass::Forward {
             for connection in self.incoming.iter().flatten().filter(|c| c.trained) {
-                for index in std::iter::once(connection.weight).chain(connection.bias) {
+                for index in connection.chain.parameters() {
                     connections[index] = vec![R::ZERO; self.parameters.values[index].len()];
                 }
             }
@@ -460,9 +467,7 @@ impl<R: Float> Simulator<R> {
     /// Sums to gradients: what was collected goes through the prologues.
     fn gradients(&self, total: GradientSum<R>) -> Result<Vec<Vec<R>>, RuntimeError> {
         let mut gradients = total.connections;
-        for connection in self.network.connections.iter().zip(0..) {
-            self.remove_self_connections(connection, &mut gradients);
-        }
+        self.remove_self_connections(&mut gradients);
         for (l, code) in self.layers.iter().enumerate() {
             let of_layer = code.parameter_gradients(&total.collected[l], &total.initial[l])?;
             for (p, gradient) in of_layer.into_iter().enumerate() {
@@ -475,28 +480,20 @@ impl<R: Float> Simulator<R> {
         Ok(gradients)
     }
 
-    fn remove_self_connections(
-        &self,
-        (connection, c): (&rheobase_ir::program::Connection, usize),
-        gradients: &mut [Vec<R>],
-    ) {
-        let Synapses::Dense {
-            self_connections, ..
-        } = &connection.synapses;
-        if *self_connections {
-            return;
-        }
-        let n = self.network.layers[connection.to].size();
-        if let Some(index) = self
-            .parameters
-            .specs
-            .iter()
-            .position(|s| s.owner == Owner::Weight(c))
-        {
-            gradients[index]
-                .iter_mut()
-                .step_by(n + 1)
-                .for_each(|g| *g = R::ZERO);
+    /// Weights of neurons to themselves that are left out stay zero.
+    fn remove_self_connections(&self, gradients: &mut [Vec<R>]) {
+        for (spec, gradient) in self.parameters.specs.iter().zip(gradients) {
+            let Owner::Weight(c, o) = spec.owner else {
+                continue;
+            };
+            let operation = &self.network.connections[c].operations[o];
+            if let Synapses::Dense {
+                self_connections: false,
+            } = operation.synapses
+            {
+                let diagonal = gradient.iter_mut().step_by(operation.outputs + 1);
+                diagonal.for_each(|g| *g = R::ZERO);
+            }
         }
     }
 }
@@ -552,14 +549,15 @@ fn incoming(
         .enumerate()
         .filter(|(_, c)| c.to == l)
     {
-        let position = |owner: Owner| specs.iter().position(|s| s.owner == owner);
-        debug_assert!(source_size(network, connection.from) > 0);
+        debug_assert!(network.source_size(connection.from) > 0);
+        let chain = Chain::new(c, connection, specs);
         incoming.push(ConnectionCode {
             from: connection.from,
             port: connection.port,
             delay: connection.delay as usize,
-            weight: position(Owner::Weight(c)).expect("every connection has weights"),
-            bias: position(Owner::Bias(c)),
+            dense: chain.only_dense(),
+            bias: chain.last_bias(),
+            chain,
             trained: gradients == Gradients::All || !connection.frozen,
         });
     }

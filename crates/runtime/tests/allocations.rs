@@ -2,7 +2,7 @@
 //! of the simulator has grown to its size. Only the matrix products of a block do, a few for each.
 
 use rheobase_ir::program::{
-    Connection, Initial, Layer, Network, Neuron, Population, Source, Synapses, Unit, Variable,
+    Connection, Initial, Layer, Network, Neuron, Operation, Population, Source, Unit, Variable,
 };
 use rheobase_ir::text::parse;
 use rheobase_runtime::{
@@ -64,17 +64,15 @@ fn network() -> Network {
             step: parse(step).expect("a kernel"),
         },
     };
-    let dense = |name: &str, from: Source, to: usize, delay: u32| Connection {
+    let dense = |name: &str, from: Source, to: usize, delay: u32, sizes: [usize; 2]| Connection {
         name: name.into(),
         from,
         to,
         port: 0,
-        synapses: Synapses::Dense {
-            weight: Initial::Constant(0.0),
+        operations: vec![Operation {
             bias: Some(Initial::Constant(0.0)),
-            bounds: None,
-            self_connections: true,
-        },
+            ..Operation::dense(sizes[0], sizes[1], Initial::Constant(0.0))
+        }],
         delay,
         frozen: false,
         tied: None,
@@ -88,9 +86,9 @@ fn network() -> Network {
         }],
         layers: vec![layer("hid", 80), layer("out", 6)],
         connections: vec![
-            dense("a", Source::Input(0), 0, 0),
-            dense("b", Source::Layer(0), 0, 1),
-            dense("c", Source::Layer(0), 1, 0),
+            dense("a", Source::Input(0), 0, 0, [40, 80]),
+            dense("b", Source::Layer(0), 0, 1, [80, 80]),
+            dense("c", Source::Layer(0), 1, 0, [80, 6]),
         ],
         order: vec![0, 1],
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use ndarray::{Array2, Array3, ArrayView3};
 use rheobase_ir::kernel::Role;
 use rheobase_ir::program::{
-    Connection, Initial, Layer, Network, Neuron, Parameter, Population, Sharing, Source, Synapses,
+    Connection, Initial, Layer, Network, Neuron, Operation, Parameter, Population, Sharing, Source,
     Unit, Variable,
 };
 use rheobase_ir::text::parse;
@@ -163,12 +163,14 @@ impl Case {
             from: from.map_or(Source::Input(0), Source::Layer),
             to,
             port: 0,
-            synapses: Synapses::Dense {
-                weight: Initial::Constant(0.0),
+            operations: vec![Operation {
                 bias: (c == 0).then_some(Initial::Constant(0.0)),
-                bounds: None,
-                self_connections: true,
-            },
+                ..Operation::dense(
+                    self.source_size(from),
+                    self.sizes[to],
+                    Initial::Constant(0.0),
+                )
+            }],
             delay: delay as u32,
             frozen: false,
             tied: None,

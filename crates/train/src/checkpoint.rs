@@ -87,7 +87,7 @@ pub(crate) fn save(
             .map(|(name, _, values)| (name.as_str(), &values[..])),
     );
     metadata.insert(CHECKSUM.to_string(), sum);
-    replace(path, &serialise(path, &arrays, &metadata)?)
+    replace(path, &serialise(path, &arrays, &[], &metadata)?)
 }
 
 /// The name of the checksum in the metadata.

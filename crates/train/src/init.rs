@@ -4,7 +4,7 @@
 //! layer at the end of a network does not change the others.
 
 use rheobase_data::rng::{Philox, derive_key};
-use rheobase_ir::program::{Initial, Network, Synapses};
+use rheobase_ir::program::{Initial, Network, Operation, Synapses};
 use rheobase_ir::real::Real;
 use rheobase_runtime::{Owner, ParameterSpec, Parameters};
 
@@ -20,66 +20,67 @@ pub fn initial_parameters<R: Real>(
     let mut parameters = Parameters::zeros(specs.to_vec());
     for (index, spec) in specs.iter().enumerate() {
         let mut rng = Philox::at(derive_key(seed, DOMAIN, index as u64), [0; 4]);
-        let (initial, bounds) = initial(network, spec);
-        let [n_post, n_pre] = spec.shape[..] else {
-            fill(
-                &mut parameters.values[index],
-                &initial,
-                1,
-                1,
-                bounds,
-                &mut rng,
-            );
-            continue;
-        };
         let values = &mut parameters.values[index];
-        match (spec.owner, &initial) {
-            (Owner::Weight(_), Initial::Orthogonal { gain }) => {
-                orthogonal(values, n_pre, n_post, *gain, &mut rng)
+        let (initial, bounds) = match spec.owner {
+            Owner::Weight(c, o) => {
+                let operation = &network.connections[c].operations[o];
+                weights(values, operation, &mut rng);
+                continue;
             }
-            _ => fill(values, &initial, n_pre, n_post, bounds, &mut rng),
-        }
-        if let Owner::Weight(c) = spec.owner {
-            let Synapses::Dense {
-                self_connections, ..
-            } = &network.connections[c].synapses;
-            if !self_connections {
-                values
-                    .iter_mut()
-                    .step_by(n_post + 1)
-                    .for_each(|w| *w = R::ZERO);
+            Owner::Bias(c, o) => {
+                let bias = network.connections[c].operations[o].bias.as_ref();
+                (bias.expect("a bias that is a parameter"), None)
             }
-        }
+            Owner::Neuron(l, p) => {
+                let parameter = &network.layers[l].neuron.params[p];
+                (&parameter.initial, parameter.bounds)
+            }
+        };
+        let fan = match spec.shape[..] {
+            [n_post, n_pre] => (n_pre as f64, n_post as f64),
+            _ => (1.0, 1.0),
+        };
+        fill(values, initial, fan, bounds, &mut rng);
     }
     parameters
 }
 
-fn initial(network: &Network, spec: &ParameterSpec) -> (Initial, Option<(f64, f64)>) {
-    match spec.owner {
-        Owner::Weight(c) => {
-            let Synapses::Dense { weight, bounds, .. } = &network.connections[c].synapses;
-            (weight.clone(), *bounds)
+/// The weights of an operation, in the inside layout.
+fn weights<R: Real>(values: &mut [R], operation: &Operation, rng: &mut Philox) {
+    let initial = operation
+        .weight
+        .as_ref()
+        .expect("weights that are parameters");
+    // Dense weights and kernels are a matrix of what an output is the sum of, by outputs.
+    let columns = match &operation.synapses {
+        Synapses::Dense { .. } => Some(operation.outputs),
+        Synapses::Convolution(window) => Some(window.channels[1]),
+        Synapses::Sparse { .. } | Synapses::OneToOne | Synapses::Scale | Synapses::Pool { .. } => {
+            None
         }
-        Owner::Bias(c) => {
-            let Synapses::Dense { bias, .. } = &network.connections[c].synapses;
-            (bias.clone().unwrap_or(Initial::Constant(0.0)), None)
+    };
+    match (initial, columns) {
+        (Initial::Orthogonal { gain }, Some(columns)) => {
+            orthogonal(values, values.len() / columns, columns, *gain, rng);
         }
-        Owner::Neuron(l, p) => {
-            let parameter = &network.layers[l].neuron.params[p];
-            (parameter.initial.clone(), parameter.bounds)
-        }
+        _ => fill(values, initial, operation.fan(), operation.bounds, rng),
+    }
+    if let Synapses::Dense {
+        self_connections: false,
+    } = operation.synapses
+    {
+        let diagonal = values.iter_mut().step_by(operation.outputs + 1);
+        diagonal.for_each(|w| *w = R::ZERO);
     }
 }
 
 fn fill<R: Real>(
     values: &mut [R],
     initial: &Initial,
-    fan_in: usize,
-    fan_out: usize,
+    (fan_in, fan_out): (f64, f64),
     bounds: Option<(f64, f64)>,
     rng: &mut Philox,
 ) {
-    let (fan_in, fan_out) = (fan_in as f64, fan_out as f64);
     let uniform = |rng: &mut Philox, bound: f64| bound * (2.0 * rng.uniform_f64() - 1.0);
     for value in values {
         let drawn = match *initial {
@@ -168,7 +169,7 @@ mod tests {
         let mut rng = Philox::at(2, [0; 4]);
         let mut values = vec![0.0f64; 20_000];
         let mut moments = |initial: Initial| {
-            fill(&mut values, &initial, 100, 50, None, &mut rng);
+            fill(&mut values, &initial, (100.0, 50.0), None, &mut rng);
             let mean = values.iter().sum::<f64>() / values.len() as f64;
             (
                 mean,

@@ -242,7 +242,9 @@ fn owned(term: &Term, simulator: &Simulator<f32>) -> Vec<usize> {
     let specs = simulator.parameters().specs.iter().enumerate();
     match term {
         Term::Weights { connections } => specs
-            .filter(|(_, spec)| matches!(spec.owner, Owner::Weight(c) if connections.contains(&c)))
+            .filter(
+                |(_, spec)| matches!(spec.owner, Owner::Weight(c, _) if connections.contains(&c)),
+            )
             .map(|(i, _)| i)
             .collect(),
         Term::Parameter { layer, parameter } => specs

@@ -1,6 +1,6 @@
 //! From gradients to new parameters.
 
-use rheobase_ir::program::{Constraint, Network, Optimizer as Method, Rule, Synapses, Training};
+use rheobase_ir::program::{Constraint, Network, Optimizer as Method, Rule, Training};
 use rheobase_runtime::{Owner, ParameterSpec, Parameters};
 
 use crate::constraint::Range;
@@ -56,8 +56,8 @@ impl Optimizer {
     ) -> Optimizer {
         let method = |spec: &ParameterSpec| {
             let own = match spec.owner {
-                Owner::Weight(_) => &plan.groups.weights,
-                Owner::Bias(_) => &plan.groups.biases,
+                Owner::Weight(..) => &plan.groups.weights,
+                Owner::Bias(..) => &plan.groups.biases,
                 Owner::Neuron(..) => &plan.groups.neurons,
             };
             own.as_ref().unwrap_or(&plan.optimizer).clone()
@@ -248,14 +248,11 @@ fn step(
 
 fn range(network: &Network, spec: &ParameterSpec) -> Range {
     match spec.owner {
-        Owner::Weight(c) => {
-            let Synapses::Dense { bounds, .. } = &network.connections[c].synapses;
-            Range {
-                constraint: Constraint::Clamp,
-                bounds: *bounds,
-            }
-        }
-        Owner::Bias(_) => Range {
+        Owner::Weight(c, o) => Range {
+            constraint: Constraint::Clamp,
+            bounds: network.connections[c].operations[o].bounds,
+        },
+        Owner::Bias(..) => Range {
             constraint: Constraint::None,
             bounds: None,
         },
@@ -272,6 +269,7 @@ fn range(network: &Network, spec: &ParameterSpec) -> Range {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rheobase_runtime::Layout;
 
     const GRADIENTS: [f32; 5] = [0.5, -0.25, 1.5, 0.0, 0.1];
 
@@ -295,9 +293,10 @@ mod tests {
             updates: 0,
         };
         let spec = ParameterSpec {
+            layout: Layout::Same,
             name: "w".into(),
             shape: vec![],
-            owner: Owner::Bias(0),
+            owner: Owner::Bias(0, 0),
             trained: true,
         };
         let mut parameters = Parameters {

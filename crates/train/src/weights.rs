@@ -1,11 +1,12 @@
-//! Weights as safetensors: one tensor for each parameter, by name, in its outside shape.
+//! Weights as safetensors: one tensor for each parameter, by name, in its outside shape; for sparse
+//! connections two more with their pairs.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use ndarray::{ArrayD, IxDyn};
 use rheobase_ir::real::Real;
-use rheobase_runtime::Parameters;
+use rheobase_runtime::{ParameterSpec, Parameters, is_pattern};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::atomic::replace;
@@ -41,21 +42,35 @@ pub fn save(path: &Path, parameters: &Parameters<f32>, program: &str) -> Result<
         ("format".to_string(), "rheobase".to_string()),
         ("program".to_string(), program.to_string()),
     ];
-    let bytes = serialise(path, &arrays, &BTreeMap::from(metadata))?;
+    let specs = parameters.specs.iter();
+    let patterns: Vec<(String, &[u32])> = specs.flat_map(ParameterSpec::pattern).collect();
+    let bytes = serialise(path, &arrays, &patterns, &BTreeMap::from(metadata))?;
     replace(path, &bytes)
 }
 
-/// Tensors of `f32` and metadata as the bytes of a safetensors file.
+/// Tensors of `f32`, vectors of indices and metadata as the bytes of a safetensors file.
 pub(crate) fn serialise(
     path: &Path,
     arrays: &[(String, Vec<usize>, Vec<f32>)],
+    indices: &[(String, &[u32])],
     metadata: &BTreeMap<String, String>,
 ) -> Result<Vec<u8>, TrainError> {
     let bytes: Vec<Vec<u8>> = arrays
         .iter()
         .map(|(_, _, v)| v.iter().flat_map(|x| x.to_le_bytes()).collect())
         .collect();
+    let index_bytes: Vec<Vec<u8>> = indices
+        .iter()
+        .map(|(_, v)| v.iter().flat_map(|x| x.to_le_bytes()).collect())
+        .collect();
     let mut tensors = Vec::new();
+    for ((name, numbers), bytes) in indices.iter().zip(&index_bytes) {
+        let view = TensorView::new(Dtype::U32, vec![numbers.len()], bytes);
+        tensors.push((
+            name.clone(),
+            view.map_err(|error| mismatch(path, error.to_string()))?,
+        ));
+    }
     for ((name, shape, _), bytes) in arrays.iter().zip(&bytes) {
         let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
         tensors.push((
@@ -77,7 +92,7 @@ pub(crate) fn serialise(
 ///
 /// # Errors
 ///
-/// The file cannot be read or is not safetensors of `f32` or `f64`.
+/// The file cannot be read or is not safetensors of `f32`, `f64` or, for pairs, `u32`.
 pub fn load(path: &Path) -> Result<BTreeMap<String, ArrayD<f64>>, TrainError> {
     let bytes = read(path)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|error| damaged(path, &error))?;
@@ -123,11 +138,15 @@ pub(crate) fn array(
             .iter()
             .map(|b| f64::from(f32::from_le_bytes(*b)))
             .collect(),
+        Dtype::U32 => fours
+            .iter()
+            .map(|b| f64::from(u32::from_le_bytes(*b)))
+            .collect(),
         Dtype::F64 => eights.iter().map(|b| f64::from_le_bytes(*b)).collect(),
         other => {
             return Err(mismatch(
                 path,
-                format!("`{name}` holds {other:?}, expected F32 or F64"),
+                format!("`{name}` holds {other:?}, expected F32, F64 or U32"),
             ));
         }
     };
@@ -147,6 +166,10 @@ pub fn apply<R: Real>(
     all: bool,
 ) -> Result<(), TrainError> {
     for (name, array) in arrays {
+        let fits = is_pattern(&parameters.specs, name, array);
+        if fits.map_err(|error| mismatch(path, error.to_string()))? {
+            continue;
+        }
         let index = parameters.position(name).ok_or_else(|| {
             let known: Vec<&str> = parameters.specs.iter().map(|s| s.name.as_str()).collect();
             mismatch(

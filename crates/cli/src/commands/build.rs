@@ -99,8 +99,8 @@ fn inference(job: &Job, args: &BuildArgs) -> Result<Inference, Failure> {
     let connections = connections.map(|(c, connection)| {
         let own = connection.tied.unwrap_or(c);
         ConnectionNumbers {
-            weight: numbers(Owner::Weight(own)).unwrap_or_default(),
-            bias: numbers(Owner::Bias(own)),
+            weight: numbers(Owner::Weight(own, 0)).unwrap_or_default(),
+            bias: numbers(Owner::Bias(own, 0)),
         }
     });
     let layers = (0..job.network.layers.len()).map(|l| LayerNumbers {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{ArrayD, IxDyn};
 use rheobase_data::npz;
 use rheobase_ir::program::Network;
-use rheobase_runtime::{Backend, Gradients, ParameterSpec, Simulator};
+use rheobase_runtime::{Backend, Gradients, ParameterSpec, Simulator, is_pattern};
 use rheobase_train::weights;
 
 use crate::console::Console;
@@ -49,9 +49,10 @@ pub struct RunArgs {
     /// Precision of all numbers
     #[arg(long, value_enum, default_value_t = PrecisionArg::F32)]
     pub precision: PrecisionArg,
-    /// Seed of everything that is drawn at random
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
+    /// Seed of everything that is drawn at random; if not given, 0, and patterns of sparse connections
+    /// follow from the seed of the training plan
+    #[arg(long)]
+    pub seed: Option<u64>,
     /// Where the result is written
     #[arg(long, value_name = "NPZ")]
     pub out: PathBuf,
@@ -123,13 +124,16 @@ fn simulate_to_file(
 ) -> Result<(), Failure> {
     let front = compile(&args.file, console)?;
     let arrays = read(&args.input)?;
-    let job = match (&args.what.neuron, &args.what.network) {
+    let mut job = match (&args.what.neuron, &args.what.network) {
         (Some(neuron), _) => Job::neuron(&front, neuron, arrays, args, console)?,
         (None, Some(network)) => Job::network(front, network, arrays, &args.set, console)?,
         (None, None) => {
             return Err(Failure::Usage("give --neuron or --network".to_string()));
         }
     };
+    if let Some(seed) = args.seed {
+        job.network.seed_patterns(seed);
+    }
     let specs = specs(&job.network)?;
     let names = Names {
         network: &job.network,
@@ -148,7 +152,7 @@ fn simulate_to_file(
             Executor::Interp => Backend::Interpreter,
         },
         threads: std::thread::available_parallelism().map_or(1, usize::from),
-        seed: args.seed,
+        seed: args.seed.unwrap_or(0),
         gradient: cotangents.is_some(),
     };
     write(args, &job, &inputs, how)
@@ -204,11 +208,15 @@ fn given_weights(names: &Names<'_>, path: &Path) -> Result<Vec<(String, ArrayD<f
     } else {
         weights::load(path).map_err(|error| Failure::Run(error.to_string()))?
     };
-    let fits = arrays
-        .iter()
-        .map(|(name, array)| names.parameter(name, array));
-    fits.collect::<Result<_, _>>()
-        .map_err(|message| Failure::Run(format!("{}: {message}", shown(path))))
+    let fail = |message: String| Failure::Run(format!("{}: {message}", shown(path)));
+    let mut given = Vec::new();
+    for (name, array) in &arrays {
+        let pattern = is_pattern(names.specs, name, array);
+        if !pattern.map_err(|error| fail(error.to_string()))? {
+            given.push(names.parameter(name, array).map_err(fail)?);
+        }
+    }
+    Ok(given)
 }
 
 fn read(path: &Path) -> Result<Arrays, Failure> {

@@ -27,7 +27,7 @@ pub(crate) fn shown(network: &Network, parameters: &Parameters<f32>) -> Vec<Show
     specs
         .map(|(i, spec)| {
             let unit = match spec.owner {
-                Owner::Weight(c) | Owner::Bias(c) => {
+                Owner::Weight(c, _) | Owner::Bias(c, _) => {
                     let connection = &network.connections[c];
                     let port = &network.layers[connection.to].neuron.ports[connection.port];
                     port.unit.clone()
@@ -92,7 +92,7 @@ pub(crate) fn fields(network: &Network, parameters: &Parameters<f32>) -> Vec<Hea
     let mut mosaics = Vec::new();
     let all = shown(network, parameters);
     for (spec, shown) in parameters.specs.iter().zip(&all) {
-        let Owner::Weight(c) = spec.owner else {
+        let Owner::Weight(c, _) = spec.owner else {
             continue;
         };
         let connection = &network.connections[c];

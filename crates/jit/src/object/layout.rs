@@ -6,7 +6,7 @@
 //! the longest delay: a *ring* of rows of which a step writes the one of its number.
 
 use rheobase_ir::kernel::{Kernel, Role, Slot};
-use rheobase_ir::program::{Layer, Network, Source, Synapses};
+use rheobase_ir::program::{Layer, Network, Operation, Source, Synapses};
 use rheobase_ir::types::{Rate, Type};
 
 use super::{ConnectionNumbers, Inference, LayerNumbers, ObjectError};
@@ -132,10 +132,21 @@ impl Layout {
             .connections
             .iter()
             .zip(&inference.connections)
-            .map(|(connection, numbers)| match connection.synapses {
-                Synapses::Dense { .. } => connection_layout(numbers, &mut weights),
+            .map(|(connection, numbers)| match &connection.operations[..] {
+                [
+                    Operation {
+                        synapses: Synapses::Dense { .. },
+                        ..
+                    },
+                ] => Ok(connection_layout(numbers, &mut weights)),
+                [..] => Err(ObjectError::Unsupported {
+                    what: format!(
+                        "`{}` is not one dense connection, which is all that object files have",
+                        connection.name
+                    ),
+                }),
             })
-            .collect();
+            .collect::<Result<_, _>>()?;
         let longest = |from: Source| {
             let delays = network.connections.iter().filter(|c| c.from == from);
             delays.map(|c| c.delay as usize).max().unwrap_or(0)

@@ -296,12 +296,18 @@ impl Check<'_> {
         let mut inner = scope.clone();
         inner.provide("fan_in", Ref::FanIn);
         inner.provide("fan_out", Ref::FanOut);
-        let ops = tree
-            .ops
-            .iter()
-            .filter(|call| call.callee.text != super::ties::TIED)
-            .filter_map(|call| self.operation(network, &inner, call, weight, &tree.target))
-            .collect();
+        let calls = tree.ops.iter();
+        let calls = calls.filter(|call| call.callee.text != super::ties::TIED);
+        let mut ops: Vec<Operation> = Vec::new();
+        for call in calls {
+            // The first weights have the unit of the port; what multiplies them is a plain number.
+            let weighted = ops.iter().any(Operation::has_weights);
+            let units = Units {
+                weight: weight.map(|port| if weighted { Dimension::NONE } else { port }),
+                port: weight,
+            };
+            ops.extend(self.operation(network, &inner, call, units, &tree.target));
+        }
         let delay = tree.delay.as_ref();
         let delay = delay.map(|delay| self.delay(network, scope, delay));
         self.not_received(network, target, port, &tree.target);
@@ -498,7 +504,7 @@ impl Check<'_> {
         network: &Network,
         scope: &Scope,
         call: &ast::Call,
-        weight: Option<Dimension>,
+        units: Units,
         target: &ast::Path,
     ) -> Option<Operation> {
         let Some(kind) = builtin::Operation::find(&call.callee.text) else {
@@ -529,12 +535,12 @@ impl Check<'_> {
             .into_iter()
             .zip(slots)
             .map(|(given, slot)| {
-                given.map(|expr| self.argument(network, scope, slot, expr, weight, target))
+                given.map(|expr| self.argument(network, scope, slot, expr, units, target))
             })
             .collect();
         let args: Vec<Option<Argument>> = args;
         let plain_gain = kind == builtin::Operation::BatchNorm && args[0].is_none();
-        if let (true, Some(port)) = (plain_gain, weight)
+        if let (true, Some(port)) = (plain_gain, units.port)
             && !port.is_none()
         {
             let message = format!(
@@ -561,7 +567,7 @@ impl Check<'_> {
         scope: &Scope,
         slot: &Slot,
         expr: &ast::Expr,
-        weight: Option<Dimension>,
+        units: Units,
         target: &ast::Path,
     ) -> Argument {
         let types = |name: Ref| network_type(network, name);
@@ -569,7 +575,7 @@ impl Check<'_> {
             Takes::Weights => {
                 let start = self.start(scope, expr);
                 let found = self.start_dimension(scope, &start, &types);
-                self.weight_unit(slot, found, weight, expr, target);
+                self.weight_unit(slot, found, units, expr, target);
                 Argument::Start(start)
             }
             Takes::Bounds => match self.interval(scope, expr) {
@@ -577,7 +583,7 @@ impl Check<'_> {
                     for end in [&bounds.lo, &bounds.hi] {
                         let ty = self.infer(scope, end, &types);
                         let found = self.expect_number(ty, end);
-                        self.weight_unit(slot, found, weight, expr, target);
+                        self.weight_unit(slot, found, units, expr, target);
                     }
                     Argument::Bounds(bounds)
                 }
@@ -600,7 +606,7 @@ impl Check<'_> {
                 let expr = self.resolve(scope, expr_tree);
                 let ty = self.infer(scope, &expr, &types);
                 let found = self.expect_number(ty, &expr);
-                self.weight_unit(slot, found, weight, expr_tree, target);
+                self.weight_unit(slot, found, units, expr_tree, target);
                 Argument::Number(expr)
             }
             Takes::Plain
@@ -653,14 +659,28 @@ impl Check<'_> {
         &mut self,
         slot: &Slot,
         found: Option<Dimension>,
-        needed: Option<Dimension>,
+        units: Units,
         expr: &ast::Expr,
         target: &ast::Path,
     ) {
+        let needed = match slot.name {
+            "w" | "bounds" => units.weight,
+            _ => units.port,
+        };
         let (Some(found), Some(needed)) = (found, needed) else {
             return;
         };
         if found == needed {
+            return;
+        }
+        if units.port != Some(needed) {
+            let message = format!(
+                "`{}` multiplies the weights before it, so it must be a plain number; found {}",
+                slot.name,
+                words(found)
+            );
+            let finding = Check::finding(Code::E0308, expr.span, message);
+            self.report(finding.label(format!("this is {}", words(found))));
             return;
         }
         let port = target.segments.last().map_or("", |n| n.text.as_str());
@@ -756,6 +776,15 @@ impl Check<'_> {
         }
         self.diagnostics.extend(findings);
     }
+}
+
+/// What the numbers of an operation are measured in.
+#[derive(Clone, Copy)]
+struct Units {
+    /// Weights and their bounds.
+    weight: Option<Dimension>,
+    /// What arrives, and so everything else.
+    port: Option<Dimension>,
 }
 
 fn as_let(stmt: &NetworkStmt) -> Option<&ast::Let> {

@@ -2,6 +2,7 @@
 //! layers in which everything without a delay goes forward.
 
 use super::Check;
+use super::operations::{self, Shaped};
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Connection, Expr, LayerKind, Model, Network, Ref, Source, Start, eval, walk};
 use crate::span::Span;
@@ -51,10 +52,40 @@ impl Elaborated {
             Source::Group(_) | Source::Unknown => None,
         }
     }
+
+    /// The shapes of the source and the target of a connection.
+    fn ends(&self, connection: &Connection) -> Option<(&[usize], &[usize])> {
+        let from = match connection.source {
+            Source::Input(i) => &self.inputs[i],
+            Source::Layer(i) | Source::State(i, _) => &self.layers[i],
+            Source::Group(_) | Source::Unknown => return None,
+        };
+        Some((from, &self.layers[connection.target?]))
+    }
+
+    /// The shapes along the operations of a connection; none if its ends are not known.
+    ///
+    /// # Errors
+    ///
+    /// The shapes do not fit, or a number is impossible.
+    pub fn operations(
+        &self,
+        model: &Model,
+        network: &Network,
+        connection: &Connection,
+    ) -> Result<Vec<Shaped>, Box<Diagnostic>> {
+        let (Some((from, to)), Some(target)) = (self.ends(connection), connection.target) else {
+            return Ok(Vec::new());
+        };
+        let lookup = |name: Ref| self.lookup(name);
+        let env = eval::Env::new(model, Some(self.step_ms), &lookup).with_lets(&network.lets);
+        let layer = &network.layers[target].name.text;
+        operations::shapes(&env, &connection.ops, from, (layer, to))
+    }
 }
 
 /// The largest number of neurons in a layer: beyond it the size is a mistake.
-const MAX_SIZE: f64 = 1e8;
+pub(super) const MAX_SIZE: f64 = 1e8;
 
 /// Gives a network its numbers. `args` are values for its parameters in their order; `None` or a
 /// missing one takes the default. Warnings are added to `warnings`.
@@ -468,29 +499,22 @@ impl Check<'_> {
         }
     }
 
+    /// The operations of a connection lead from the shape of its source to that of its target.
     fn connection_shapes(&mut self, network: &Network, elaborated: &Elaborated) {
-        use crate::model::builtin::Operation as Kind;
+        let mut findings = Vec::new();
         for connection in &network.connections {
-            let (Some(from), Some(to)) = (
-                elaborated.source_size(connection.source),
-                connection
-                    .target
-                    .map(|t| elaborated.layers[t].iter().product::<usize>()),
-            ) else {
+            let Err(finding) = elaborated.operations(&self.model, network, connection) else {
                 continue;
             };
-            let [only] = connection.ops.as_slice() else {
-                continue;
-            };
-            let equal_sizes = matches!(only.kind, Kind::OneToOne | Kind::Scale | Kind::Flatten);
-            if equal_sizes && from != to {
-                let message = format!("`{}` needs equal sizes: {from} -> {to}", only.callee.text);
-                self.report(
-                    Check::finding(Code::E0602, only.span, message)
-                        .secondary(connection.source_path.span, format!("{from} sources"))
-                        .secondary(connection.target_path.span, format!("{to} targets")),
-                );
-            }
+            let (source, target) = (&connection.source_path, &connection.target_path);
+            let sizes = elaborated.ends(connection);
+            findings.push(match sizes {
+                Some((from, to)) => finding
+                    .secondary(source.span, format!("{from:?} sources"))
+                    .secondary(target.span, format!("{to:?} targets")),
+                None => *finding,
+            });
         }
+        self.diagnostics.extend(findings);
     }
 }

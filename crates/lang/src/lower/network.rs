@@ -2,14 +2,14 @@
 
 use super::start;
 use super::{Findings, fluctuation, neuron, unchecked, unsupported};
-use crate::check::{Around, Elaborated, elaborate};
+use crate::check::{Around, Elaborated, Shaped, elaborate};
 use crate::diag::Diagnostic;
 use crate::model::builtin::{Law, Operation as Kind};
 use crate::model::{
-    Argument, Connection, Draw, Expr, Layer, LayerKind, Model, Network, Operation, Ref, Source,
-    Start, eval,
+    Argument, Connection, Expr, Layer, LayerKind, Model, Network, Operation, Ref, Source, Start,
+    eval,
 };
-use rheobase_ir::program::{self, Initial, Synapses};
+use rheobase_ir::program::{self, Initial, Pooling, Synapses};
 
 /// Lowers a network with arguments for its parameters.
 pub(super) fn lower(
@@ -112,40 +112,50 @@ fn lower_connection(
             return Err(Box::new(unsupported(draw.span, "a delay for each synapse")));
         }
     }
-    if let Some(tied) = connection.tied {
-        return Err(Box::new(unsupported(tied.span, "weight sharing")));
+    // All connections that share weights leave the same ones out.
+    let owner = connection.tied.map_or(index, |tied| tied.to);
+    let shares = |(i, c): (usize, &Connection)| i == owner || c.tied.is_some_and(|t| t.to == owner);
+    let is_self = |c: &Connection| c.target.is_some_and(|to| c.source == Source::Layer(to));
+    let mut sharing = network.connections.iter().enumerate();
+    let is_self = sharing.any(|(i, c)| shares((i, c)) && is_self(c));
+    let shapes = elaborated.operations(model, network, connection)?;
+    let site = Site {
+        model,
+        network,
+        elaborated,
+        target,
+        port,
+        is_self,
+    };
+    let mut operations = Vec::new();
+    for (operation, shape) in connection.ops.iter().zip(&shapes) {
+        operations.extend(lower_operation(site, operation, shape)?);
     }
-    let [operation, rest @ ..] = connection.ops.as_slice() else {
-        return Err(wrong());
-    };
-    if let Some(second) = rest.first() {
-        let what = format!("`{}` after another operation", second.callee.text);
-        return Err(Box::new(unsupported(second.span, what)));
+    if operations.is_empty() {
+        // Only another shape: every number stays where it is.
+        let size = elaborated.layers[to].iter().product();
+        operations.push(program::Operation {
+            synapses: Synapses::OneToOne,
+            weight: None,
+            bias: None,
+            bounds: None,
+            inputs: size,
+            outputs: size,
+        });
     }
-    let source_size = elaborated
-        .source_size(connection.source)
-        .ok_or_else(wrong)?;
-    let target_size: usize = elaborated.layers[to].iter().product();
-    let lookup = |name: Ref| match name {
-        Ref::FanIn => Some(source_size as f64),
-        Ref::FanOut => Some(target_size as f64),
-        Ref::Formal(_)
-        | Ref::Let(_)
-        | Ref::Const(_)
-        | Ref::Param(_)
-        | Ref::Port(_)
-        | Ref::State(_)
-        | Ref::Spike(_)
-        | Ref::Noise(_)
-        | Ref::Pi => elaborated.lookup(name),
+    let diagonal = |operation: &program::Operation| match operation.synapses {
+        Synapses::Dense { self_connections }
+        | Synapses::Sparse {
+            self_connections, ..
+        } => !self_connections,
+        Synapses::OneToOne | Synapses::Scale | Synapses::Convolution(_) | Synapses::Pool { .. } => {
+            false
+        }
     };
-    let env = eval::Env::new(model, Some(elaborated.step_ms), &lookup).with_lets(&network.lets);
-    let is_self = connection.source == Source::Layer(to);
-    let weights = |draw: &Draw| match target {
-        Some(layer) => fluctuation::weights(&env, draw, &layer.neuron, port, elaborated.step_ms),
-        None => Err(wrong()),
-    };
-    let synapses = synapses(&env, operation, is_self, &weights)?;
+    if operations.len() > 1 && operations.iter().any(diagonal) {
+        let what = "`self = false` beside another operation";
+        return Err(Box::new(unsupported(connection.span, what)));
+    }
     let path = |p: &crate::ast::Path| {
         let names: Vec<&str> = p.segments.iter().map(|n| n.text.as_str()).collect();
         names.join(".")
@@ -159,75 +169,117 @@ fn lower_connection(
         from,
         to,
         port,
-        synapses,
+        operations,
         delay: elaborated.delays[index],
         frozen: connection.frozen,
         tied: connection.tied.map(|t| t.to),
     })
 }
 
-fn synapses(
-    env: &eval::Env<'_>,
-    operation: &Operation,
+/// Where a connection is.
+#[derive(Clone, Copy)]
+struct Site<'a> {
+    model: &'a Model,
+    network: &'a Network,
+    elaborated: &'a Elaborated,
+    target: Option<&'a program::Layer>,
+    port: usize,
+    /// Whether it, or one that shares its weights, ends at the layer where it starts.
     is_self: bool,
-    fluctuation_driven: &dyn Fn(&Draw) -> Result<Initial, Box<Diagnostic>>,
-) -> Result<Synapses, Box<Diagnostic>> {
-    match operation.kind {
-        Kind::Dense => {}
-        Kind::Sparse
-        | Kind::Conv1d
-        | Kind::Conv2d
-        | Kind::SumPool
-        | Kind::AvgPool
-        | Kind::MaxPool
-        | Kind::OneToOne
-        | Kind::Scale
-        | Kind::Flatten
-        | Kind::Dropout
-        | Kind::BatchNorm
-        | Kind::TdBatchNorm => {
-            let what = format!("a `{}` connection", operation.callee.text);
-            return Err(Box::new(unsupported(operation.span, what)));
-        }
-    }
+}
+
+/// One operation; none for another shape of the same numbers.
+fn lower_operation(
+    site: Site<'_>,
+    operation: &Operation,
+    shape: &Shaped,
+) -> Result<Option<program::Operation>, Box<Diagnostic>> {
+    let Site {
+        model,
+        network,
+        elaborated,
+        ..
+    } = site;
     let argument = |name: &str| {
         let slots = operation.kind.slots();
         let index = slots.iter().position(|s| s.name == name)?;
         operation.args.get(index)?.as_ref()
     };
+    let wrong = || Box::new(unchecked(operation.span));
+    let self_connections = match argument("self") {
+        Some(Argument::Flag(value)) => *value,
+        Some(_) => return Err(wrong()),
+        None => true,
+    };
+    // Between different layers there is no neuron that could reach itself.
+    let self_connections = self_connections || !site.is_self;
+    let window = || shape.window.ok_or_else(wrong);
+    let pool = |pooling: Pooling| window().map(|window| Synapses::Pool { window, pooling });
+    let synapses = match operation.kind {
+        Kind::Dense => Synapses::Dense { self_connections },
+        Kind::Sparse => Synapses::Sparse {
+            density: shape.density.ok_or_else(wrong)?,
+            self_connections,
+            seed: 0,
+        },
+        Kind::Conv1d | Kind::Conv2d => Synapses::Convolution(window()?),
+        Kind::SumPool => pool(Pooling::Sum)?,
+        Kind::AvgPool => pool(Pooling::Average)?,
+        Kind::MaxPool => pool(Pooling::Max)?,
+        Kind::OneToOne => Synapses::OneToOne,
+        Kind::Scale => Synapses::Scale,
+        Kind::Flatten => return Ok(None),
+        Kind::Dropout | Kind::BatchNorm | Kind::TdBatchNorm => {
+            let what = format!("a `{}` connection", operation.callee.text);
+            return Err(Box::new(unsupported(operation.span, what)));
+        }
+    };
+    let mut lowered = program::Operation {
+        synapses,
+        weight: None,
+        bias: None,
+        bounds: None,
+        inputs: shape.input.iter().product(),
+        outputs: shape.output.iter().product(),
+    };
+    let (fan_in, fan_out) = lowered.fan();
+    let lookup = |name: Ref| match name {
+        Ref::FanIn => Some(fan_in),
+        Ref::FanOut => Some(fan_out),
+        Ref::Formal(_)
+        | Ref::Let(_)
+        | Ref::Const(_)
+        | Ref::Param(_)
+        | Ref::Port(_)
+        | Ref::State(_)
+        | Ref::Spike(_)
+        | Ref::Noise(_)
+        | Ref::Pi => elaborated.lookup(name),
+    };
+    let env = eval::Env::new(model, Some(elaborated.step_ms), &lookup).with_lets(&network.lets);
     let start = |name: &str| -> Result<Option<Initial>, Box<Diagnostic>> {
         match argument(name) {
             None => Ok(None),
             Some(Argument::Start(Start::Random(draw)))
                 if draw.law == Law::FluctuationDriven && name == "w" =>
             {
-                fluctuation_driven(draw).map(Some)
+                let neuron = &site.target.ok_or_else(wrong)?.neuron;
+                fluctuation::weights(&env, draw, neuron, site.port, elaborated.step_ms).map(Some)
             }
-            Some(Argument::Start(start)) => start::initial(env, start).map(Some),
+            Some(Argument::Start(start)) => start::initial(&env, start).map(Some),
             Some(
                 Argument::Number(_) | Argument::Bounds(_) | Argument::Flag(_) | Argument::Invalid,
-            ) => Err(Box::new(unchecked(operation.span))),
+            ) => Err(wrong()),
         }
     };
-    let weight = start("w")?.ok_or_else(|| Box::new(unchecked(operation.span)))?;
-    let bias = start("bias")?;
-    let bounds = match argument("bounds") {
-        Some(Argument::Bounds(bounds)) => Some(start::bounds(env, bounds)?),
-        Some(_) => return Err(Box::new(unchecked(operation.span))),
+    lowered.weight = start("w")?;
+    lowered.bias = start("bias")?;
+    lowered.bounds = match argument("bounds") {
+        Some(Argument::Bounds(bounds)) => Some(start::bounds(&env, bounds)?),
+        Some(_) => return Err(wrong()),
         None => None,
     };
-    let self_connections = match argument("self") {
-        Some(Argument::Flag(value)) => *value,
-        Some(_) => return Err(Box::new(unchecked(operation.span))),
-        None => true,
-    };
-    Ok(Synapses::Dense {
-        weight,
-        bias,
-        bounds,
-        // Between different layers there is no neuron that could reach itself.
-        self_connections: self_connections || !is_self,
-    })
+    Ok(Some(lowered))
 }
 
 /// Numbers connections between the same ports: `a.b.x`, `a.b.x.1`, `a.b.x.2`.

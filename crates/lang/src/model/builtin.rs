@@ -391,11 +391,12 @@ impl Operation {
             Operation::Sparse => {
                 &const {
                     [
-                        need("p", Plain),
+                        may("p", Plain),
                         need("w", Weights),
                         may("bias", Weights),
                         may("bounds", Bounds),
                         may("self", Flag),
+                        may("fan_in", Plain),
                     ]
                 }
             }

@@ -84,6 +84,14 @@ pub struct Operation {
     pub span: Span,
 }
 
+impl Operation {
+    /// Whether it was given weights.
+    pub fn has_weights(&self) -> bool {
+        let slot = self.kind.weight_slot();
+        slot.is_some_and(|slot| self.args.get(slot).is_some_and(Option::is_some))
+    }
+}
+
 /// An argument of a connection's operation.
 #[derive(Clone, Debug)]
 pub enum Argument {

@@ -3,6 +3,8 @@
 //! The number is that of the same group of samples in the same run, so the choice depends on nothing but
 //! the data, and is the same on any machine and for any number of threads.
 
+use rheobase_ir::program::Window;
+
 /// Share of the channels that have an event at which a matrix product is as fast as a gather. Measured
 /// between 0.37 and 0.69 for sizes from 128 to 4096.
 const DENSE_GATHER: f64 = 0.4;
@@ -68,6 +70,15 @@ pub(crate) fn gradient(events: usize, rows: usize, weights: [usize; 2]) -> Gradi
     } else {
         Gradient::Scatter
     }
+}
+
+/// Share of a row that is not zero at which a convolution is computed as a matrix product, forward and for the
+/// weight gradient.
+const DENSE_CONVOLUTION: f64 = 0.3;
+
+/// Whether a convolution of a row with this many entries is a matrix product of its windows.
+pub(crate) fn columns(window: &Window, entries: usize, inputs: usize) -> bool {
+    window.groups == 1 && entries as f64 >= DENSE_CONVOLUTION * inputs as f64
 }
 
 /// Rows of `delta` of length `n` that a weight gradient takes at once, so that a panel of them stays in the

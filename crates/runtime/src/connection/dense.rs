@@ -11,11 +11,11 @@ use crate::connection::choice;
 const BLOCK: usize = 64;
 
 /// `out[j] += Σ_e value_e · w[e, j]` over the events `e`; values are 1 without a list.
-pub(crate) fn gather<R: Real>(
+pub(crate) fn gather<R: Real, V: Real>(
     arch: Arch,
     weights: &[R],
     events: &[u32],
-    values: Option<&[f32]>,
+    values: Option<&[V]>,
     out: &mut [R],
 ) {
     if !events.is_empty() {
@@ -60,14 +60,14 @@ pub(crate) fn gather_rows<'e, R: Real>(
 
 /// The arguments of [`gather`]. A closure would not be inlined into the function that has the wide
 /// registers, and would run with the narrowest.
-struct Gather<'a, R> {
+struct Gather<'a, R, V> {
     weights: &'a [R],
     events: &'a [u32],
-    values: Option<&'a [f32]>,
+    values: Option<&'a [V]>,
     out: &'a mut [R],
 }
 
-impl<R: Real> WithSimd for Gather<'_, R> {
+impl<R: Real, V: Real> WithSimd for Gather<'_, R, V> {
     type Output = ();
 
     #[inline(always)]
@@ -109,12 +109,12 @@ impl<R: Real> WithSimd for Gather<'_, R> {
 
 /// [`gather`] for the `N` columns from `column` on.
 #[inline(always)]
-fn gather_block<R: Real, const N: usize>(
+fn gather_block<R: Real, V: Real, const N: usize>(
     weights: &[R],
     n: usize,
     column: usize,
     events: &[u32],
-    values: Option<&[f32]>,
+    values: Option<&[V]>,
     block: &mut [R; N],
 ) {
     let mut sums = *block;
@@ -129,7 +129,7 @@ fn gather_block<R: Real, const N: usize>(
         }
         Some(values) => {
             for (&e, &value) in events.iter().zip(values) {
-                let value = R::from_f64(f64::from(value));
+                let value = R::from_f64(value.to_f64());
                 let row = &weights[e as usize * n + column..][..N];
                 for (sum, &w) in sums.iter_mut().zip(row) {
                     *sum = sum.add(w.mul(value));
@@ -141,11 +141,11 @@ fn gather_block<R: Real, const N: usize>(
 }
 
 /// `dw[e, j] += value_e · delta[j]` for every event `e`.
-pub(crate) fn scatter<R: Real>(
+pub(crate) fn scatter<R: Real, V: Real>(
     arch: Arch,
     dw: &mut [R],
     events: &[u32],
-    values: Option<&[f32]>,
+    values: Option<&[V]>,
     delta: &[R],
 ) {
     if !events.is_empty() {
@@ -159,14 +159,14 @@ pub(crate) fn scatter<R: Real>(
 }
 
 /// The arguments of [`scatter`].
-struct Scatter<'a, R> {
+struct Scatter<'a, R, V> {
     dw: &'a mut [R],
     events: &'a [u32],
-    values: Option<&'a [f32]>,
+    values: Option<&'a [V]>,
     delta: &'a [R],
 }
 
-impl<R: Real> WithSimd for Scatter<'_, R> {
+impl<R: Real, V: Real> WithSimd for Scatter<'_, R, V> {
     type Output = ();
 
     #[inline(always)]
@@ -197,12 +197,12 @@ impl<R: Real> WithSimd for Scatter<'_, R> {
 
 /// [`scatter`] for the `N` columns from `column` on; `delta` stays in registers.
 #[inline(always)]
-fn scatter_block<R: Real, const N: usize>(
+fn scatter_block<R: Real, V: Real, const N: usize>(
     dw: &mut [R],
     n: usize,
     column: usize,
     events: &[u32],
-    values: Option<&[f32]>,
+    values: Option<&[V]>,
     delta: &[R; N],
 ) {
     let delta = *delta;
@@ -217,22 +217,13 @@ fn scatter_block<R: Real, const N: usize>(
         }
         Some(values) => {
             for (&e, &value) in events.iter().zip(values) {
-                let value = R::from_f64(f64::from(value));
+                let value = R::from_f64(value.to_f64());
                 let row = &mut dw[e as usize * n + column..][..N];
                 for (sum, d) in row.iter_mut().zip(delta) {
                     *sum = sum.add(d.mul(value));
                 }
             }
         }
-    }
-}
-
-/// `sum[j] += delta[b, j]` over the samples `b`: the gradient of a bias.
-pub(crate) fn add_rows<R: Real>(sum: &mut [R], delta: &[R]) {
-    for row in delta.chunks_exact(sum.len()) {
-        sum.iter_mut()
-            .zip(row)
-            .for_each(|(sum, &d)| *sum = sum.add(d));
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use ndarray::{Array3, ArrayD, IxDyn};
 use rheobase_ir::program::{
-    Connection, Initial, Layer, Network, Neuron, Parameter, Population, Sharing, Source, Synapses,
-    Unit, Variable,
+    Connection, Initial, Layer, Network, Neuron, Operation, Parameter, Population, Sharing, Source,
+    Synapses, Unit, Variable,
 };
 use rheobase_ir::text::parse;
 
@@ -88,22 +88,27 @@ pub(crate) fn network() -> Network {
         shape: vec![n],
         neuron,
     };
-    let dense =
-        |name: &str, from: Source, to: usize, delay: u32, self_connections: bool| Connection {
+    let dense = |name: &str, from: Source, to: usize, delay: u32, self_connections: bool| {
+        let inputs = match from {
+            Source::Input(_) => INPUTS,
+            Source::Layer(_) => HIDDEN,
+        };
+        let outputs = [HIDDEN, OUTPUTS][to];
+        Connection {
             name: name.into(),
             from,
             to,
             port: 0,
-            synapses: Synapses::Dense {
-                weight: Initial::Constant(0.0),
+            operations: vec![Operation {
+                synapses: Synapses::Dense { self_connections },
                 bias: (name == "in.hid.x").then_some(Initial::Constant(0.0)),
-                bounds: None,
-                self_connections,
-            },
+                ..Operation::dense(inputs, outputs, Initial::Constant(0.0))
+            }],
             delay,
             frozen: false,
             tied: None,
-        };
+        }
+    };
     Network {
         name: "Net".into(),
         step_ms: 1.0,

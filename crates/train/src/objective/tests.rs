@@ -134,11 +134,12 @@ fn parameters() -> Parameters<f32> {
         shape: vec![2],
         owner,
         trained: true,
+        layout: rheobase_runtime::Layout::Same,
     };
     Parameters {
         specs: vec![
-            spec("a", Owner::Weight(0)),
-            spec("b", Owner::Weight(1)),
+            spec("a", Owner::Weight(0, 0)),
+            spec("b", Owner::Weight(1, 0)),
             spec("tau", Owner::Neuron(0, 0)),
         ],
         values: vec![vec![0.5, -0.25], vec![1.5, 0.75], vec![2.0, 3.0]],

@@ -7,12 +7,12 @@
 use std::fmt::Write;
 
 use rheobase_ir::pipeline::Stages;
-use rheobase_ir::program::{Initial, Network, Neuron, Program, Sharing, Synapses};
+use rheobase_ir::program::{Initial, Network, Neuron, Program, Sharing};
 use rheobase_ir::types::Type;
 use rheobase_lang::ast::{GateGradient, Phase};
 use rheobase_lang::model::builtin::Builtin;
 use rheobase_lang::model::{self, Expr, ExprKind, Start, Trigger, walk};
-use rheobase_runtime::GROUP;
+use rheobase_runtime::{GROUP, Owner, specs};
 
 use super::semantics;
 use crate::commands::emit::{Wrt, stages};
@@ -310,29 +310,25 @@ fn network(program: &Program) -> Result<String, Failure> {
 /// Name, shape, starting values, and whether they are trained, of each connection's parameters.
 fn connections(network: &Network) -> Vec<(String, Vec<usize>, String, bool)> {
     let mut rows = Vec::new();
-    for connection in &network.connections {
-        let Synapses::Dense { weight, bias, .. } = &connection.synapses;
-        let post = network.layers[connection.to].size();
-        let pre = match connection.from {
-            rheobase_ir::program::Source::Input(i) => network.inputs[i].shape.iter().product(),
-            rheobase_ir::program::Source::Layer(l) => network.layers[l].size(),
+    for spec in specs(network) {
+        let (initial, delay) = match spec.owner {
+            Owner::Weight(c, o) => {
+                let connection = &network.connections[c];
+                let delay = match connection.delay {
+                    0 => String::new(),
+                    1 => ", delay 1 step".to_string(),
+                    n => format!(", delay {n} steps"),
+                };
+                (connection.operations[o].weight.as_ref(), delay)
+            }
+            Owner::Bias(c, o) => {
+                let operation = &network.connections[c].operations[o];
+                (operation.bias.as_ref(), String::new())
+            }
+            Owner::Neuron(..) => continue,
         };
-        let delay = match connection.delay {
-            0 => String::new(),
-            1 => ", delay 1 step".to_string(),
-            n => format!(", delay {n} steps"),
-        };
-        let name = |part: &str| format!("{}.{part}", connection.name);
-        let initial = initial_text(weight) + &delay;
-        rows.push((name("weight"), vec![post, pre], initial, !connection.frozen));
-        if let Some(bias) = bias {
-            rows.push((
-                name("bias"),
-                vec![post],
-                initial_text(bias),
-                !connection.frozen,
-            ));
-        }
+        let initial = initial.map_or(String::new(), initial_text) + &delay;
+        rows.push((spec.name, spec.shape, initial, spec.trained));
     }
     rows
 }

@@ -1,0 +1,454 @@
+//! What a connection computes: operations one after the other, forward and backward, for a block of rows.
+//!
+//! A row is a step of a sample. Rows between two operations are not kept for the backward; it computes them
+//! again, which is cheaper than a tape of them. A connection of one dense operation has faster ways in
+//! `forward.rs` and `backward.rs`, which take all steps at once, and does not come here.
+
+use std::sync::Arc;
+
+use pulp::Arch;
+use rheobase_ir::program::{Connection, Pooling, Synapses, Window};
+use rheobase_ir::real::Real;
+
+use crate::aligned::Aligned;
+use crate::connection::matmul::{Matrix, add_product};
+use crate::connection::pairs::Pairs;
+use crate::connection::pool::{self, Maxima, Maximum};
+use crate::connection::rows::{Block, List, Sent, numbers};
+use crate::connection::{choice, columns, convolution, dense};
+use crate::parameters::{Layout, Owner, ParameterSpec};
+
+/// The operations of a connection.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    pub(crate) stages: Vec<Stage>,
+}
+
+/// One operation.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    map: Map,
+    /// Positions among the parameters.
+    pub(crate) weight: Option<usize>,
+    pub(crate) bias: Option<usize>,
+    inputs: usize,
+    outputs: usize,
+}
+
+/// How an operation turns a row into another.
+#[derive(Debug)]
+enum Map {
+    Dense,
+    Sparse(Arc<Pairs>),
+    OneToOne,
+    Scale,
+    Convolution(Window),
+    /// Sums of windows, divided by this number.
+    Sum(Window, f64),
+    Maximum(Maximum),
+}
+
+/// Memory for the time of a product.
+#[derive(Debug, Default)]
+pub(crate) struct Memory<R> {
+    list: List<R>,
+    maxima: Maxima<R>,
+    /// A row or a block written out.
+    numbers: Aligned<R>,
+    columns: Aligned<R>,
+    turned: Aligned<R>,
+}
+
+/// Memory for the rows between operations.
+#[derive(Debug, Default)]
+pub(crate) struct Between<R> {
+    /// What each operation but the last gave.
+    rows: Vec<Aligned<R>>,
+    /// The adjoints of what goes into an operation and of what comes out.
+    adjoints: [Aligned<R>; 2],
+    memory: Memory<R>,
+}
+
+impl Chain {
+    /// The operations of a connection of a network with these parameters. A tied connection uses those of
+    /// another one.
+    pub(crate) fn new(c: usize, connection: &Connection, specs: &[ParameterSpec]) -> Chain {
+        let c = connection.tied.unwrap_or(c);
+        let stages = connection.operations.iter().enumerate();
+        let stages = stages.map(|(o, operation)| {
+            let position = |owner: Owner| specs.iter().position(|s| s.owner == owner);
+            let weight = position(Owner::Weight(c, o));
+            let map = match &operation.synapses {
+                Synapses::Dense { .. } => Map::Dense,
+                Synapses::Sparse { .. } => {
+                    let layout = weight.map(|w| &specs[w].layout);
+                    let Some(Layout::Pairs(pairs)) = layout else {
+                        unreachable!("sparse operations have weights")
+                    };
+                    Map::Sparse(pairs.clone())
+                }
+                Synapses::OneToOne => Map::OneToOne,
+                Synapses::Scale => Map::Scale,
+                Synapses::Convolution(window) => Map::Convolution(*window),
+                Synapses::Pool { window, pooling } => match pooling {
+                    Pooling::Sum => Map::Sum(*window, 1.0),
+                    Pooling::Average => Map::Sum(*window, window.area() as f64),
+                    Pooling::Max => {
+                        let (inputs, outputs) = (operation.inputs, operation.outputs);
+                        Map::Maximum(Maximum::new(*window, inputs, outputs))
+                    }
+                },
+            };
+            Stage {
+                map,
+                weight,
+                bias: position(Owner::Bias(c, o)),
+                inputs: operation.inputs,
+                outputs: operation.outputs,
+            }
+        });
+        Chain {
+            stages: stages.collect(),
+        }
+    }
+
+    /// The weights if there is one dense operation and nothing else.
+    pub(crate) fn only_dense(&self) -> Option<usize> {
+        match &self.stages[..] {
+            [
+                Stage {
+                    map: Map::Dense,
+                    weight,
+                    ..
+                },
+            ] => *weight,
+            _ => None,
+        }
+    }
+
+    /// The bias of the last operation. It is there at every step, whatever was sent.
+    pub(crate) fn last_bias(&self) -> Option<usize> {
+        self.stages.last()?.bias
+    }
+
+    /// The positions of all parameters.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = usize> {
+        self.stages
+            .iter()
+            .flat_map(|s| s.weight.into_iter().chain(s.bias))
+    }
+
+    /// Adds what the rows `sent` become to the rows of `out`, but for the bias of the last operation.
+    pub(crate) fn forward<R: Real>(
+        &self,
+        arch: Arch,
+        parameters: &[Vec<R>],
+        sent: Block<'_, '_, R>,
+        rows: usize,
+        between: &mut Between<R>,
+        out: &mut [R],
+    ) {
+        self.prepare(arch, parameters, sent, rows, between);
+        let Some((last, before)) = self.stages.split_last() else {
+            return;
+        };
+        let input = block(before, &between.rows, sent);
+        last.forward(arch, parameters, input, rows, &mut between.memory, out);
+    }
+
+    /// The rows that every operation but the last gives.
+    fn prepare<R: Real>(
+        &self,
+        arch: Arch,
+        parameters: &[Vec<R>],
+        sent: Block<'_, '_, R>,
+        rows: usize,
+        between: &mut Between<R>,
+    ) {
+        let before = self.stages.len() - 1;
+        if between.rows.len() < before {
+            between.rows.resize_with(before, Aligned::new);
+        }
+        for (s, stage) in self.stages[..before].iter().enumerate() {
+            let (done, rest) = between.rows.split_at_mut(s);
+            let out = &mut rest[0];
+            out.resize(rows * stage.outputs);
+            match stage.bias {
+                None => out.fill(R::ZERO),
+                Some(bias) => {
+                    out.fill(R::ZERO);
+                    out.chunks_exact_mut(stage.outputs)
+                        .for_each(|row| add_bias(row, &parameters[bias]));
+                }
+            }
+            let input = block(&self.stages[..s], done, sent);
+            stage.forward(arch, parameters, input, rows, &mut between.memory, out);
+        }
+    }
+
+    /// From the adjoints `delta` of the rows that came out: adds the gradients of all parameters but the
+    /// bias of the last operation to `gradients`, and the adjoints of the rows that were sent to `target`.
+    pub(crate) fn backward<R: Real>(
+        &self,
+        arch: Arch,
+        parameters: &[Vec<R>],
+        (sent, delta): (Block<'_, '_, R>, &[R]),
+        between: &mut Between<R>,
+        mut gradients: Option<&mut [Vec<R>]>,
+        mut target: Option<&mut [R]>,
+    ) {
+        let last = self.stages.len() - 1;
+        let rows = delta.len() / self.stages[last].outputs;
+        self.prepare(arch, parameters, sent, rows, between);
+        let Between {
+            rows: given,
+            adjoints: [into, from],
+            memory,
+        } = between;
+        for (s, stage) in self.stages.iter().enumerate().rev() {
+            let delta = if s == last { delta } else { &from[..] };
+            let input = block(&self.stages[..s], given, sent);
+            if let Some(gradients) = gradients.as_deref_mut() {
+                if let Some(weight) = stage.weight {
+                    stage.weight_gradient(arch, input, delta, memory, &mut gradients[weight]);
+                }
+                if let Some(bias) = stage.bias.filter(|_| s < last) {
+                    let rows = delta.chunks_exact(stage.outputs);
+                    rows.for_each(|row| add_bias_gradient(&mut gradients[bias], row));
+                }
+            }
+            if s > 0 {
+                into.resize(rows * stage.inputs);
+                into.fill(R::ZERO);
+                stage.input_gradient(parameters, input, delta, memory, into);
+                std::mem::swap(into, from);
+            } else if let Some(target) = target.as_deref_mut() {
+                stage.input_gradient(parameters, input, delta, memory, target);
+            }
+        }
+    }
+}
+
+/// What goes into the operation after those `before` it.
+fn block<'a, 'e, R: Real>(
+    before: &[Stage],
+    given: &'a [Aligned<R>],
+    sent: Block<'a, 'e, R>,
+) -> Block<'a, 'e, R> {
+    match before.last() {
+        None => sent,
+        Some(stage) => Block::Numbers(&given[before.len() - 1], stage.outputs),
+    }
+}
+
+/// Adds a bias to a row; each of its elements is for as many neighbours as there are for each.
+pub(crate) fn add_bias<R: Real>(row: &mut [R], bias: &[R]) {
+    if row.len() == bias.len() {
+        row.iter_mut()
+            .zip(bias)
+            .for_each(|(x, &bias)| *x = x.add(bias));
+        return;
+    }
+    let places = row.len() / bias.len();
+    for (row, &bias) in row.chunks_exact_mut(places).zip(bias) {
+        row.iter_mut().for_each(|x| *x = x.add(bias));
+    }
+}
+
+/// The gradient of [`add_bias`].
+pub(crate) fn add_bias_gradient<R: Real>(gradient: &mut [R], delta: &[R]) {
+    if gradient.len() == delta.len() {
+        gradient
+            .iter_mut()
+            .zip(delta)
+            .for_each(|(sum, &d)| *sum = sum.add(d));
+        return;
+    }
+    let places = delta.len() / gradient.len();
+    for (delta, sum) in delta.chunks_exact(places).zip(gradient) {
+        *sum = delta.iter().fold(*sum, |sum, &d| sum.add(d));
+    }
+}
+
+impl Stage {
+    /// The only weight, or 1, times what the operation multiplies by itself.
+    fn factor<R: Real>(&self, parameters: &[Vec<R>]) -> R {
+        let weight = self.weight.map_or(R::ONE, |w| parameters[w][0]);
+        weight.mul(self.share())
+    }
+
+    /// What sums of windows are multiplied by beside the weight.
+    fn share<R: Real>(&self) -> R {
+        match &self.map {
+            Map::Sum(_, divisor) => R::from_f64(1.0 / divisor),
+            Map::Dense
+            | Map::Sparse(_)
+            | Map::OneToOne
+            | Map::Scale
+            | Map::Convolution(_)
+            | Map::Maximum(_) => R::ONE,
+        }
+    }
+
+    fn weights<'p, R>(&self, parameters: &'p [Vec<R>]) -> &'p [R] {
+        self.weight.map_or(&[], |w| &parameters[w])
+    }
+
+    /// Adds what the rows of `input` become to the rows of `out`, without the bias.
+    fn forward<R: Real>(
+        &self,
+        arch: Arch,
+        parameters: &[Vec<R>],
+        input: Block<'_, '_, R>,
+        rows: usize,
+        memory: &mut Memory<R>,
+        out: &mut [R],
+    ) {
+        let weights = self.weights(parameters);
+        for (r, out) in out.chunks_exact_mut(self.outputs).take(rows).enumerate() {
+            let row = input.row(r);
+            match &self.map {
+                Map::Maximum(maximum) => {
+                    let factor = self.factor(parameters);
+                    maximum.forward(row, factor, &mut memory.maxima, out);
+                    continue;
+                }
+                Map::Dense
+                | Map::Sparse(_)
+                | Map::OneToOne
+                | Map::Scale
+                | Map::Convolution(_)
+                | Map::Sum(..) => {}
+            }
+            let x = memory.list.entries(row);
+            match &self.map {
+                Map::Dense => dense::gather(arch, weights, x.indices, x.values, out),
+                Map::Sparse(pairs) => pairs.forward(weights, x, out),
+                Map::OneToOne | Map::Scale => {
+                    let factor = self.factor(parameters);
+                    for (i, value) in x.iter() {
+                        let weight = self.weight_of(weights, i, factor);
+                        out[i] = out[i].add(weight.mul(value));
+                    }
+                }
+                Map::Convolution(window) => {
+                    if choice::columns(window, x.indices.len(), self.inputs) {
+                        let x = numbers(row, self.inputs, &mut memory.numbers);
+                        columns::forward(window, weights, x, &mut memory.columns, out);
+                    } else {
+                        let turned = &mut memory.turned;
+                        turned.resize(self.outputs);
+                        turned.fill(R::ZERO);
+                        convolution::forward(arch, window, weights, x, turned);
+                        convolution::add_turned(turned, window.channels[1], out);
+                    }
+                }
+                Map::Sum(window, _) => pool::sum(window, x, self.factor(parameters), out),
+                Map::Maximum(_) => unreachable!("done above"),
+            }
+        }
+    }
+
+    /// The weight of neuron `i` in an operation from each neuron to itself.
+    fn weight_of<R: Real>(&self, weights: &[R], i: usize, factor: R) -> R {
+        if weights.len() == self.outputs {
+            weights[i]
+        } else {
+            factor
+        }
+    }
+
+    /// Adds the gradient of the weights to `dw`.
+    fn weight_gradient<R: Real>(
+        &self,
+        arch: Arch,
+        input: Block<'_, '_, R>,
+        delta: &[R],
+        memory: &mut Memory<R>,
+        dw: &mut [R],
+    ) {
+        for (r, delta) in delta.chunks_exact(self.outputs).enumerate() {
+            let row = input.row(r);
+            if let Map::Maximum(maximum) = &self.map {
+                let of_row = maximum.factor_gradient(row, &mut memory.maxima, delta);
+                dw[0] = dw[0].add(of_row);
+                continue;
+            }
+            let x = memory.list.entries(row);
+            match &self.map {
+                Map::Dense => dense::scatter(arch, dw, x.indices, x.values, delta),
+                Map::Sparse(pairs) => pairs.weight_gradient(x, delta, dw),
+                Map::OneToOne | Map::Scale => {
+                    let last = dw.len() - 1;
+                    for (i, value) in x.iter() {
+                        let dw = &mut dw[i.min(last)];
+                        *dw = dw.add(delta[i].mul(value));
+                    }
+                }
+                Map::Convolution(window) => {
+                    if choice::columns(window, x.indices.len(), self.inputs) {
+                        let x = numbers(row, self.inputs, &mut memory.numbers);
+                        columns::weight_gradient(window, x, delta, &mut memory.columns, dw);
+                    } else {
+                        let turned = &mut memory.turned;
+                        turned.resize(self.outputs);
+                        convolution::turn(delta, window.channels[1], turned);
+                        convolution::weight_gradient(arch, window, x, turned, dw);
+                    }
+                }
+                Map::Sum(window, _) => {
+                    let of_row = pool::sum_factor_gradient(window, x, delta);
+                    dw[0] = dw[0].add(of_row.mul(self.share()));
+                }
+                Map::Maximum(_) => unreachable!("done above"),
+            }
+        }
+    }
+
+    /// Adds the adjoints of the rows that went in to `dx`.
+    fn input_gradient<R: Real>(
+        &self,
+        parameters: &[Vec<R>],
+        input: Block<'_, '_, R>,
+        delta: &[R],
+        memory: &mut Memory<R>,
+        dx: &mut [R],
+    ) {
+        let weights = self.weights(parameters);
+        let factor = match &self.map {
+            Map::Scale | Map::OneToOne | Map::Sum(..) | Map::Maximum(_) => self.factor(parameters),
+            Map::Dense => {
+                let weights = Matrix::of_rows(weights, self.outputs).transposed();
+                add_product(dx, Matrix::of_rows(delta, self.outputs), weights);
+                return;
+            }
+            Map::Sparse(_) | Map::Convolution(_) => R::ONE,
+        };
+        let rows = delta.chunks_exact(self.outputs);
+        for (r, (delta, dx)) in rows.zip(dx.chunks_exact_mut(self.inputs)).enumerate() {
+            match &self.map {
+                Map::Dense => unreachable!("done above"),
+                Map::Sparse(pairs) => pairs.input_gradient(weights, delta, dx),
+                Map::OneToOne | Map::Scale => {
+                    for (i, (dx, &d)) in dx.iter_mut().zip(delta).enumerate() {
+                        *dx = dx.add(self.weight_of(weights, i, factor).mul(d));
+                    }
+                }
+                Map::Convolution(window) if window.groups == 1 => {
+                    columns::input_gradient(window, weights, delta, &mut memory.columns, dx);
+                }
+                Map::Convolution(window) => {
+                    let turned = &mut memory.turned;
+                    turned.resize(self.outputs);
+                    convolution::turn(delta, window.channels[1], turned);
+                    convolution::input_gradient(window, weights, turned, dx);
+                }
+                Map::Sum(window, _) => pool::sum_input_gradient(window, delta, factor, dx),
+                Map::Maximum(maximum) => {
+                    let row: Sent<'_, R> = input.row(r);
+                    maximum.input_gradient(row, factor, &mut memory.maxima, delta, dx);
+                }
+            }
+        }
+    }
+}

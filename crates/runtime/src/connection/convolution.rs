@@ -1,0 +1,211 @@
+//! Convolutions driven by events: the kernel of one event is added where its windows are.
+//!
+//! While this is done, rows of outputs are turned to `[place, channel]`. Kernels are stored backwards in x
+//! (see [`Layout::Kernel`](crate::parameters::Layout)), so what an event adds to one line of outputs is one
+//! run of weights: 5 places by 32 channels are 160 numbers in a row, on both sides.
+//!
+//! Where much of a row is not zero, `columns.rs` has the matrix products.
+
+use pulp::{Arch, Simd, WithSimd};
+use rheobase_ir::program::Window;
+use rheobase_ir::real::Real;
+
+use crate::connection::rows::Entries;
+
+/// `out[place, o] += Σ x · w` over the entries of a row; `out` is turned.
+pub(crate) fn forward<R: Real>(
+    arch: Arch,
+    window: &Window,
+    weights: &[R],
+    x: Entries<'_, R>,
+    out: &mut [R],
+) {
+    arch.dispatch(Visit::<R, true> {
+        window,
+        x,
+        to: out,
+        from: weights,
+    });
+}
+
+/// `dw += Σ x · delta` over the entries of a row; `delta` is turned.
+pub(crate) fn weight_gradient<R: Real>(
+    arch: Arch,
+    window: &Window,
+    x: Entries<'_, R>,
+    delta: &[R],
+    dw: &mut [R],
+) {
+    arch.dispatch(Visit::<R, false> {
+        window,
+        x,
+        to: dw,
+        from: delta,
+    });
+}
+
+/// Both products: an event pairs runs of weights with runs of outputs, and one of them is added to the
+/// other, times the value of the event.
+struct Visit<'a, R, const FORWARD: bool> {
+    window: &'a Window,
+    x: Entries<'a, R>,
+    to: &'a mut [R],
+    from: &'a [R],
+}
+
+impl<R: Real, const FORWARD: bool> WithSimd for Visit<'_, R, FORWARD> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Visit {
+            window,
+            x,
+            to,
+            from,
+        } = self;
+        for (k, &index) in x.indices.iter().enumerate() {
+            let value = x.values.map_or(R::ONE, |v| v[k]);
+            let index = index as usize;
+            if window.groups == 1 && window.stride == [1, 1] && window.dilation == [1, 1] {
+                lines(window, index, |weight, output, len| {
+                    add::<R, FORWARD>(to, from, weight, output, len, value)
+                });
+            } else {
+                places(window, index, |weight, output, len| {
+                    add::<R, FORWARD>(to, from, weight, output, len, value)
+                });
+            }
+        }
+    }
+}
+
+/// `to += value · from` for a run of weights and a run of outputs.
+#[inline(always)]
+fn add<R: Real, const FORWARD: bool>(
+    to: &mut [R],
+    from: &[R],
+    weight: usize,
+    output: usize,
+    len: usize,
+    value: R,
+) {
+    let (a, b) = if FORWARD {
+        (output, weight)
+    } else {
+        (weight, output)
+    };
+    let (to, from) = (&mut to[a..][..len], &from[b..][..len]);
+    let (to, from) = chunks::<R, 32>(to, from, value);
+    let (to, from) = chunks::<R, 8>(to, from, value);
+    let (to, from) = chunks::<R, 4>(to, from, value);
+    chunks::<R, 1>(to, from, value);
+}
+
+/// All whole chunks of `N`; returns what is left.
+#[inline(always)]
+fn chunks<'t, 'f, R: Real, const N: usize>(
+    to: &'t mut [R],
+    from: &'f [R],
+    value: R,
+) -> (&'t mut [R], &'f [R]) {
+    let (to, to_rest) = to.as_chunks_mut::<N>();
+    let (from, from_rest) = from.as_chunks::<N>();
+    for (to, from) in to.iter_mut().zip(from) {
+        for (to, &from) in to.iter_mut().zip(from) {
+            *to = to.add(from.mul(value));
+        }
+    }
+    (to_rest, from_rest)
+}
+
+/// For stride and dilation 1 and one group: calls `visit` with the first weight, the first output and the
+/// length of each run, line by line.
+#[inline(always)]
+fn lines(window: &Window, index: usize, mut visit: impl FnMut(usize, usize, usize)) {
+    let [height, width] = window.input;
+    let [rows, columns] = window.output;
+    let [kernel_height, kernel_width] = window.kernel;
+    let out = window.channels[1];
+    let (channel, place) = (index / (height * width), index % (height * width));
+    let (y, x) = (place / width + window.pad[0], place % width + window.pad[1]);
+    // The window that begins at `x − k` sees this place as its column `k`.
+    let (from, to) = ((x + 1).saturating_sub(columns), (x + 1).min(kernel_width));
+    if from >= to {
+        return;
+    }
+    for k in (y + 1).saturating_sub(rows)..(y + 1).min(kernel_height) {
+        let weight = (channel * kernel_height + k) * kernel_width + kernel_width - to;
+        let output = (y - k) * columns + x + 1 - to;
+        visit(weight * out, output * out, (to - from) * out);
+    }
+}
+
+/// Any window: the same, place by place.
+#[inline(always)]
+fn places(window: &Window, index: usize, mut visit: impl FnMut(usize, usize, usize)) {
+    let [height, width] = window.input;
+    let [rows, columns] = window.output;
+    let [kernel_height, kernel_width] = window.kernel;
+    let [channels, out] = window.channels;
+    let (channels, of_group) = (channels / window.groups, out / window.groups);
+    let (channel, place) = (index / (height * width), index % (height * width));
+    let first = channel / channels * of_group;
+    for ky in 0..kernel_height {
+        let Some(y) = seen_by(window, 0, place / width, ky).filter(|y| *y < rows) else {
+            continue;
+        };
+        for kx in 0..kernel_width {
+            let Some(x) = seen_by(window, 1, place % width, kx).filter(|x| *x < columns) else {
+                continue;
+            };
+            let weight = (channel % channels * kernel_height + ky) * kernel_width;
+            let weight = weight + kernel_width - 1 - kx;
+            visit(
+                weight * out + first,
+                (y * columns + x) * out + first,
+                of_group,
+            );
+        }
+    }
+}
+
+/// The window whose place `k` on an axis is the place `at` of the input.
+#[inline(always)]
+fn seen_by(window: &Window, axis: usize, at: usize, k: usize) -> Option<usize> {
+    let start = (at + window.pad[axis]).checked_sub(k * window.dilation[axis])?;
+    let stride = window.stride[axis];
+    start.is_multiple_of(stride).then(|| start / stride)
+}
+
+/// `dx[i] += Σ w · delta` for all places `i`, without a matrix product: for windows in groups.
+pub(crate) fn input_gradient<R: Real>(window: &Window, weights: &[R], delta: &[R], dx: &mut [R]) {
+    for (index, dx) in dx.iter_mut().enumerate() {
+        let mut sum = *dx;
+        places(window, index, |weight, output, len| {
+            let products = weights[weight..][..len].iter().zip(&delta[output..][..len]);
+            sum = products.fold(sum, |sum, (&w, &d)| sum.add(w.mul(d)));
+        });
+        *dx = sum;
+    }
+}
+
+/// A row `[channel, place]` as `[place, channel]`.
+pub(crate) fn turn<R: Real>(row: &[R], channels: usize, turned: &mut [R]) {
+    let places = row.len() / channels;
+    for (channel, line) in row.chunks_exact(places).enumerate() {
+        for (place, &value) in line.iter().enumerate() {
+            turned[place * channels + channel] = value;
+        }
+    }
+}
+
+/// Adds a row `[place, channel]` to one of `[channel, place]`.
+pub(crate) fn add_turned<R: Real>(turned: &[R], channels: usize, row: &mut [R]) {
+    let places = row.len() / channels;
+    for (channel, line) in row.chunks_exact_mut(places).enumerate() {
+        for (place, value) in line.iter_mut().enumerate() {
+            *value = value.add(turned[place * channels + channel]);
+        }
+    }
+}

@@ -1,0 +1,756 @@
+//! Every operation of a connection, alone and in chains, in a network of spiking layers against loops over
+//! steps, samples and definitions: traces, and gradients of weights, biases and inputs. Input that is
+//! graded, negative, doubled or plain, of few and of many entries; on 1, 2, 3 and 8 threads the same bits.
+
+#[path = "connections/naive.rs"]
+mod naive;
+
+use std::collections::BTreeMap;
+
+use naive::Naive;
+use ndarray::{ArrayD, ArrayView3, IxDyn};
+use rheobase_ir::kernel::Role;
+use rheobase_ir::program::{
+    Connection, Density, Initial, Layer, Network, Neuron, Operation, Parameter, Pooling,
+    Population, Sharing, Source, Synapses, Unit, Variable, Window,
+};
+use rheobase_ir::text::parse;
+use rheobase_runtime::record::{Recorder, TraceName};
+use rheobase_runtime::{Backend, Batch, Events, Float, Gradients, Parameters, Simulator};
+
+const DECAY: f64 = 0.875;
+
+/// Leaky neuron with soft reset; everything is differentiated. The derivative of a spike is 1/(1 + |u|)².
+const STEP: &str = "kernel LIF.step {
+  v0 = in real uniform param decay
+  v1 = in real state v
+  v2 = in real port x
+  v3 = mul v0, v1
+  v4 = add v3, v2
+  v5 = const 1.0
+  v6 = sub v4, v5
+  v7 = abs v6
+  v8 = add v5, v7
+  v9 = mul v8, v8
+  v10 = div v5, v9
+  v11 = spike.ge v6, v10
+  v12 = select v11, v6, v4
+  out state v = v12
+  out spike s = v11
+}";
+
+/// Numbers in −1..1 that look random and are the same everywhere; multiples of 1/64, so that sums in any order
+/// are exact and windows have ties.
+fn values(seed: usize, n: usize) -> Vec<f64> {
+    let mut state = (seed as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (0..n)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            ((state >> 57) as f64 - 64.0) / 64.0
+        })
+        .collect()
+}
+
+/// What the events of the input are.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Plain,
+    Graded,
+    /// Some of them twice.
+    Doubled,
+}
+
+/// in → a → b, and a → a a step later; some chains may be left out.
+struct Case {
+    inputs: usize,
+    first: Vec<Operation>,
+    again: Vec<Operation>,
+    second: Vec<Operation>,
+    /// Whether `again` uses the parameters of `first`.
+    tied: bool,
+    steps: usize,
+    samples: usize,
+    density: f64,
+    kind: Kind,
+}
+
+type Results = BTreeMap<String, Vec<f64>>;
+type Rows = Vec<Vec<f64>>;
+
+impl Case {
+    fn new(first: Vec<Operation>, second: Vec<Operation>) -> Case {
+        Case {
+            inputs: first[0].inputs,
+            first,
+            again: Vec::new(),
+            second,
+            tied: false,
+            steps: 5,
+            samples: 3,
+            density: 0.2,
+            kind: Kind::Graded,
+        }
+    }
+
+    fn sizes(&self) -> [usize; 2] {
+        [&self.first, &self.second].map(|ops| ops.last().expect("operations").outputs)
+    }
+
+    /// The connections: operations, source (`None` for the input), target, delay.
+    fn edges(&self) -> Vec<(&[Operation], Option<usize>, usize, usize)> {
+        let mut edges = vec![(&self.first[..], None, 0, 0)];
+        if !self.again.is_empty() {
+            edges.push((&self.again[..], Some(0), 0, 1));
+        }
+        edges.push((&self.second[..], Some(0), 1, 0));
+        edges
+    }
+
+    fn network(&self) -> Network {
+        let variable = |name: &str| Variable {
+            name: name.into(),
+            unit: Unit::one(),
+        };
+        let neuron = Neuron {
+            name: "LIF".into(),
+            params: vec![Parameter {
+                name: "decay".into(),
+                initial: Initial::Constant(DECAY),
+                sharing: Sharing::Shared,
+                bounds: None,
+                learn: None,
+                unit: Unit::one(),
+            }],
+            states: vec![variable("v")],
+            ports: vec![variable("x")],
+            spikes: vec!["s".into()],
+            init: parse("kernel LIF.init {\n v0 = const 0.0\n out uniform init v = v0\n}")
+                .expect("a kernel"),
+            step: parse(STEP).expect("a kernel"),
+        };
+        let layer = |(l, n): (usize, usize)| Layer {
+            name: format!("l{l}"),
+            shape: vec![n],
+            neuron: neuron.clone(),
+        };
+        let edges = self.edges().into_iter().enumerate();
+        let connections = edges.map(|(c, (operations, from, to, delay))| Connection {
+            name: format!("c{c}"),
+            from: from.map_or(Source::Input(0), Source::Layer),
+            to,
+            port: 0,
+            operations: operations.to_vec(),
+            delay: delay as u32,
+            frozen: false,
+            tied: (self.tied && c == 1).then_some(0),
+        });
+        Network {
+            name: "Net".into(),
+            step_ms: 1.0,
+            inputs: vec![Population {
+                name: "in".into(),
+                shape: vec![self.inputs],
+            }],
+            connections: connections.collect(),
+            layers: self.sizes().into_iter().enumerate().map(layer).collect(),
+            order: vec![0, 1],
+        }
+    }
+
+    /// The events of an input row: channels and values.
+    fn events(&self, t: usize, b: usize) -> Vec<(u32, f64)> {
+        let seed = 1000 + t * self.samples + b;
+        let numbers = values(seed, 2 * self.inputs);
+        let mut events = Vec::new();
+        for channel in 0..self.inputs {
+            if (numbers[2 * channel] + 1.0) / 2.0 >= self.density {
+                continue;
+            }
+            let value = match self.kind {
+                Kind::Plain | Kind::Doubled => 1.0,
+                Kind::Graded => numbers[2 * channel + 1],
+            };
+            events.push((channel as u32, value));
+            if self.kind == Kind::Doubled && numbers[2 * channel + 1] > 0.0 {
+                events.push((channel as u32, value));
+            }
+        }
+        events
+    }
+
+    fn row(&self, t: usize, b: usize) -> Vec<f64> {
+        let mut row = vec![0.0; self.inputs];
+        for (channel, value) in self.events(t, b) {
+            row[channel as usize] += value;
+        }
+        row
+    }
+
+    /// dL/ds and dL/dv of a layer in a row.
+    fn cotangents(&self, layer: usize, t: usize, b: usize) -> [Vec<f64>; 2] {
+        let seed = 5000 + (layer * self.steps + t) * self.samples + b;
+        [0, 3000].map(|more| values(seed + more, self.sizes()[layer]))
+    }
+
+    /// The operations of every connection with numbers for their parameters.
+    fn naive(&self) -> Vec<Vec<Naive>> {
+        let maximum = |operation: &Operation| {
+            let Synapses::Pool { pooling, .. } = operation.synapses else {
+                return false;
+            };
+            pooling == Pooling::Max
+        };
+        let mut all = self.edges().into_iter().flat_map(|(ops, ..)| ops);
+        // With a factor that is no fraction no neuron is at its threshold but for rounding; with one, numbers
+        // that go into a maximum are exact and equal in any order of sums.
+        let factor = if all.any(maximum) { 2.0 } else { 1.9137 };
+        let edges = self.edges().into_iter().enumerate();
+        let chain = |(c, (operations, ..)): (usize, (&[Operation], _, _, _))| {
+            let c = if self.tied && c == 1 { 0 } else { c };
+            let naive = |(o, operation): (usize, &Operation)| {
+                let scaled = |x: f64| f64::from((x * factor) as f32);
+                let numbers = |shape: Option<Vec<usize>>, seed| {
+                    let numbers = shape.map(|s| values(seed, s.iter().product()));
+                    let numbers = numbers.unwrap_or_default();
+                    numbers.into_iter().map(scaled).collect()
+                };
+                Naive {
+                    weight: numbers(operation.weight_shape(), 10 * c + o + 1),
+                    bias: numbers(operation.bias_shape(), 10 * c + o + 501),
+                    operation: operation.clone(),
+                }
+            };
+            operations.iter().enumerate().map(naive).collect()
+        };
+        edges.map(chain).collect()
+    }
+
+    /// The rows that go into each operation, and the row that comes out without the last bias.
+    fn through(chain: &[Naive], x: &[f64]) -> Rows {
+        let mut rows = vec![x.to_vec()];
+        for (o, operation) in chain.iter().enumerate() {
+            let mut y = operation.apply(&rows[o]);
+            if o + 1 < chain.len() {
+                operation.add_bias(&mut y);
+            }
+            rows.push(y);
+        }
+        rows
+    }
+
+    fn by_hand(&self) -> Results {
+        let (naive, edges, sizes) = (self.naive(), self.edges(), self.sizes());
+        let mut results = Results::new();
+        let mut d_weights: Vec<Vec<Vec<f64>>> = Vec::new();
+        let mut d_biases: Vec<Vec<Vec<f64>>> = Vec::new();
+        for chain in &naive {
+            d_weights.push(chain.iter().map(|n| vec![0.0; n.weight.len()]).collect());
+            d_biases.push(chain.iter().map(|n| vec![0.0; n.bias.len()]).collect());
+        }
+        let at = |t: usize, b: usize| t * self.samples + b;
+        let rows = self.steps * self.samples;
+        let zeros = || sizes.map(|n| vec![vec![0.0; n]; rows]);
+        let (mut s, mut v, mut u) = (zeros(), zeros(), zeros());
+        let (mut ds, mut dv, mut dh) = (zeros(), zeros(), zeros());
+        let mut d_input = vec![vec![0.0; self.inputs]; rows];
+        for b in 0..self.samples {
+            for t in 0..self.steps {
+                for l in 0..2 {
+                    let mut x = vec![0.0; sizes[l]];
+                    for (chain, &(_, from, to, delay)) in naive.iter().zip(&edges) {
+                        if to != l {
+                            continue;
+                        }
+                        let last = chain.last().expect("operations");
+                        last.add_bias(&mut x);
+                        if t >= delay {
+                            let sent = match from {
+                                None => self.row(t - delay, b),
+                                Some(f) => s[f][at(t - delay, b)].clone(),
+                            };
+                            let rows = Self::through(chain, &sent);
+                            let out = rows.last().expect("rows");
+                            x.iter_mut().zip(out).for_each(|(x, y)| *x += y);
+                        }
+                    }
+                    for i in 0..sizes[l] {
+                        let before = if t > 0 { v[l][at(t - 1, b)][i] } else { 0.0 };
+                        let h = DECAY * before + x[i];
+                        u[l][at(t, b)][i] = h - 1.0;
+                        let spike = h >= 1.0;
+                        s[l][at(t, b)][i] = f64::from(u8::from(spike));
+                        v[l][at(t, b)][i] = if spike { h - 1.0 } else { h };
+                    }
+                }
+            }
+            for t in 0..self.steps {
+                for l in 0..2 {
+                    [ds[l][at(t, b)], dv[l][at(t, b)]] = self.cotangents(l, t, b);
+                }
+            }
+            for t in (0..self.steps).rev() {
+                for l in (0..2).rev() {
+                    let mut d = vec![0.0; sizes[l]];
+                    for i in 0..sizes[l] {
+                        let later = match t + 1 < self.steps {
+                            true => DECAY * dh[l][at(t + 1, b)][i],
+                            false => 0.0,
+                        };
+                        let dv = dv[l][at(t, b)][i] + later;
+                        let surrogate = 1.0 / (1.0 + u[l][at(t, b)][i].abs()).powi(2);
+                        d[i] = dv + (ds[l][at(t, b)][i] - dv) * surrogate;
+                    }
+                    dh[l][at(t, b)].clone_from(&d);
+                    for (c, &(_, from, to, delay)) in edges.iter().enumerate() {
+                        if to != l {
+                            continue;
+                        }
+                        let chain = &naive[c];
+                        // Of a tied connection it is the gradient of the other one.
+                        let owner = if self.tied && c == 1 { 0 } else { c };
+                        let last = chain.len() - 1;
+                        chain[last].bias_gradient(&d, &mut d_biases[owner][last]);
+                        if t < delay {
+                            continue;
+                        }
+                        let sent = match from {
+                            None => self.row(t - delay, b),
+                            Some(f) => s[f][at(t - delay, b)].clone(),
+                        };
+                        let rows = Self::through(chain, &sent);
+                        let mut back = d.clone();
+                        for o in (0..chain.len()).rev() {
+                            if o < last {
+                                chain[o].bias_gradient(&back, &mut d_biases[owner][o]);
+                            }
+                            back = chain[o].pull_back(&rows[o], &back, &mut d_weights[owner][o]);
+                        }
+                        let target = match from {
+                            None => &mut d_input[at(t - delay, b)],
+                            Some(f) => &mut ds[f][at(t - delay, b)],
+                        };
+                        target.iter_mut().zip(&back).for_each(|(a, b)| *a += b);
+                    }
+                }
+            }
+        }
+        for l in 0..2 {
+            results.insert(format!("{l}.s"), s[l].concat());
+            results.insert(format!("{l}.v"), v[l].concat());
+        }
+        results.insert("input".into(), d_input.concat());
+        let network = self.network();
+        for (c, connection) in network.connections.iter().enumerate() {
+            for o in 0..connection.operations.len() {
+                for (part, d) in [("weight", &d_weights[c][o]), ("bias", &d_biases[c][o])] {
+                    if !d.is_empty() && connection.tied.is_none() {
+                        results.insert(format!("{}.{part}", connection.prefix(o)), d.clone());
+                    }
+                }
+            }
+        }
+        results
+    }
+
+    fn run<R: Float>(&self, backend: Backend, threads: usize) -> Results {
+        let network = self.network();
+        let mut simulator =
+            Simulator::<R>::new(&network, backend, Gradients::All).expect("compiles");
+        let mut parameters = Parameters::zeros(simulator.parameters().specs.clone());
+        let mut set = |name: &str, values: &[f64]| {
+            let index = parameters.position(name).expect("a parameter");
+            let shape = IxDyn(&parameters.specs[index].shape);
+            let array = ArrayD::from_shape_vec(shape, values.to_vec()).expect("as many");
+            parameters.import(index, &array).expect("shape fits");
+            let back: Vec<f64> = parameters.export(index).iter().copied().collect();
+            assert_eq!(back, values, "{name} comes back");
+        };
+        for (connection, chain) in network.connections.iter().zip(self.naive()) {
+            for (o, naive) in chain.iter().enumerate() {
+                for (part, values) in [("weight", &naive.weight), ("bias", &naive.bias)] {
+                    if !values.is_empty() && connection.tied.is_none() {
+                        set(&format!("{}.{part}", connection.prefix(o)), values);
+                    }
+                }
+            }
+        }
+        (0..2).for_each(|l| set(&format!("l{l}.decay"), &[DECAY]));
+        simulator.set_parameters(parameters).expect("prologues run");
+        let trains: Vec<(Vec<u32>, Vec<u32>, Vec<f32>)> = (0..self.samples)
+            .map(|b| {
+                let (mut offsets, mut indices, mut numbers) = (vec![0], Vec::new(), Vec::new());
+                for t in 0..self.steps {
+                    for (channel, value) in self.events(t, b) {
+                        indices.push(channel);
+                        numbers.push(value as f32);
+                    }
+                    offsets.push(indices.len() as u32);
+                }
+                (offsets, indices, numbers)
+            })
+            .collect();
+        let events = trains.iter().map(|(offsets, indices, values)| Events {
+            offsets,
+            indices,
+            values: (self.kind == Kind::Graded).then_some(&values[..]),
+        });
+        let batch = Batch {
+            steps: self.steps,
+            samples: self.samples,
+            inputs: vec![events.collect()],
+            injections: Vec::new(),
+            initial: Vec::new(),
+            keys: Vec::new(),
+        };
+        let mut cotangents = BTreeMap::new();
+        for layer in 0..2 {
+            for (k, (role, name)) in [(Role::Spike, "s"), (Role::State, "v")]
+                .into_iter()
+                .enumerate()
+            {
+                let rows = (0..self.steps).flat_map(|t| (0..self.samples).map(move |b| (t, b)));
+                let rows: Vec<f64> = rows
+                    .flat_map(|(t, b)| self.cotangents(layer, t, b)[k].clone())
+                    .collect();
+                let shape = (self.steps, self.samples, self.sizes()[layer]);
+                let array = ndarray::Array3::from_shape_vec(shape, rows).expect("as many");
+                let name = name.into();
+                cotangents.insert(TraceName { layer, role, name }, array.mapv(R::from_f64));
+            }
+        }
+        let views: BTreeMap<TraceName, ArrayView3<'_, R>> = cotangents
+            .iter()
+            .map(|(n, a)| (n.clone(), a.view()))
+            .collect();
+        let make = |range| Recorder::new(&simulator, range, self.steps, &views);
+        let outcome = simulator
+            .differentiate(&batch, threads, make)
+            .expect("runs");
+        let mut results = Results::new();
+        let mut join = |name: String, parts: Vec<ndarray::Array3<f64>>| {
+            let views: Vec<_> = parts.iter().map(|p| p.view()).collect();
+            let whole = ndarray::concatenate(ndarray::Axis(1), &views).expect("same shape");
+            results.insert(name, whole.iter().copied().collect());
+        };
+        for trace in cotangents.keys() {
+            let parts = outcome
+                .probes
+                .iter()
+                .map(|p| p.recorded[trace].mapv(|x| x.to_f64()));
+            join(format!("{}.{}", trace.layer, trace.name), parts.collect());
+        }
+        let parts = outcome
+            .probes
+            .iter()
+            .map(|p| p.input_gradients[0].mapv(|x| x.to_f64()));
+        join("input".into(), parts.collect());
+        let exported = Parameters {
+            specs: simulator.parameters().specs.clone(),
+            values: outcome.gradients.clone(),
+        };
+        for (i, spec) in exported.specs.iter().enumerate() {
+            if spec.name.starts_with('c') {
+                let numbers = exported.export(i).iter().copied().collect();
+                results.insert(spec.name.clone(), numbers);
+            }
+        }
+        results
+    }
+
+    /// Everything agrees, in double precision closely and in single precision roughly. Returns the number of
+    /// spikes of the first layer.
+    fn check(&self) -> f64 {
+        let expected = self.by_hand();
+        let runs = [
+            (self.run::<f64>(Backend::Interpreter, 1), 1e-10),
+            (self.run::<f32>(Backend::Jit, 2), 1e-3),
+        ];
+        for (found, tolerance) in runs {
+            assert_eq!(
+                found.keys().collect::<Vec<_>>(),
+                expected.keys().collect::<Vec<_>>()
+            );
+            for (name, a) in &expected {
+                let b = &found[name];
+                assert_eq!(a.len(), b.len(), "{name}");
+                let scale = a.iter().fold(1e-3f64, |m, x| m.max(x.abs()));
+                for (i, (x, y)) in a.iter().zip(b).enumerate() {
+                    let near = (x - y).abs() <= tolerance * scale;
+                    assert!(near, "{name}[{i}]: {x} and {y}, scale {scale}");
+                }
+            }
+        }
+        expected["0.s"].iter().sum()
+    }
+
+    /// [`Case::check`] with plain, graded and doubled events, few and many.
+    fn check_all(mut self) {
+        let mut fired = 0.0;
+        for (kind, density) in [
+            (Kind::Plain, 0.15),
+            (Kind::Graded, 0.15),
+            (Kind::Doubled, 0.3),
+            (Kind::Graded, 0.9),
+            (Kind::Plain, 0.9),
+        ] {
+            (self.kind, self.density) = (kind, density);
+            fired += self.check();
+        }
+        assert!(fired > 0.0, "it has to spike");
+    }
+}
+
+fn operation(synapses: Synapses, inputs: usize, outputs: usize, bias: bool) -> Operation {
+    Operation {
+        synapses,
+        weight: Some(Initial::Constant(0.0)),
+        bias: bias.then_some(Initial::Constant(0.0)),
+        bounds: None,
+        inputs,
+        outputs,
+    }
+}
+
+fn dense(inputs: usize, outputs: usize, bias: bool) -> Operation {
+    let synapses = Synapses::Dense {
+        self_connections: true,
+    };
+    operation(synapses, inputs, outputs, bias)
+}
+
+/// Windows that move over `input`; one axis if its height is 1.
+fn window(
+    channels: [usize; 2],
+    input: [usize; 2],
+    kernel: [usize; 2],
+    stride: usize,
+    pad: usize,
+    dilation: usize,
+    groups: usize,
+) -> Window {
+    let axes = if input[0] == 1 { 1 } else { 2 };
+    let both = |value: usize, none: usize| [if axes == 1 { none } else { value }, value];
+    let (stride, pad, dilation) = (both(stride, 1), both(pad, 0), both(dilation, 1));
+    let count = |axis: usize| {
+        Window::count(
+            input[axis],
+            kernel[axis],
+            stride[axis],
+            pad[axis],
+            dilation[axis],
+        )
+        .expect("a window fits")
+    };
+    Window {
+        axes,
+        channels,
+        input,
+        output: [count(0), count(1)],
+        kernel,
+        stride,
+        pad,
+        dilation,
+        groups,
+    }
+}
+
+fn convolution(window: Window, bias: bool) -> Operation {
+    let [inputs, outputs] = sizes(&window);
+    operation(Synapses::Convolution(window), inputs, outputs, bias)
+}
+
+fn sizes(window: &Window) -> [usize; 2] {
+    let area = |lengths: [usize; 2]| lengths[0] * lengths[1];
+    [
+        window.channels[0] * area(window.input),
+        window.channels[1] * area(window.output),
+    ]
+}
+
+fn pool(
+    pooling: Pooling,
+    channels: usize,
+    input: [usize; 2],
+    kernel: usize,
+    stride: usize,
+    pad: usize,
+) -> Operation {
+    let kernel = [if input[0] == 1 { 1 } else { kernel }, kernel];
+    let window = window([channels; 2], input, kernel, stride, pad, 1, channels);
+    let [inputs, outputs] = sizes(&window);
+    Operation {
+        weight: None,
+        ..operation(Synapses::Pool { window, pooling }, inputs, outputs, false)
+    }
+}
+
+fn sparse(density: Density, inputs: usize, outputs: usize, itself: bool) -> Operation {
+    let synapses = Synapses::Sparse {
+        density,
+        self_connections: itself,
+        seed: 3,
+    };
+    operation(synapses, inputs, outputs, true)
+}
+
+#[test]
+fn sparse_patterns() {
+    for density in [Density::Probability(0.3), Density::FanIn(4)] {
+        let mut case = Case::new(
+            vec![sparse(density, 12, 17, true)],
+            vec![sparse(density, 17, 9, true)],
+        );
+        case.again = vec![sparse(density, 17, 17, false)];
+        case.check_all();
+    }
+}
+
+#[test]
+fn element_by_element() {
+    let one_to_one = |bias| operation(Synapses::OneToOne, 20, 20, bias);
+    let scale = |bias| operation(Synapses::Scale, 20, 20, bias);
+    let plain = Operation {
+        weight: None,
+        ..operation(Synapses::OneToOne, 20, 20, false)
+    };
+    let mut case = Case::new(
+        vec![one_to_one(true), dense(20, 20, true)],
+        vec![scale(true)],
+    );
+    case.again = vec![plain];
+    case.check_all();
+    let mut case = Case::new(
+        vec![dense(20, 20, true), scale(true)],
+        vec![one_to_one(false)],
+    );
+    case.again = vec![scale(false)];
+    case.check_all();
+}
+
+#[test]
+fn convolutions_of_every_stride_pad_dilation_and_groups() {
+    let cases = [
+        window([2, 3], [6, 7], [3, 3], 1, 0, 1, 1),
+        window([2, 3], [6, 7], [3, 3], 1, 1, 1, 1),
+        window([1, 2], [5, 5], [5, 5], 1, 2, 1, 1),
+        window([3, 2], [7, 6], [2, 3], 2, 1, 1, 1),
+        window([2, 4], [8, 7], [3, 2], 1, 2, 2, 1),
+        window([2, 2], [9, 9], [3, 3], 3, 0, 1, 1),
+        window([2, 2], [9, 8], [2, 2], 3, 1, 2, 1),
+        window([4, 6], [6, 5], [3, 3], 1, 1, 1, 2),
+        window([4, 4], [6, 6], [3, 3], 2, 1, 1, 4),
+        window([3, 6], [5, 6], [3, 3], 1, 1, 1, 3),
+        window([2, 3], [1, 12], [1, 3], 1, 1, 1, 1),
+        window([4, 4], [1, 13], [1, 3], 2, 2, 2, 4),
+        // Wide padding: windows that see nothing.
+        window([1, 2], [2, 2], [2, 2], 1, 3, 1, 1),
+        window([2, 20], [6, 6], [3, 3], 1, 1, 1, 1),
+    ];
+    for (i, window) in cases.into_iter().enumerate() {
+        let [_, outputs] = sizes(&window);
+        let case = Case::new(
+            vec![convolution(window, i % 2 == 0)],
+            vec![dense(outputs, 4, false)],
+        );
+        case.check_all();
+    }
+}
+
+#[test]
+fn convolutions_of_spikes_and_back_to_the_layer_itself() {
+    let first = window([2, 3], [6, 6], [3, 3], 1, 0, 1, 1);
+    let again = window([3, 3], [4, 4], [3, 3], 1, 1, 1, 1);
+    let second = window([3, 2], [4, 4], [2, 2], 1, 0, 1, 1);
+    let mut case = Case::new(
+        vec![convolution(first, true)],
+        vec![convolution(second, true)],
+    );
+    case.again = vec![convolution(again, true)];
+    case.check_all();
+}
+
+#[test]
+fn pools_of_every_kind() {
+    for pooling in [Pooling::Sum, Pooling::Average, Pooling::Max] {
+        for (input, kernel, stride, pad) in [
+            ([6, 8], 2, 2, 0),
+            ([7, 7], 3, 2, 1),
+            ([7, 6], 3, 1, 1),
+            ([7, 7], 2, 3, 0),
+            ([1, 11], 3, 2, 1),
+        ] {
+            let one = pool(pooling, 2, input, kernel, stride, pad);
+            let weighted = Operation {
+                weight: Some(Initial::Constant(0.0)),
+                bias: Some(Initial::Constant(0.0)),
+                ..one.clone()
+            };
+            let (inputs, outputs) = (one.inputs, one.outputs);
+            Case::new(
+                vec![one.clone(), dense(outputs, inputs, true)],
+                vec![weighted.clone()],
+            )
+            .check_all();
+            Case::new(
+                vec![
+                    dense(8, inputs, false),
+                    weighted,
+                    dense(outputs, inputs, true),
+                ],
+                vec![one, dense(outputs, 3, false)],
+            )
+            .check_all();
+        }
+    }
+}
+
+#[test]
+fn chains_as_of_an_image_classifier() {
+    let first = window([2, 4], [10, 10], [3, 3], 1, 0, 1, 1);
+    let pooled = pool(Pooling::Max, 4, [8, 8], 2, 2, 0);
+    let second = window([4, 6], [4, 4], [3, 3], 1, 1, 1, 1);
+    let mut case = Case::new(
+        vec![convolution(first, true), pooled.clone()],
+        vec![
+            convolution(second, true),
+            pool(Pooling::Average, 6, [4, 4], 2, 2, 0),
+            dense(24, 5, true),
+        ],
+    );
+    case.samples = 2;
+    case.check_all();
+}
+
+#[test]
+fn tied_connections_add_their_gradients() {
+    let tied = |first: Vec<Operation>, outputs: usize| {
+        let mut case = Case::new(first.clone(), vec![dense(outputs, 3, true)]);
+        case.again = first;
+        case.tied = true;
+        case.check_all();
+    };
+    tied(vec![dense(14, 14, true)], 14);
+    tied(vec![sparse(Density::FanIn(5), 14, 14, true)], 14);
+    let same = window([2, 2], [5, 5], [3, 3], 1, 1, 1, 1);
+    tied(vec![convolution(same, true)], 50);
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let first = window([2, 4], [8, 8], [3, 3], 1, 0, 1, 1);
+    let mut case = Case::new(
+        vec![
+            convolution(first, true),
+            pool(Pooling::Max, 4, [6, 6], 2, 2, 0),
+        ],
+        vec![sparse(Density::Probability(0.5), 36, 10, true)],
+    );
+    case.again = vec![sparse(Density::FanIn(3), 36, 36, false)];
+    (case.samples, case.steps) = (150, 4);
+    let one = case.run::<f32>(Backend::Jit, 1);
+    for threads in [2, 3, 8] {
+        assert_eq!(case.run::<f32>(Backend::Jit, threads), one, "{threads}");
+    }
+}
