@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod check;
+mod data;
 mod emit;
 mod eval;
 mod explain;
@@ -18,6 +19,7 @@ mod train;
 pub use bench::{BenchArgs, bench};
 pub use build::{BuildArgs, build};
 pub use check::{CheckArgs, check};
+pub use data::{DataArgs, data};
 pub use emit::{EmitArgs, Stage, Wrt, emit, render};
 pub use eval::{EvalArgs, eval};
 pub use explain::{ExplainArgs, explain};

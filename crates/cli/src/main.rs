@@ -138,6 +138,13 @@ Example:
 `rheo train` writes the same page, report.html in the run folder, when it ends.")]
     Report(commands::ReportArgs),
 
+    /// Look at data files
+    #[command(after_help = "\
+Example:
+  rheo data info shd_train.h5
+  rheo data info NMNIST/Train --json")]
+    Data(commands::DataArgs),
+
     /// Time training steps
     #[command(after_help = "\
 Example:
@@ -201,6 +208,7 @@ fn dispatch(command: &Command, console: &Console) -> Result<(), Failure> {
         Command::Build(args) => commands::build(args, console),
         Command::Plot(args) => commands::plot(args, console),
         Command::Report(args) => commands::report(args, console),
+        Command::Data(args) => commands::data(args, console),
         Command::Bench(args) => commands::bench(args, console),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -4,6 +4,8 @@
 
 #[path = "cli/build.rs"]
 mod build;
+#[path = "cli/data.rs"]
+mod data;
 #[path = "cli/good.rs"]
 mod good;
 #[path = "cli/graded.rs"]

@@ -50,6 +50,7 @@ pub mod rng;
 mod shd;
 mod spike_train;
 mod split;
+mod summary;
 mod tasks;
 
 pub use augment::Augment;
@@ -71,6 +72,7 @@ pub use random_spikes::{RandomSpikes, RandomSpikesConfig, random_spikes};
 pub use shd::{Shd, shd};
 pub use spike_train::{Sample, SpikeTrain};
 pub use split::{group_holdout, k_fold, stratified_holdout};
+pub use summary::{Kind, Spread, Summary, summarise};
 pub use tasks::{
     DelayedXor, DelayedXorConfig, Manifolds, ManifoldsConfig, SpikePatterns, SpikePatternsConfig,
     StoreRecall, StoreRecallConfig, YinYang, YinYangConfig, delayed_xor, manifolds, spike_patterns,

@@ -9,7 +9,7 @@ mod objective;
 mod synapses;
 mod training;
 
-pub use data::{Augment, Binning, Dataset, Encoding, Split, Task};
+pub use data::{Augment, Binning, Dataset, Encoding, FileOptions, Split, Task};
 pub use objective::{Function, Node, Objective, Pair, Reduction, Roots, Shape, Term, Trace};
 pub use synapses::{Density, Operation, Pattern, Pooling, Synapses, Window};
 pub use training::{Clip, Groups, Optimizer, Rule, Schedule, Training};

@@ -43,4 +43,5 @@ pub use init::initial_parameters;
 pub use notice::Notice;
 pub use run::{Config, EpochReport, Observer, SaveEvery, Summary, train};
 pub use samples::{Samples, Subset, load};
+pub use source::open_file;
 pub use trainer::{Evaluation, StepReport, Timing, Trainer};

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rheobase_data::{
-    Dataset, DelayedXorConfig, ManifoldsConfig, RandomSpikesConfig, SpikePatternsConfig,
-    StoreRecallConfig, YinYangConfig, delayed_xor, digits, idx_images, manifolds, nmnist,
+    Dataset, DelayedXorConfig, DenseConfig, ManifoldsConfig, NpzEventsConfig, RandomSpikesConfig,
+    SpikePatternsConfig, StoreRecallConfig, YinYangConfig, csv, delayed_xor, dense_npy, dense_npz,
+    digits, dvs_gesture, frames, idx_images, manifolds, nmnist, npz_events, prophesee,
     random_spikes, shd, spike_patterns, store_recall, yin_yang,
 };
-use rheobase_ir::program::{Dataset as Source, Task};
+use rheobase_ir::program::{Dataset as Source, FileOptions, Task};
 
 use crate::error::TrainError;
 
@@ -42,7 +43,11 @@ pub(crate) fn open(
             seed: *seed,
         })?),
         Source::Task(task) => make(task, steps)?,
-        Source::File { format, path } => open_file(format, &base.join(path))?,
+        Source::File {
+            format,
+            path,
+            options,
+        } => open_file(format, Path::new(path), options, base)?,
     })
 }
 
@@ -129,11 +134,43 @@ fn make(task: &Task, steps: Steps) -> Result<Arc<dyn Dataset>, TrainError> {
     })
 }
 
-fn open_file(format: &str, path: &Path) -> Result<Arc<dyn Dataset>, TrainError> {
+/// Opens a file or folder of a format of the language's table. Relative paths start at `base`.
+///
+/// # Errors
+///
+/// It cannot be read, is not of the format, or there is no such format.
+pub fn open_file(
+    format: &str,
+    path: &Path,
+    options: &FileOptions,
+    base: &Path,
+) -> Result<Arc<dyn Dataset>, TrainError> {
+    let path = &*base.join(path);
+    let dense = DenseConfig {
+        scale: options.scale.unwrap_or(1.0),
+        time: options.time,
+    };
     Ok(match format {
         // Both sets have one layout.
         "shd" | "ssc" => Arc::new(shd(path)?),
         "nmnist" => Arc::new(nmnist(path)?),
+        "dvs_gesture" => Arc::new(dvs_gesture(path)?),
+        "prophesee" => Arc::new(prophesee(path)?),
+        "frames" => Arc::new(frames(path)?),
+        "csv" => Arc::new(csv(path, dense.scale)?),
+        "npz" => Arc::new(dense_npz(path, dense)?),
+        "npy" => match &options.labels {
+            Some(labels) => Arc::new(dense_npy(path, &base.join(labels), dense)?),
+            None => return Err(TrainError::Plan("`npy` needs `labels`".into())),
+        },
+        "npz_events" => Arc::new(npz_events(
+            path,
+            NpzEventsConfig {
+                height: narrow(options.sensor.0),
+                width: narrow(options.sensor.1),
+                time_unit_s: options.time_unit_ms.unwrap_or(1e-3) * 1e-3,
+            },
+        )?),
         "idx" | "mnist" => {
             let name = path
                 .file_name()
@@ -143,9 +180,8 @@ fn open_file(format: &str, path: &Path) -> Result<Arc<dyn Dataset>, TrainError> 
             Arc::new(idx_images(path, &labels)?)
         }
         other => {
-            let known = "shd, ssc, nmnist, mnist, idx";
             return Err(TrainError::Plan(format!(
-                "no reader for data of format `{other}`; there are {known}"
+                "no reader for data of format `{other}`"
             )));
         }
     })

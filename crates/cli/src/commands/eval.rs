@@ -127,12 +127,15 @@ fn settings(args: &EvalArgs) -> Vec<Setting> {
 /// A file of the format of the training data. Its path starts here, not at the program.
 fn same_format(training: &Training, path: &str) -> Result<Dataset, Failure> {
     match &training.data {
-        Dataset::File { format, .. } => {
+        Dataset::File {
+            format, options, ..
+        } => {
             let full = std::fs::canonicalize(path);
             let full = full.map_err(|error| Failure::file("read", Path::new(path), &error))?;
             Ok(Dataset::File {
                 format: format.clone(),
                 path: full.to_string_lossy().into_owned(),
+                options: options.clone(),
             })
         }
         Dataset::Digits | Dataset::RandomSpikes { .. } | Dataset::Task(_) => {

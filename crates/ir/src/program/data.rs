@@ -17,7 +17,26 @@ pub enum Dataset {
     /// A task that is made, not recorded.
     Task(Task),
     /// A file or folder in one of the formats of the data crate.
-    File { format: String, path: String },
+    File {
+        format: String,
+        path: String,
+        options: FileOptions,
+    },
+}
+
+/// What a file does not say about itself; which of it a format takes is said in the language's table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FileOptions {
+    /// The file of the labels.
+    pub labels: Option<String>,
+    /// Values are divided by this; 1 if it is not given.
+    pub scale: Option<f64>,
+    /// The second axis is time.
+    pub time: bool,
+    /// Rows and columns of the sensor.
+    pub sensor: (usize, usize),
+    /// The unit of the times in ms; 1 µs if it is not given.
+    pub time_unit_ms: Option<f64>,
 }
 
 /// A task of the literature whose samples are made from a seed. Times are in ms, rates per ms.

@@ -4,7 +4,7 @@ use super::{Call, One, Plan};
 use crate::diag::{Code, Diagnostic};
 use crate::lower::start;
 use crate::model::builtin::FILE_FORMATS;
-use rheobase_ir::program::{Augment, Binning, Dataset, Encoding, Split, Task};
+use rheobase_ir::program::{Augment, Binning, Dataset, Encoding, FileOptions, Split, Task};
 
 impl Plan<'_> {
     pub(super) fn steps(&self, step_ms: f64) -> One<usize> {
@@ -32,6 +32,7 @@ impl Plan<'_> {
             format if FILE_FORMATS.contains(&format) => Ok(Dataset::File {
                 format: format.to_string(),
                 path: call.text("path")?,
+                options: file_options(call)?,
             }),
             _ => self.task(call).map(Dataset::Task),
         }
@@ -196,4 +197,25 @@ fn binning(call: &Call<'_>) -> One<Binning> {
         downsample: call.number("downsample")?.unwrap_or(1.0) as u32,
         merge_polarity: call.flag("merge_polarity")?.unwrap_or(false),
     })
+}
+
+/// What the format of a file takes beside its path.
+fn file_options(call: &Call<'_>) -> One<FileOptions> {
+    let takes = |name: &str| call.slots.iter().any(|slot| slot.name == name);
+    let mut options = FileOptions::default();
+    if takes("labels") {
+        options.labels = Some(call.text("labels")?);
+    }
+    if takes("scale") {
+        options.scale = call.number("scale")?;
+    }
+    if takes("time") {
+        options.time = call.flag("time")?.unwrap_or(false);
+    }
+    if takes("height") {
+        let side = |name: &str| Ok::<_, Box<Diagnostic>>(call.needed(name)? as usize);
+        options.sensor = (side("height")?, side("width")?);
+        options.time_unit_ms = call.number("time_unit")?;
+    }
+    Ok(options)
 }

@@ -37,10 +37,14 @@ pub const FILE_FORMATS: &[&str] = &[
     "ssc",
     "nmnist",
     "dvs_gesture",
+    "prophesee",
     "mnist",
     "idx",
+    "csv",
+    "npy",
     "npz",
-    "spikes",
+    "npz_events",
+    "frames",
 ];
 
 const HOLDOUT: &[Slot] = &[need("fraction", Takes::Plain), may("seed", Takes::Plain)];
@@ -136,10 +140,44 @@ pub const CHOICES: &[Choice] = &[
     file("ssc"),
     file("nmnist"),
     file("dvs_gesture"),
+    file("prophesee"),
     file("mnist"),
     file("idx"),
-    file("npz"),
-    file("spikes"),
+    file("frames"),
+    Choice {
+        settings: DATA,
+        name: "csv",
+        slots: &[need("path", Takes::Text), may("scale", Takes::Plain)],
+    },
+    Choice {
+        settings: DATA,
+        name: "npy",
+        slots: &[
+            need("path", Takes::Text),
+            need("labels", Takes::Text),
+            may("scale", Takes::Plain),
+            may("time", Takes::Flag),
+        ],
+    },
+    Choice {
+        settings: DATA,
+        name: "npz",
+        slots: &[
+            need("path", Takes::Text),
+            may("scale", Takes::Plain),
+            may("time", Takes::Flag),
+        ],
+    },
+    Choice {
+        settings: DATA,
+        name: "npz_events",
+        slots: &[
+            need("path", Takes::Text),
+            need("height", Takes::Whole),
+            need("width", Takes::Whole),
+            may("time_unit", Takes::Time),
+        ],
+    },
     Choice {
         settings: &["valid", "test"],
         name: "holdout",
