@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use rheobase_data::{Kind, Spread, Summary, summarise};
 use rheobase_ir::program::FileOptions;
+use rheobase_lang::model::builtin::FILE_FORMATS;
 use rheobase_train::open_file;
 use serde_json::{Value, json};
 
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::names;
 
 /// Options of `rheo data`.
 #[derive(Clone, Debug, clap::Args)]
@@ -61,7 +63,11 @@ struct InfoArgs {
 pub fn data(args: &DataArgs, console: &Console) -> Result<(), Failure> {
     let What::Info(args) = &args.what;
     let format = match &args.format {
-        Some(format) => format.clone(),
+        Some(format) if FILE_FORMATS.contains(&format.as_str()) => format.clone(),
+        Some(format) => {
+            let known = FILE_FORMATS.iter().copied();
+            return Err(Failure::Usage(names::unknown("format", format, known)));
+        }
         None => detect(&args.path)?.to_string(),
     };
     let options = FileOptions {

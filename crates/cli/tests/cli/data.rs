@@ -98,8 +98,8 @@ fn formats_are_found_out_or_asked_for() {
         &["data", "info", "notes.md", "--format", "shd"],
     );
     place.fails(
-        3,
-        &["no reader"],
+        2,
+        &["there is no format `tiff`"],
         &["data", "info", "notes.md", "--format", "tiff"],
     );
 }
