@@ -11,6 +11,7 @@
 
 use crate::dataset::{Dataset, Raw};
 use crate::error::DataError;
+use crate::layout::Shape;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -126,6 +127,14 @@ impl Dataset for DvsGesture {
 
     fn n_channels(&self) -> u32 {
         2 * SIDE * SIDE
+    }
+
+    fn shape(&self) -> Shape {
+        Shape {
+            planes: 2,
+            height: SIDE,
+            width: SIDE,
+        }
     }
 
     fn label(&self, i: usize) -> u32 {

@@ -6,6 +6,7 @@
 use crate::class_folders::{self, ClassFolders};
 use crate::dataset::{Dataset, Raw};
 use crate::error::DataError;
+use crate::layout::Shape;
 use crate::npz;
 use crate::spike_train::SpikeTrain;
 use ndarray::{ArrayD, ArrayView2};
@@ -83,6 +84,18 @@ impl Dataset for Frames {
 
     fn n_channels(&self) -> u32 {
         self.channels
+    }
+
+    fn shape(&self) -> Shape {
+        match *self.sides.as_slice() {
+            // Each side is at most the number of channels, which is a u32.
+            [planes, height, width] => Shape {
+                planes: planes as u32,
+                height: height as u32,
+                width: width as u32,
+            },
+            _ => Shape::line(self.channels),
+        }
     }
 
     fn label(&self, i: usize) -> u32 {

@@ -12,6 +12,7 @@
 use crate::class_folders::{self, ClassFolders};
 use crate::dataset::{Dataset, Raw};
 use crate::error::DataError;
+use crate::layout::Shape;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -68,6 +69,14 @@ impl Dataset for Prophesee {
 
     fn n_channels(&self) -> u32 {
         2 * self.height * self.width
+    }
+
+    fn shape(&self) -> Shape {
+        Shape {
+            planes: 2,
+            height: self.height,
+            width: self.width,
+        }
     }
 
     fn label(&self, i: usize) -> u32 {

@@ -281,6 +281,7 @@ fn gesture_sessions() {
         [Some(3), Some(12), None]
     );
     assert_eq!((all.n_classes(), all.n_channels()), (11, 32768));
+    assert_eq!(all.shape().channels(), 32768);
     let expected = Raw::Events {
         time_s: vec![500e-6],
         channel: vec![(128 + 4) * 128 + 3],
@@ -320,6 +321,8 @@ fn folders_of_raw_recordings() {
     );
     let set = prophesee(folder.path()).expect("good");
     assert_eq!((set.labels(), set.n_channels()), (vec![0, 1], 24));
+    let shape = set.shape();
+    assert_eq!((shape.planes, shape.height, shape.width), (2, 3, 4));
     let expected = Raw::Events {
         time_s: vec![0.0],
         channel: vec![(3 + 2) * 4 + 3],
