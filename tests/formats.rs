@@ -81,11 +81,8 @@ fn the_digits_are_the_same_in_every_format() {
     let all: Vec<u8> = (0..n).flat_map(grey).collect();
     let labels: Vec<u8> = (0..n).map(|i| digits().label(i) as u8).collect();
     let mut table = String::new();
-    for i in 0..n {
-        let cells = grey(i)
-            .into_iter()
-            .chain([labels[i]])
-            .map(|v| v.to_string());
+    for (i, &label) in labels.iter().enumerate() {
+        let cells = grey(i).into_iter().chain([label]).map(|v| v.to_string());
         table.push_str(&(cells.collect::<Vec<_>>().join(",") + "\n"));
     }
     write(&folder.join("digits.csv"), table.as_bytes());
