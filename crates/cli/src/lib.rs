@@ -22,6 +22,7 @@ mod edits;
 pub mod failure;
 mod inputs;
 pub mod interrupt;
+mod memory;
 mod names;
 mod pictures;
 pub mod pipeline;

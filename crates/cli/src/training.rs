@@ -94,13 +94,3 @@ pub(crate) fn threads(asked: Option<u16>) -> usize {
         None => std::thread::available_parallelism().map_or(1, usize::from),
     }
 }
-
-/// The memory of this machine in bytes, where the system tells.
-pub(crate) fn memory_of_machine() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    kilobytes.checked_mul(1024)
-}

@@ -13,6 +13,8 @@ mod graded;
 #[cfg(unix)]
 #[path = "cli/lasting.rs"]
 mod lasting;
+#[path = "cli/memory.rs"]
+mod memory;
 #[path = "cli/place.rs"]
 mod place;
 #[path = "cli/seeing.rs"]

@@ -12,7 +12,7 @@ mod training;
 pub use data::{Augment, Binning, Dataset, Encoding, FileOptions, Split, Task};
 pub use objective::{Function, Node, Objective, Pair, Reduction, Roots, Shape, Term, Trace};
 pub use synapses::{Density, Operation, Pattern, Pooling, Synapses, Window};
-pub use training::{Clip, Groups, Optimizer, Rule, Schedule, Training};
+pub use training::{Bptt, Checkpoint, Clip, Groups, Optimizer, Rule, Schedule, Training};
 
 use crate::kernel::Kernel;
 use crate::random::SplitMix64;

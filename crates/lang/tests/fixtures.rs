@@ -13,7 +13,7 @@ const ELSEWHERE: &[(Code, &str)] = &[
     ),
     (Code::E0212, "src/load.rs"),
     // What only data, a run or a machine's memory can show.
-    (Code::W0608, "../cli/src/commands/train.rs"),
+    (Code::W0608, "../cli/tests/cli/memory.rs"),
     (Code::E0705, "../cli/tests/cli/wrong.rs"),
     (Code::W0706, "../cli/tests/cli/wrong.rs"),
     (Code::W0707, "../cli/tests/cli/wrong.rs"),

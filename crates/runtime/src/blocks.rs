@@ -15,6 +15,7 @@ use std::ops::Range;
 
 use crate::backend::Float;
 use crate::layer::{Frame, Room};
+use crate::memory::SPIKING;
 use crate::simulator::{GROUP, Simulator};
 
 /// The most steps of a block.
@@ -48,6 +49,14 @@ impl Default for TimePlan {
 }
 
 impl TimePlan {
+    /// The samples of a group of a batch. A batch that is one group would keep only one thread busy.
+    pub(crate) fn samples(&self, batch: usize) -> usize {
+        match self.group {
+            GROUP if batch <= GROUP => GROUP / 2,
+            group => group,
+        }
+    }
+
     /// Whether the adjoint is cut before this step.
     pub(crate) fn cuts(&self, step: usize) -> bool {
         self.truncate
@@ -64,6 +73,8 @@ pub struct Footprint {
     pub checkpoints: usize,
     /// Rows of the current step and block: states, ports, adjoints, sums.
     pub block: usize,
+    /// Lists of spikes, for all steps.
+    pub spikes: usize,
     /// Steps that run forward a second time.
     pub again: usize,
 }
@@ -74,6 +85,7 @@ impl Footprint {
         self.tape
             .saturating_add(self.checkpoints)
             .saturating_add(self.block)
+            .saturating_add(self.spikes)
     }
 }
 
@@ -91,9 +103,14 @@ impl<R: Float> Simulator<R> {
     }
 
     /// The blocks of a run in order; a tape that is complete begins at step 0.
-    pub(crate) fn fill_blocks(&self, steps: usize, blocks: &mut Vec<Frame>) {
+    pub(crate) fn fill_blocks(
+        &self,
+        steps: usize,
+        truncate: Option<usize>,
+        blocks: &mut Vec<Frame>,
+    ) {
         let longest = self.block_steps();
-        let window = self.time.truncate.unwrap_or(steps).max(1);
+        let window = truncate.unwrap_or(steps).clamp(1, steps.max(1));
         blocks.clear();
         // Room for any number of them, so that more steps are not more allocations.
         blocks.reserve(steps.div_ceil(window) * (window.div_ceil(longest)));
@@ -119,11 +136,11 @@ impl<R: Float> Simulator<R> {
         first..blocks.len()
     }
 
-    /// What a group of `samples` needs for `steps` steps if it keeps the tape of so many of them.
-    pub fn footprint(&self, steps: usize, samples: usize, tape: Option<usize>) -> Footprint {
+    /// What a group of `samples` needs for `steps` steps.
+    pub fn footprint(&self, steps: usize, samples: usize, time: TimePlan) -> Footprint {
         let mut blocks = Vec::new();
-        self.fill_blocks(steps, &mut blocks);
-        let taped = self.taped(&blocks, tape);
+        self.fill_blocks(steps, time.truncate, &mut blocks);
+        let taped = self.taped(&blocks, time.tape);
         let again = blocks.get(taped.start).map_or(0, |b| b.start);
         let block = blocks.iter().map(Frame::len).max().unwrap_or(0);
         let room = Room {
@@ -152,10 +169,18 @@ impl<R: Float> Simulator<R> {
             };
             add(&mut footprint.tape, all - step);
             add(&mut footprint.block, step.saturating_add(sums));
+            let states = layer.states() * number;
             add(
                 &mut footprint.checkpoints,
-                layer.states() * number * taped.start,
+                states.saturating_mul(taped.start),
             );
+            if !self.network.layers[l].neuron.spikes.is_empty() {
+                let index = size_of::<u32>();
+                add(
+                    &mut footprint.spikes,
+                    steps.saturating_mul(index).div_ceil(SPIKING),
+                );
+            }
         }
         footprint
     }

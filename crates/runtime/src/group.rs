@@ -174,7 +174,7 @@ impl<R: Float> GroupState<R> {
     ) -> Result<(), RuntimeError> {
         let (first, samples) = (range.start, range.len());
         let mut blocks = std::mem::take(&mut self.blocks);
-        simulator.fill_blocks(batch.steps, &mut blocks);
+        simulator.fill_blocks(batch.steps, simulator.time.truncate, &mut blocks);
         let taped = match pass {
             Pass::Forward => simulator.taped(&blocks, simulator.time.tape),
             Pass::Infer | Pass::Backward => blocks.len()..blocks.len(),

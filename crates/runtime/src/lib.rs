@@ -19,6 +19,7 @@
 //! | `connection/` | what connects layers, driven by events: dense and sparse weights, convolutions, pooling, and chains of them |
 //! | `parts.rs` | which layers run through all steps before others start |
 //! | `blocks.rs` | time in blocks, and which of them keep a tape |
+//! | `memory.rs` | how much memory that takes, and how to make do with less |
 //! | `simulator.rs`, `group.rs` | a network; one group of samples |
 //! | `forward.rs`, `backward.rs` | the two directions of time |
 //! | `parallel.rs` | the only file that knows threads |
@@ -35,6 +36,7 @@ mod events;
 mod forward;
 mod group;
 mod layer;
+mod memory;
 mod parallel;
 mod parameters;
 mod parts;
@@ -50,6 +52,7 @@ pub use error::RuntimeError;
 pub use events::Events;
 pub use group::{Batch, InitialState, Injection};
 pub use layer::SlotId;
+pub use memory::{Load, MemoryPlan};
 pub use parameters::{Layout, Owner, ParameterSpec, Parameters, is_pattern, specs};
 pub use probe::{Adjoints, Probe, Silent, StepView};
 pub use simulator::{GROUP, Gradients, Outcome, Simulator};

@@ -37,7 +37,7 @@ pub const GROUP: usize = 16;
 
 /// The most sums of gradients that are kept apart until they are added. Groups are dealt to them in turn,
 /// so this bounds the memory, and the number of threads that can work at once.
-const MOST_SUMS: usize = 8;
+pub(crate) const MOST_SUMS: usize = 8;
 
 /// A connection as the time loop needs it.
 pub(crate) struct ConnectionCode {
@@ -212,11 +212,6 @@ impl<R: Float> Simulator<R> {
         };
     }
 
-    /// How many samples of a batch are in memory at once on this many threads.
-    pub fn samples_at_once(&self, batch: usize, threads: usize) -> usize {
-        batch.min(self.time.group * threads.clamp(1, MOST_SUMS))
-    }
-
     /// Sets all parameters and runs the prologues.
     ///
     /// # Errors
@@ -348,11 +343,7 @@ impl<R: Float> Simulator<R> {
         pass: Pass,
     ) -> Result<Outcome<R, P>, RuntimeError> {
         self.check(batch)?;
-        // A batch that is one group would keep only one thread busy.
-        let size = match self.time.group {
-            GROUP if batch.samples <= GROUP => GROUP / 2,
-            size => size,
-        };
+        let size = self.time.samples(batch.samples);
         let groups: Vec<_> = (0..batch.samples)
             .step_by(size)
             .map(|g| g..(g + size).min(batch.samples))

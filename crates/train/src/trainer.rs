@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use rheobase_data::epoch_order;
 use rheobase_ir::program::{Clip, Network, Program, Training};
 use rheobase_runtime::{
-    Adjoints, Backend, Batch, Events, Footprint, Gradients, Parameters, Probe, Simulator, StepView,
+    Adjoints, Backend, Batch, Events, Gradients, Load, MemoryPlan, Parameters, Probe, Simulator,
+    StepView,
 };
 
 use crate::epoch::Counted;
@@ -155,7 +156,7 @@ impl Trainer {
         simulator.set_parameters(parameters)?;
         let objective = Compiled::new(&plan.objective, &simulator, plan.steps)?;
         let counted = Counted::new(network.layers.len(), simulator.parameters().specs.len());
-        Ok(Trainer {
+        let mut trainer = Trainer {
             network,
             plan,
             samples,
@@ -164,7 +165,10 @@ impl Trainer {
             objective,
             threads,
             counted,
-        })
+        };
+        // Without a limit every plan fits.
+        let _ = trainer.plan_memory(None);
+        Ok(trainer)
     }
 
     /// The samples.
@@ -192,11 +196,22 @@ impl Trainer {
         Ok(self.simulator.set_parameters(parameters)?)
     }
 
-    /// What the groups that are in memory at once take together.
-    pub fn footprint(&self) -> Footprint {
-        let simulator = &self.simulator;
-        let samples = simulator.samples_at_once(self.plan.batch, self.threads);
-        simulator.footprint(self.samples.steps(), samples, simulator.time().tape)
+    /// Plans memory within a limit in bytes and keeps to it from now on.
+    ///
+    /// # Errors
+    ///
+    /// No plan is within the limit: the one that takes least, which is not used.
+    pub fn plan_memory(&mut self, limit: Option<u64>) -> Result<MemoryPlan, MemoryPlan> {
+        let plan = self.simulator.plan_memory(&Load {
+            steps: self.samples.steps(),
+            batch: self.plan.batch,
+            threads: self.threads,
+            gradient: self.plan.gradient,
+            limit,
+        })?;
+        self.simulator.set_time(plan.time);
+        self.threads = plan.threads;
+        Ok(plan)
     }
 
     /// The order of the training samples in an epoch.

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::memory::{keep_to, parse_memory};
 use crate::settings::{Setting, parse_setting};
 use crate::training::{plan, threads};
 
@@ -31,6 +32,9 @@ pub struct BenchArgs {
     /// Threads
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: u16,
+    /// Memory that a step may take (`2G`) [default: that of the machine]
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
+    pub memory: Option<u64>,
     /// Steps that are timed
     #[arg(long, value_name = "K", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub steps: u32,
@@ -54,6 +58,7 @@ pub fn bench(args: &BenchArgs, console: &Console) -> Result<(), Failure> {
     let compile = front + start.elapsed();
     let threads = threads(Some(args.threads));
     let mut trainer = Trainer::new(&plan.program, Backend::Jit, threads, &plan.base)?;
+    keep_to(&mut trainer, args.memory, console)?;
     let reports = steps(&mut trainer, args.steps as usize)?;
     let density = density(&trainer, &plan.program.network, threads)?;
     let timed = &reports[1..];

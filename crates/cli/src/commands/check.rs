@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::memory::parse_memory;
 use crate::pipeline::front;
 
 use explained::explained;
@@ -22,6 +23,9 @@ pub struct CheckArgs {
     /// Say what a step does: order, integrators, where gradients are cut, what is saved, parameters, memory
     #[arg(long)]
     pub explain: bool,
+    /// With `--explain`: memory that training may take (`2G`), on one thread
+    #[arg(long, value_name = "SIZE", requires = "explain", value_parser = parse_memory)]
+    pub memory: Option<u64>,
     /// One JSON document on standard output
     #[arg(long, conflicts_with = "explain")]
     pub json: bool,
@@ -64,7 +68,7 @@ pub fn check(args: &CheckArgs, console: &Console) -> Result<(), Failure> {
         return Err(Failure::Reported);
     }
     if args.explain {
-        console.print(&explained(&front, console)?)?;
+        console.print(&explained(&front, args.memory, console)?)?;
     }
     Ok(())
 }

@@ -14,10 +14,11 @@ use serde_json::{Map, Value, json};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::interrupt;
+use crate::memory::{keep_to, parse_memory};
 use crate::run_folder::config_text;
 use crate::settings::{Setting, parse_save_every, parse_setting};
 use crate::trained::{RunFolder, Trained};
-use crate::training::{Plan, memory_of_machine, plan, threads};
+use crate::training::{Plan, plan, threads};
 
 use super::report::{PAGE, write as write_report};
 use progress::{Progress, Voice, now};
@@ -41,6 +42,10 @@ pub struct TrainArgs {
     /// Threads; the result does not depend on it [default: all processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// Memory that training may take (`2G`); it keeps less of the past and computes it again, with the same
+    /// result [default: that of the machine]
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
+    pub memory: Option<u64>,
     /// Continue the run in this folder
     #[arg(long, value_name = "DIR", conflicts_with = "out")]
     pub resume: Option<PathBuf>,
@@ -92,7 +97,7 @@ pub fn train(args: &TrainArgs, console: &Console) -> Result<(), Failure> {
         threads(args.threads),
         &plan.base,
     )?;
-    warn_of_memory(&trainer, console);
+    keep_to(&mut trainer, args.memory, console)?;
     let config = Config {
         out: Some(out.clone()),
         program: config_text(&plan.front, &plan.origin),
@@ -221,22 +226,6 @@ fn kept_program(folder: &Path) -> Result<PathBuf, Failure> {
     Err(Failure::Run(format!(
         "there is no run to resume in `{folder}`"
     )))
-}
-
-/// Says so if the tapes do not fit into the machine.
-fn warn_of_memory(trainer: &Trainer, console: &Console) {
-    let needed = trainer.footprint().total() as u64;
-    if let Some(there) = memory_of_machine()
-        && needed > there
-    {
-        let gigabytes = |bytes: u64| bytes as f64 / 1e9;
-        let message = format!(
-            "the network in time needs about {:.1} GB, this machine has {:.1} GB; train fewer steps, neurons or threads",
-            gigabytes(needed),
-            gigabytes(there)
-        );
-        console.coded_warning("W0608", &message);
-    }
 }
 
 /// `test accuracy 97.78 % (352 of 360)`

@@ -71,6 +71,27 @@ pub enum Clip {
     Value(f64),
 }
 
+/// Which steps keep what their backward reads; the others run forward a second time. It changes no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checkpoint {
+    /// As many steps as there is memory for.
+    Auto,
+    /// All of them.
+    None,
+    /// So many steps, rounded up to whole blocks.
+    Steps(usize),
+}
+
+/// How the gradient goes back in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bptt {
+    /// Every so many steps the gradient is cut: states and spikes on their way go on, their gradients do
+    /// not. `None` cuts nowhere.
+    pub truncate: Option<usize>,
+    /// What is kept for it.
+    pub checkpoint: Checkpoint,
+}
+
 /// A training plan for a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Training {
@@ -96,6 +117,8 @@ pub struct Training {
     pub groups: Groups,
     /// The learning rate over time.
     pub schedule: Schedule,
+    /// How the gradient goes back in time.
+    pub gradient: Bptt,
     /// What is done to large gradients; `None` leaves them.
     pub clip: Option<Clip>,
     /// Samples per update.

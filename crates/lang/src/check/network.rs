@@ -611,6 +611,7 @@ impl Check<'_> {
             }
             Takes::Plain
             | Takes::Whole
+            | Takes::WholeOr(_)
             | Takes::Time
             | Takes::Rate
             | Takes::Numbers

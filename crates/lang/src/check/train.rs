@@ -175,7 +175,7 @@ impl Check<'_> {
     ) -> SettingValue {
         match name {
             "data" | "valid" | "test" | "encode" | "optimizer" | "optimizer_weights"
-            | "optimizer_biases" | "optimizer_neurons" | "schedule" | "clip" => {
+            | "optimizer_biases" | "optimizer_neurons" | "schedule" | "clip" | "gradient" => {
                 self.choice(scope, name, value)
             }
             "augment" => self.choices(scope, name, value),
@@ -184,53 +184,8 @@ impl Check<'_> {
             "loss" | "penalty" => self.objective_setting(scope, name, value, network),
             "predict" => self.predict_setting(scope, value, network),
             "precision" => self.word(name, value, &["f32", "f64"]),
-            "gradient" => self.gradient(value),
             _ => SettingValue::Opaque(value.span),
         }
-    }
-
-    /// `bptt(…)`: how the gradient is computed. `checkpoint` chooses between memory and time only and
-    /// changes no result; `truncate` changes the gradient.
-    fn gradient(&mut self, value: &ast::Expr) -> SettingValue {
-        let message = "`gradient` is `bptt`, backpropagation through time";
-        let args: &[ast::Arg] = match &value.kind {
-            ast::ExprKind::Call { callee, args } if callee.text == "bptt" => args,
-            ast::ExprKind::Name(name) if name == "bptt" => &[],
-            ast::ExprKind::Call { .. }
-            | ast::ExprKind::Name(_)
-            | ast::ExprKind::Number(_)
-            | ast::ExprKind::Quantity { .. }
-            | ast::ExprKind::Bool(_)
-            | ast::ExprKind::Str(_)
-            | ast::ExprKind::Field { .. }
-            | ast::ExprKind::List(_)
-            | ast::ExprKind::Unary { .. }
-            | ast::ExprKind::Binary { .. }
-            | ast::ExprKind::If { .. }
-            | ast::ExprKind::Range { .. } => {
-                self.report(Check::finding(Code::E0704, value.span, message));
-                return SettingValue::Invalid;
-            }
-        };
-        let mut truncated = false;
-        for arg in args {
-            match arg.name.as_ref().map(|name| name.text.as_str()) {
-                Some("checkpoint") => {}
-                Some("truncate") => truncated = true,
-                Some(_) | None => {
-                    let message = "`bptt` takes `checkpoint` and `truncate`";
-                    self.report(Check::finding(Code::E0704, arg.value.span, message));
-                    return SettingValue::Invalid;
-                }
-            }
-        }
-        if truncated {
-            return SettingValue::Opaque(value.span);
-        }
-        SettingValue::Word(ast::Name {
-            text: "bptt".to_string(),
-            span: value.span,
-        })
     }
 
     /// Whether the plan, its network and its data fit.

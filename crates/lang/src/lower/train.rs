@@ -6,6 +6,7 @@
 //! | `valid`, `test` | none |
 //! | `schedule` | `constant()` |
 //! | `clip` | none |
+//! | `gradient` | `bptt(checkpoint = auto)`, not truncated |
 //! | `batch` | 32 |
 //! | `seed` | 0 |
 //! | `latency` | `tau = 20 ms`, `threshold = 0.2`, not linear |
@@ -114,9 +115,31 @@ impl Plan<'_> {
             groups: self.groups()?,
             schedule: self.schedule()?,
             clip: self.clip()?,
+            gradient: self.gradient()?,
             batch: self.whole("batch", 32.0)? as usize,
             epochs: self.whole("epochs", 1.0)? as usize,
             seed: self.whole("seed", 0.0)? as u64,
+        })
+    }
+
+    /// `bptt(truncate = 50, checkpoint = auto)`
+    fn gradient(&self) -> One<program::Bptt> {
+        let auto = program::Bptt {
+            truncate: None,
+            checkpoint: program::Checkpoint::Auto,
+        };
+        let Some(call) = self.call("gradient")? else {
+            return Ok(auto);
+        };
+        let checkpoint = match call.whole_or_word("checkpoint")? {
+            None | Some(Err("auto")) => program::Checkpoint::Auto,
+            Some(Err("none")) => program::Checkpoint::None,
+            Some(Err(_)) => return Err(self.wrong()),
+            Some(Ok(steps)) => program::Checkpoint::Steps(steps),
+        };
+        Ok(program::Bptt {
+            truncate: call.number("truncate")?.map(|n| n as usize),
+            checkpoint,
         })
     }
 

@@ -224,6 +224,8 @@ pub enum Takes {
     Plain,
     /// A positive whole number.
     Whole,
+    /// A positive whole number, or one of these words.
+    WholeOr(&'static [&'static str]),
     /// A number with the unit of the thing it is for (weight, parameter).
     Value,
     /// A time, in time units or steps.

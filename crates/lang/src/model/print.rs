@@ -483,6 +483,7 @@ impl Page<'_> {
             ChoiceArg::List(items) => format!("[{}]", list(items, |e| self.expr(&none, e))),
             ChoiceArg::Text(text) => format!("{text:?}"),
             ChoiceArg::Flag(flag) => flag.to_string(),
+            ChoiceArg::Word(word) => word.clone(),
             ChoiceArg::Invalid => "?".to_string(),
         }
     }

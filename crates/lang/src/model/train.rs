@@ -60,7 +60,7 @@ pub enum SettingValue {
     Loss(Box<Term>),
     /// A word: `f32`.
     Word(Name),
-    /// A setting that is understood but whose value is not used yet (a truncated gradient).
+    /// A setting that is understood but whose value is not used yet.
     Opaque(Span),
     /// Something wrong; reported.
     Invalid,
@@ -77,6 +77,8 @@ pub enum ChoiceArg {
     Text(String),
     /// `true` or `false`.
     Flag(bool),
+    /// A word: `auto`.
+    Word(String),
     /// Something wrong; reported.
     Invalid,
 }

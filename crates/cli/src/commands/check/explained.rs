@@ -7,21 +7,26 @@
 use std::fmt::Write;
 
 use rheobase_ir::pipeline::Stages;
-use rheobase_ir::program::{Initial, Network, Neuron, Program, Sharing};
+use rheobase_ir::program::{Initial, Network, Neuron, Program, Sharing, Training};
 use rheobase_ir::types::Type;
 use rheobase_lang::ast::{GateGradient, Phase};
 use rheobase_lang::model::builtin::Builtin;
 use rheobase_lang::model::{self, Expr, ExprKind, Start, Trigger, walk};
-use rheobase_runtime::{GROUP, Owner, specs};
+use rheobase_runtime::{Backend, Gradients, Load, Owner, Simulator, specs};
 
 use super::semantics;
 use crate::commands::emit::{Wrt, stages};
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::memory::{in_words, refused};
 use crate::pipeline::Front;
 
 /// The whole explanation.
-pub(super) fn explained(front: &Front, console: &Console) -> Result<String, Failure> {
+pub(super) fn explained(
+    front: &Front,
+    memory: Option<u64>,
+    console: &Console,
+) -> Result<String, Failure> {
     let mut text = String::new();
     let programs = front.programs(console)?;
     for program in &programs {
@@ -41,7 +46,7 @@ pub(super) fn explained(front: &Front, console: &Console) -> Result<String, Fail
             let head = format!("{layers} {names} of {network}: {kind}, step {step_ms} ms");
             text += &format!("{head}\n{table}\n");
         }
-        text.push_str(&network(program)?);
+        text.push_str(&network(program, memory)?);
     }
     if programs.is_empty() {
         let step_ms = front.step_ms();
@@ -241,7 +246,7 @@ fn initial_text(initial: &Initial) -> String {
     }
 }
 
-fn network(program: &Program) -> Result<String, Failure> {
+fn network(program: &Program, memory: Option<u64>) -> Result<String, Failure> {
     let network = &program.network;
     let mut text = format!("network {}, step {} ms\n", network.name, network.step_ms);
     let mut line = |key: &str, line: String| {
@@ -279,29 +284,12 @@ fn network(program: &Program) -> Result<String, Failure> {
     }
     line("in total", format!("{trained} numbers are trained"));
     if let Some(training) = &program.training {
-        let mut tape = 0;
-        for layer in &network.layers {
-            let saved = stages(&layer.neuron, Wrt::Learned)?.saved;
-            let bytes = saved.iter().map(|s| if s.ty == Type::Real { 4 } else { 1 });
-            tape += bytes.sum::<usize>() * layer.size() * training.steps;
+        for (i, words) in memory_plan(network, training, memory)?
+            .into_iter()
+            .enumerate()
+        {
+            line(if i == 0 { "memory" } else { "" }, words);
         }
-        line(
-            "memory",
-            format!(
-                "tape {} per sample of {} steps, {} per thread for {GROUP} samples at once",
-                size_text(tape),
-                training.steps,
-                size_text(tape * GROUP)
-            ),
-        );
-        // Value, gradient and, at most, two moments of an optimiser.
-        line(
-            "",
-            format!(
-                "weights with gradient and moments {}",
-                size_text(16 * trained)
-            ),
-        );
     }
     text.push('\n');
     Ok(text)
@@ -333,13 +321,22 @@ fn connections(network: &Network) -> Vec<(String, Vec<usize>, String, bool)> {
     rows
 }
 
-/// `1.5 kB`
-fn size_text(bytes: usize) -> String {
-    let bytes = bytes as f64;
-    match bytes {
-        ..1e3 => format!("{bytes} bytes"),
-        1e3..1e6 => format!("{:.1} kB", bytes / 1e3),
-        1e6..1e9 => format!("{:.1} MB", bytes / 1e6),
-        _ => format!("{:.1} GB", bytes / 1e9),
+/// What a training step takes on one thread. Nothing is allocated for it.
+fn memory_plan(
+    network: &Network,
+    training: &Training,
+    limit: Option<u64>,
+) -> Result<Vec<String>, Failure> {
+    let simulator = Simulator::<f32>::new(network, Backend::Interpreter, Gradients::Trained)?;
+    let plan = simulator.plan_memory(&Load {
+        steps: training.steps,
+        batch: training.batch,
+        threads: 1,
+        gradient: training.gradient,
+        limit,
+    });
+    match (plan, limit) {
+        (Ok(plan), _) | (Err(plan), None) => Ok(in_words(&plan)),
+        (Err(least), Some(limit)) => Err(refused(&least, limit)),
     }
 }

@@ -48,6 +48,7 @@ impl Check<'_> {
                 ChoiceArg::List(_)
                 | ChoiceArg::Text(_)
                 | ChoiceArg::Flag(_)
+                | ChoiceArg::Word(_)
                 | ChoiceArg::Invalid => None,
             }
         };

@@ -296,6 +296,16 @@ impl Check<'_> {
                 self.whole(&number, slot.name, 1.0);
                 ChoiceArg::Number(number)
             }
+            Takes::WholeOr(words) => {
+                if let ast::ExprKind::Name(word) = &expr.kind
+                    && words.contains(&word.as_str())
+                {
+                    return ChoiceArg::Word(word.clone());
+                }
+                let number = self.number_of(scope, slot, expr, Dimension::NONE);
+                self.whole(&number, slot.name, 1.0);
+                ChoiceArg::Number(number)
+            }
             Takes::Plain | Takes::Value | Takes::Weights | Takes::Bounds => {
                 ChoiceArg::Number(self.number_of(scope, slot, expr, Dimension::NONE))
             }

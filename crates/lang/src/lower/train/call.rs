@@ -21,7 +21,11 @@ impl Call<'_> {
             None => Ok(None),
             Some(ChoiceArg::Number(expr)) => start::number(&self.plan.env, expr).map(Some),
             Some(
-                ChoiceArg::List(_) | ChoiceArg::Text(_) | ChoiceArg::Flag(_) | ChoiceArg::Invalid,
+                ChoiceArg::List(_)
+                | ChoiceArg::Text(_)
+                | ChoiceArg::Flag(_)
+                | ChoiceArg::Word(_)
+                | ChoiceArg::Invalid,
             ) => self.wrong(),
         }
     }
@@ -39,7 +43,26 @@ impl Call<'_> {
             None => Ok(None),
             Some(ChoiceArg::Flag(value)) => Ok(Some(*value)),
             Some(
-                ChoiceArg::Number(_) | ChoiceArg::List(_) | ChoiceArg::Text(_) | ChoiceArg::Invalid,
+                ChoiceArg::Number(_)
+                | ChoiceArg::List(_)
+                | ChoiceArg::Text(_)
+                | ChoiceArg::Word(_)
+                | ChoiceArg::Invalid,
+            ) => self.wrong(),
+        }
+    }
+
+    /// A whole number or a word, if one was given.
+    pub(super) fn whole_or_word(&self, name: &str) -> One<Option<Result<usize, &str>>> {
+        match self.argument(name) {
+            None => Ok(None),
+            Some(ChoiceArg::Word(word)) => Ok(Some(Err(word))),
+            Some(ChoiceArg::Number(expr)) => {
+                let number = start::number(&self.plan.env, expr)?;
+                Ok(Some(Ok(number as usize)))
+            }
+            Some(
+                ChoiceArg::List(_) | ChoiceArg::Text(_) | ChoiceArg::Flag(_) | ChoiceArg::Invalid,
             ) => self.wrong(),
         }
     }
@@ -48,7 +71,11 @@ impl Call<'_> {
         match self.argument(name) {
             Some(ChoiceArg::Text(text)) => Ok(text.clone()),
             Some(
-                ChoiceArg::Number(_) | ChoiceArg::List(_) | ChoiceArg::Flag(_) | ChoiceArg::Invalid,
+                ChoiceArg::Number(_)
+                | ChoiceArg::List(_)
+                | ChoiceArg::Flag(_)
+                | ChoiceArg::Word(_)
+                | ChoiceArg::Invalid,
             )
             | None => self.wrong(),
         }
@@ -68,7 +95,11 @@ impl Call<'_> {
                 }
             },
             Some(
-                ChoiceArg::Number(_) | ChoiceArg::Text(_) | ChoiceArg::Flag(_) | ChoiceArg::Invalid,
+                ChoiceArg::Number(_)
+                | ChoiceArg::Text(_)
+                | ChoiceArg::Flag(_)
+                | ChoiceArg::Word(_)
+                | ChoiceArg::Invalid,
             ) => self.wrong(),
         }
     }

@@ -361,6 +361,14 @@ pub const CHOICES: &[Choice] = &[
         name: "grad_value",
         slots: &[need("max", Takes::Plain)],
     },
+    Choice {
+        settings: &["gradient"],
+        name: "bptt",
+        slots: &[
+            may("truncate", Takes::Whole),
+            may("checkpoint", Takes::WholeOr(&["auto", "none"])),
+        ],
+    },
 ];
 
 impl Choice {
