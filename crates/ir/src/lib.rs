@@ -109,6 +109,7 @@ pub mod passes;
 pub mod pipeline;
 pub mod program;
 mod rewrite;
+pub mod support;
 pub mod tape;
 
 // How it is checked.

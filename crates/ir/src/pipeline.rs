@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! step ─integrate─▶ ─clean─▶ ─hoist─▶ step + prologue
-//!                              step ─differentiate─▶ joint ─optimise─▶ ─plan_tape─▶ forward + backward
+//!                              step ─differentiate─▶ joint ─optimise─▶ ─tell_support─▶ ─plan_tape─▶ forward + backward
 //!                          prologue ─differentiate─▶ its gradient
 //! ```
 //!
@@ -14,6 +14,7 @@ use crate::integrate::{Chosen, integrate};
 use crate::kernel::{Def, Kernel, Role, Slot};
 use crate::passes::{clean, dce, hoist, optimise};
 use crate::program::Neuron;
+use crate::support::tell_support;
 use crate::tape::{Saved, plan_tape, primal};
 use crate::verify::{VerifyError, verify};
 
@@ -40,6 +41,9 @@ pub struct Stages {
     pub backward: Kernel,
     /// What is saved.
     pub saved: Vec<Saved>,
+    /// The output of the forward that tells where the gradient of the first spike output goes on, if its
+    /// surrogate is zero somewhere.
+    pub support: Option<Slot>,
     /// Adjoints of derived values and initial states → adjoints of parameters. Without outputs if no
     /// parameter is asked for.
     pub prologue_gradient: Kernel,
@@ -99,6 +103,8 @@ pub fn build(neuron: &Neuron, wanted: Wanted<'_>) -> Result<Stages, VerifyError>
     verify(&gradient)?;
     let mut joint = gradient.clone();
     optimise(&mut joint);
+    let first = neuron.spikes.first();
+    let support = first.and_then(|spike| tell_support(&mut joint, spike));
     let plan = plan_tape(&joint, &neuron.name);
     let infer = primal(&joint, &format!("{}.infer", neuron.name));
 
@@ -125,6 +131,7 @@ pub fn build(neuron: &Neuron, wanted: Wanted<'_>) -> Result<Stages, VerifyError>
         forward: plan.forward,
         backward: plan.backward,
         saved: plan.saved,
+        support,
         prologue_gradient,
         integrators,
     })

@@ -84,7 +84,8 @@ pub fn plan_tape(joint: &Kernel, name: &str) -> Plan {
 pub fn primal(joint: &Kernel, name: &str) -> Kernel {
     let mut kernel = joint.clone();
     kernel.name = name.to_string();
-    kernel.outputs.retain(|o| !o.slot.adjoint);
+    let result = |slot: &Slot| !slot.adjoint && slot.role != Role::Saved;
+    kernel.outputs.retain(|o| result(&o.slot));
     dce(&mut kernel);
     kernel
 }

@@ -2,8 +2,8 @@
 //!
 //! Part by part, the last first: step by step the kernels turn the adjoints of states and spikes into
 //! those of ports, `delta`, and what stays inside of the part is sent back one step at a time. Then the
-//! rows of `delta` of all steps of the block give the gradients of weights and, in one matrix product, the
-//! adjoints of the spikes that came from outside of the part. Spikes that were sent before the block have
+//! rows of `delta` of all steps of the block give the gradients of weights and, in one matrix product (of
+//! what is read alone, if that is little), the adjoints of the spikes that came from outside of the part. Spikes that were sent before the block have
 //! rows, too: they are the first ones of an adjoint, and move on with [`Run::step_back`].
 
 use std::ops::Range;
@@ -16,12 +16,14 @@ use crate::backend::Float;
 use crate::connection::chain::add_bias_gradient;
 use crate::connection::choice::{self, Gradient};
 use crate::connection::dense::{gather_rows, scatter};
+use crate::connection::masked::add_masked_product;
 use crate::connection::matmul::{Matrix, add_product};
 use crate::connection::rows::Block;
 use crate::connection::step_product::add_step_product;
 use crate::error::RuntimeError;
+use crate::events::SpikeLog;
 use crate::group::{GradientSum, GroupState, LayerState, Run, Scratch};
-use crate::layer::{LayerCode, Pass, Row, SlotId};
+use crate::layer::{Frame, LayerCode, Pass, Row, SlotId};
 use crate::probe::{Adjoints, Probe, StepView};
 use crate::simulator::ConnectionCode;
 
@@ -357,14 +359,51 @@ impl<R: Float> Run<'_, '_, R> {
         };
         let first = sent + before - state.frame.start;
         let target = &mut adjoints[first * state.samples * n_pre..][..delta.len() / n * n_pre];
-        let turned = &self.simulator.transposed[weight];
-        if turned.is_empty() {
-            let weights = Matrix::of_rows(weights, n).transposed();
-            add_product(target, Matrix::of_rows(delta, n), weights);
-        } else {
-            add_step_product(self.arch, delta, turned, n_pre, target);
+        let product = |delta: &[R], target: &mut [R]| {
+            let turned = &self.simulator.transposed[weight];
+            if turned.is_empty() {
+                let weights = Matrix::of_rows(weights, n).transposed();
+                add_product(target, Matrix::of_rows(delta, n), weights);
+            } else {
+                add_step_product(self.arch, delta, turned, n_pre, target);
+            }
+        };
+        let mut panel = std::mem::take(&mut state.scratch.panel);
+        match self.mask(state, connection.from, n) {
+            None => product(delta, target),
+            Some(support) => {
+                // Where the gradient of spikes before the block goes on may not be known any more.
+                let early = state.frame.start.saturating_sub(sent) * state.samples;
+                let early = early.min(delta.len() / n);
+                let (delta_before, delta) = delta.split_at(early * n);
+                let (target_before, target) = target.split_at_mut(early * n_pre);
+                product(delta_before, target_before);
+                let first = sent.max(state.frame.start) - state.frame.taped;
+                let active = |row: usize| support.row(first * state.samples + row);
+                add_masked_product(self.arch, delta, n, weights, &mut panel, active, target);
+            }
         }
+        state.scratch.panel = panel;
         self.put_adjoints(state, connection.from, adjoints);
+    }
+
+    /// Where the gradients of the spikes of a source go on, if it is cheaper to compute them only there.
+    fn mask<'s>(
+        &self,
+        state: &'s GroupState<R>,
+        from: Source,
+        outputs: usize,
+    ) -> Option<&'s SpikeLog> {
+        let Source::Layer(from) = from else {
+            return None;
+        };
+        let code = &self.simulator.layers[from];
+        code.support?;
+        let Frame { start, end, taped } = state.frame;
+        let support = &state.layers[from].support;
+        let active = support.count(start - taped..end - taped);
+        let entries = (end - start) * state.samples * code.n;
+        choice::masked(active, entries, outputs).then_some(support)
     }
 
     /// Adds the adjoints of what is constant in time, and of the initial states, to the sum.

@@ -3,7 +3,8 @@
 //! Inputs are events, so the forward adds up the weight rows of the neurons that spiked and the weight
 //! gradient adds to those rows only. Where so many neurons spike that a matrix product is cheaper, it is
 //! taken instead; `choice.rs` says from where on. The gradient of the spikes themselves is dense (the
-//! surrogate of a neuron that did not spike has a derivative, too) and is a matrix product.
+//! surrogate of a neuron that did not spike has a derivative, too) and is a matrix product, unless the
+//! surrogate is exactly 0 so often that it is cheaper to compute what is read alone.
 //!
 //! The loops are plain Rust that the compiler vectorises; `pulp` picks AVX-512, AVX2 or NEON at run time.
 
@@ -13,6 +14,7 @@ pub(crate) mod choice;
 mod columns;
 mod convolution;
 pub(crate) mod dense;
+pub(crate) mod masked;
 pub(crate) mod matmul;
 pub(crate) mod pairs;
 mod pool;

@@ -121,6 +121,11 @@ impl SpikeLog {
         (&self.indices[range], values)
     }
 
+    /// The entries of a row, that is a step of a sample.
+    pub(crate) fn row(&self, row: usize) -> &[u32] {
+        &self.indices[self.offsets[row] as usize..self.offsets[row + 1] as usize]
+    }
+
     /// The number of spikes of some steps.
     pub(crate) fn count(&self, steps: Range<usize>) -> usize {
         let until = |step: usize| self.offsets[step * self.samples] as usize;

@@ -17,6 +17,7 @@ use crate::connection::dense::{gather, gather_rows};
 use crate::connection::matmul::{Matrix, add_product};
 use crate::connection::rows::Block;
 use crate::error::RuntimeError;
+use crate::events::SpikeLog;
 use crate::group::{GroupState, LayerState, Run};
 use crate::layer::{Pass, Row, SlotId};
 use crate::probe::{Probe, StepView};
@@ -187,14 +188,21 @@ impl<R: Float> Run<'_, '_, R> {
         }
         let LayerState { rows, before, .. } = &mut state.layers[l];
         code.call(pass, rows, t, state.frame, *before, lanes)?;
-        if let Some(SlotId(row)) = self.simulator.spikes[l]
-            && first_time
-        {
-            let LayerState { rows, log, .. } = &mut state.layers[l];
+        let LayerState {
+            rows, log, support, ..
+        } = &mut state.layers[l];
+        let list = |log: &mut SpikeLog, row: Option<SlotId>| {
+            let Some(SlotId(row)) = row else { return };
             match &rows[row] {
                 Row::Bool(spikes) => log.append(spikes, code.n),
                 Row::Real(numbers) => log.append_numbers(numbers, code.n),
             }
+        };
+        if first_time {
+            list(log, self.simulator.spikes[l]);
+        }
+        if pass == Pass::Forward {
+            list(support, code.support);
         }
         Ok(())
     }

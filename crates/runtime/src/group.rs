@@ -67,6 +67,8 @@ pub struct InitialState<'a, R> {
 pub(crate) struct LayerState<R> {
     pub(crate) rows: Vec<Row<R>>,
     pub(crate) log: SpikeLog,
+    /// For the steps of the tape where a gradient of the spike goes on, if it does not everywhere.
+    pub(crate) support: SpikeLog,
     pub(crate) ahead: Ahead<R>,
     /// The rows of spikes' adjoints that come before those of the block.
     pub(crate) before: usize,
@@ -144,6 +146,7 @@ impl<R: Float> GroupState<R> {
         let layers = simulator.layers.iter().map(|_| LayerState {
             rows: Vec::new(),
             log: SpikeLog::default(),
+            support: SpikeLog::default(),
             ahead: Ahead::default(),
             before: 0,
             checkpoints: Aligned::new(),
@@ -235,6 +238,7 @@ impl<R: Float> GroupState<R> {
             let size = code.states() * self.samples * code.n;
             let saved = &layer.checkpoints[k * size..(k + 1) * size];
             code.restore_states(&mut layer.rows, saved);
+            layer.support.restart(self.samples);
         }
         self.frame = Frame {
             taped: block.start,
@@ -284,6 +288,7 @@ impl<R: Float> GroupState<R> {
             code.resize(&mut layer.rows, samples, room);
             layer.checkpoints.resize(checkpoints);
             layer.log.restart(samples);
+            layer.support.restart(samples);
         }
     }
 

@@ -112,6 +112,8 @@ pub(crate) struct LayerCode<R> {
     params: Vec<(String, Vec<f64>)>,
     /// The rows that collect the adjoint of something constant in time.
     collected: Vec<(SlotId, Slot)>,
+    /// The row that tells where the gradient of the first spike output goes on, if it does not everywhere.
+    pub(crate) support: Option<SlotId>,
     /// Adjoints of states that the step only writes: nothing comes back from them to the step before.
     forgotten: Vec<SlotId>,
     /// How the values of each parameter are shared, in order.
@@ -186,6 +188,11 @@ impl<R: Float> LayerCode<R> {
                 Rate::Lane,
             );
         }
+        let support = stages.support.as_ref().map(|slot| index[slot]);
+        if let Some(SlotId(row)) = support {
+            // It is listed after every step.
+            rows[row].place = Place::Step;
+        }
         let code = |kernel: &Kernel| -> Result<Code<R>, RuntimeError> {
             let signature = kernel.signature();
             let rows = signature.iter().map(|p| index[&row_slot(&p.slot)]);
@@ -238,6 +245,7 @@ impl<R: Float> LayerCode<R> {
             initial: Vec::new(),
             params: Vec::new(),
             collected,
+            support,
             forgotten,
             sharing: layer
                 .neuron

@@ -1,5 +1,7 @@
 //! Dense connections driven by events. Weights are stored `[n_pre, n_post]`.
 
+use std::ops::Range;
+
 use pulp::{Arch, Simd, WithSimd};
 use rheobase_ir::real::Real;
 
@@ -44,17 +46,27 @@ pub(crate) fn gather_rows<'e, R: Real>(
         let table = if width == n {
             table
         } else {
-            panel.resize(table.len() / n * columns.len());
-            let rows = table.chunks_exact(n);
-            for (copy, row) in panel.chunks_exact_mut(columns.len()).zip(rows) {
-                copy.copy_from_slice(&row[columns.clone()]);
-            }
+            copy_columns(table, n, columns.clone(), panel);
             &panel[..]
         };
         for (i, row) in out.chunks_exact_mut(n).enumerate() {
             let (events, values) = arrivals(i);
             gather(arch, table, events, values, &mut row[columns.clone()]);
         }
+    }
+}
+
+/// Some columns of a table of rows of length `n`, one row after the other.
+pub(crate) fn copy_columns<R: Real>(
+    table: &[R],
+    n: usize,
+    columns: Range<usize>,
+    panel: &mut Aligned<R>,
+) {
+    panel.resize(table.len() / n * columns.len());
+    let rows = table.chunks_exact(n);
+    for (copy, row) in panel.chunks_exact_mut(columns.len()).zip(rows) {
+        copy.copy_from_slice(&row[columns.clone()]);
     }
 }
 

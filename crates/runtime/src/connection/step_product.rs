@@ -137,7 +137,7 @@ fn one_row<R: Real, const N: usize>(
 }
 
 #[inline(always)]
-fn multiply_add<R: Real>(a: R, b: R, sum: R, fused: bool) -> R {
+pub(crate) fn multiply_add<R: Real>(a: R, b: R, sum: R, fused: bool) -> R {
     if fused {
         a.fma(b, sum)
     } else {
