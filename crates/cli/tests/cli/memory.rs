@@ -3,14 +3,15 @@
 
 use crate::place::{Place, fixture};
 
-/// The best weights of a run, as bytes.
+/// The best weights of a run, as bytes, without the header of the file: it has the name of the plan.
 fn weights(place: &Place, plan: &str, more: &[&str]) -> Vec<u8> {
     let file = fixture("long.snn");
     let train = ["train", &file, "--train", plan, "--out", "run"];
     place.ok(&[&train[..], more].concat());
     let weights = std::fs::read(place.path("run/best.safetensors")).expect("weights");
     std::fs::remove_dir_all(place.path("run")).expect("removed");
-    weights
+    let (length, rest) = weights.split_first_chunk::<8>().expect("a length");
+    rest[u64::from_le_bytes(*length) as usize..].to_vec()
 }
 
 #[test]

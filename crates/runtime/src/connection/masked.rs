@@ -127,7 +127,7 @@ mod tests {
                 let lists: Vec<Vec<u32>> = (0..rows)
                     .map(|r| {
                         (0..n_pre as u32)
-                            .filter(|i| (i + r as u32) % 3 != 0)
+                            .filter(|i| !(i + r as u32).is_multiple_of(3))
                             .collect()
                     })
                     .collect();

@@ -128,7 +128,12 @@ impl Check<'_> {
                 None => Some(None),
                 Some(ChoiceArg::Number(expr)) => self.constant_value(expr).map(Some),
                 Some(ChoiceArg::Flag(flag)) => (!flag).then_some(None),
-                Some(ChoiceArg::List(_) | ChoiceArg::Text(_) | ChoiceArg::Invalid) => None,
+                Some(
+                    ChoiceArg::List(_)
+                    | ChoiceArg::Text(_)
+                    | ChoiceArg::Word(_)
+                    | ChoiceArg::Invalid,
+                ) => None,
             }
         };
         match choice.name {
