@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! step ─integrate─▶ ─clean─▶ ─hoist─▶ step + prologue
-//!                              step ─differentiate─▶ joint ─optimise─▶ ─tell_support─▶ ─plan_tape─▶ forward + backward
+//!                              step ─differentiate─▶ joint ─tell_support─▶ ─optimise─▶ ─plan_tape─▶ forward + backward
 //!                          prologue ─differentiate─▶ its gradient
 //! ```
 //!
@@ -102,9 +102,10 @@ pub fn build(neuron: &Neuron, wanted: Wanted<'_>) -> Result<Stages, VerifyError>
     let gradient = differentiate(&hoisted, &wrt);
     verify(&gradient)?;
     let mut joint = gradient.clone();
-    optimise(&mut joint);
+    // Optimising forgets the surrogates.
     let first = neuron.spikes.first();
     let support = first.and_then(|spike| tell_support(&mut joint, spike));
+    optimise(&mut joint);
     let plan = plan_tape(&joint, &neuron.name);
     let infer = primal(&joint, &format!("{}.infer", neuron.name));
 

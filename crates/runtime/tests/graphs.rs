@@ -582,6 +582,10 @@ fn surrogates_that_are_zero_for_most_margins() {
     for (sizes, steps) in [(&[70, 66, 65][..], 140), (&[520, 530], 4)] {
         let mut case = Case::chain(9, sizes, steps, 3);
         case.narrow = true;
+        let simulator = Simulator::<f32>::new(&case.network(), Backend::Jit, Gradients::All);
+        let stages = simulator.expect("compiles");
+        let told = (0..sizes.len()).all(|l| stages.stages(l).support.is_some());
+        assert!(told, "every layer tells where its surrogate is not zero");
         case.edges.extend([
             (Some(0), 0, 2),
             (Some(0), 1, 3),
