@@ -7,7 +7,7 @@
 //! let events happen at it, one (type 2) or up to 12 or 8 neighbours (types 4, 5). Triggers and words that a camera
 //! adds for itself have no events and are passed over.
 //!
-//! We read this ourselves: the crates that exist bind to the vendor's library or decode one of the two forms.
+//! Read here rather than by a crate: both forms are a few cases of one word each, with no state beyond a sample.
 
 use crate::class_folders::{self, ClassFolders};
 use crate::dataset::{Dataset, Raw};
