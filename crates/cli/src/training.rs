@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rheobase_ir::program::{Initial, Operation, Program};
+use rheobase_ir::program::{Initial, Program};
 
 use crate::console::Console;
 use crate::edits::Target;
@@ -66,8 +66,12 @@ fn set_weights(program: &mut Program, setting: &Setting) -> Result<(), Failure> 
             .map(|o| connection.prefix(o))
             .collect();
         for (prefix, operation) in prefixes.iter().zip(&mut connection.operations) {
-            let Operation { weight, bias, .. } = operation;
-            for (part, initial) in [("weight", weight.as_mut()), ("bias", bias.as_mut())] {
+            let parts = [
+                ("weight", operation.weight.as_mut()),
+                ("bias", operation.bias.as_mut()),
+                ("feedback", operation.feedback.as_mut()),
+            ];
+            for (part, initial) in parts {
                 let Some(initial) = initial else { continue };
                 let name = format!("{prefix}.{part}");
                 if name == setting.name {

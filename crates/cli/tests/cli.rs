@@ -6,6 +6,8 @@
 mod build;
 #[path = "cli/data.rs"]
 mod data;
+#[path = "cli/feedback.rs"]
+mod feedback;
 #[path = "cli/good.rs"]
 mod good;
 #[path = "cli/graded.rs"]

@@ -19,13 +19,15 @@ fn programs() -> Vec<String> {
         "tests/parse",
         "std",
         "../../examples",
+        "../../examples/bench",
+        "../../examples/papers",
     ] {
         let listed = std::fs::read_dir(root.join(folder)).expect("the folder is there");
         let all = listed.map(|entry| entry.expect("the folder can be read").path());
         paths.extend(all.filter(|path| path.extension().is_some_and(|end| end == "snn")));
     }
     paths.sort();
-    assert!(paths.len() > 80);
+    assert!(paths.len() > 95);
     let read = |path| std::fs::read_to_string(path).expect("the file was just listed");
     paths.into_iter().map(read).collect()
 }

@@ -22,6 +22,9 @@ pub enum Owner {
     Weight(usize, usize),
     /// The bias of an operation: connection and position among its operations.
     Bias(usize, usize),
+    /// What carries gradients back in place of the weights of an operation, see
+    /// [`Operation::feedback`]: connection and position among its operations.
+    Feedback(usize, usize),
     /// A parameter of a layer's neuron: layer and position among its parameters.
     Neuron(usize, usize),
 }
@@ -124,11 +127,12 @@ pub fn specs(network: &Network) -> Vec<ParameterSpec> {
         for (o, operation) in connection.operations.iter().enumerate() {
             let prefix = connection.prefix(o);
             let mut add = |part: &str, shape: Option<Vec<usize>>, owner, layout| {
+                let fixed = matches!(owner, Owner::Feedback(..));
                 specs.extend(shape.map(|shape| ParameterSpec {
                     name: format!("{prefix}.{part}"),
                     shape,
                     owner,
-                    trained: !connection.frozen,
+                    trained: !connection.frozen && !fixed,
                     layout,
                 }));
             };
@@ -142,6 +146,11 @@ pub fn specs(network: &Network) -> Vec<ParameterSpec> {
                     }
                 };
                 add("weight", shape, Owner::Weight(c, o), layout);
+            }
+            if operation.feedback.is_some() {
+                let layout = Layout::of_weights(operation);
+                let shape = operation.weight_shape();
+                add("feedback", shape, Owner::Feedback(c, o), layout);
             }
             add(
                 "bias",

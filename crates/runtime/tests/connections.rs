@@ -16,7 +16,7 @@ use rheobase_ir::program::{
 };
 use rheobase_ir::text::parse;
 use rheobase_runtime::record::{Recorder, TraceName};
-use rheobase_runtime::{Backend, Batch, Events, Float, Gradients, Parameters, Simulator};
+use rheobase_runtime::{Backend, Batch, Events, Float, Gradients, Owner, Parameters, Simulator};
 
 const DECAY: f64 = 0.875;
 
@@ -219,6 +219,10 @@ impl Case {
                 Naive {
                     weight: numbers(operation.weight_shape(), 10 * c + o + 1),
                     bias: numbers(operation.bias_shape(), 10 * c + o + 501),
+                    feedback: match operation.feedback {
+                        None => Vec::new(),
+                        Some(_) => numbers(operation.weight_shape(), 10 * c + o + 701),
+                    },
                     operation: operation.clone(),
                 }
             };
@@ -369,7 +373,12 @@ impl Case {
         };
         for (connection, chain) in network.connections.iter().zip(self.naive()) {
             for (o, naive) in chain.iter().enumerate() {
-                for (part, values) in [("weight", &naive.weight), ("bias", &naive.bias)] {
+                let parts = [
+                    ("weight", &naive.weight),
+                    ("bias", &naive.bias),
+                    ("feedback", &naive.feedback),
+                ];
+                for (part, values) in parts {
                     if !values.is_empty() && connection.tied.is_none() {
                         set(&format!("{}.{part}", connection.prefix(o)), values);
                     }
@@ -451,7 +460,9 @@ impl Case {
             values: outcome.gradients.clone(),
         };
         for (i, spec) in exported.specs.iter().enumerate() {
-            if spec.name.starts_with('c') {
+            if let Owner::Feedback(..) = spec.owner {
+                assert!(exported.values[i].is_empty() && !spec.trained);
+            } else if spec.name.starts_with('c') {
                 let numbers = exported.export(i).iter().copied().collect();
                 results.insert(spec.name.clone(), numbers);
             }
@@ -508,6 +519,7 @@ fn operation(synapses: Synapses, inputs: usize, outputs: usize, bias: bool) -> O
         weight: Some(Initial::Constant(0.0)),
         bias: bias.then_some(Initial::Constant(0.0)),
         bounds: None,
+        feedback: None,
         inputs,
         outputs,
     }
@@ -605,6 +617,26 @@ fn sparse_patterns() {
         case.again = vec![sparse(density, 17, 17, false)];
         case.check_all();
     }
+}
+
+/// The adjoints of spikes go through other numbers than the spikes: from layer to layer, recurrently, in a chain
+/// and with shared weights; the gradients of the weights themselves are the usual ones.
+#[test]
+fn feedback_in_place_of_weights() {
+    let fed = |operation: Operation| Operation {
+        feedback: Some(Initial::Constant(0.0)),
+        ..operation
+    };
+    let mut case = Case::new(
+        vec![dense(12, 17, true)],
+        vec![fed(dense(17, 9, true)), fed(dense(9, 6, true))],
+    );
+    case.again = vec![fed(dense(17, 17, false))];
+    case.check_all();
+    let mut tied = Case::new(vec![fed(dense(17, 17, true))], vec![dense(17, 9, true)]);
+    tied.again = tied.first.clone();
+    tied.tied = true;
+    tied.check_all();
 }
 
 #[test]

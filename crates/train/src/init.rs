@@ -24,7 +24,16 @@ pub fn initial_parameters<R: Real>(
         let (initial, bounds) = match spec.owner {
             Owner::Weight(c, o) => {
                 let operation = &network.connections[c].operations[o];
-                weights(values, operation, &mut rng);
+                let initial = operation.weight.as_ref();
+                let initial = initial.expect("weights that are parameters");
+                weights(values, operation, initial, operation.bounds, &mut rng);
+                continue;
+            }
+            Owner::Feedback(c, o) => {
+                let operation = &network.connections[c].operations[o];
+                let initial = operation.feedback.as_ref();
+                let initial = initial.expect("feedback that is a parameter");
+                weights(values, operation, initial, None, &mut rng);
                 continue;
             }
             Owner::Bias(c, o) => {
@@ -45,12 +54,14 @@ pub fn initial_parameters<R: Real>(
     parameters
 }
 
-/// The weights of an operation, in the inside layout.
-fn weights<R: Real>(values: &mut [R], operation: &Operation, rng: &mut Philox) {
-    let initial = operation
-        .weight
-        .as_ref()
-        .expect("weights that are parameters");
+/// The weights of an operation, or what has their shape, in the inside layout.
+fn weights<R: Real>(
+    values: &mut [R],
+    operation: &Operation,
+    initial: &Initial,
+    bounds: Option<(f64, f64)>,
+    rng: &mut Philox,
+) {
     // Dense weights and kernels are a matrix of what an output is the sum of, by outputs.
     let columns = match &operation.synapses {
         Synapses::Dense { .. } => Some(operation.outputs),
@@ -63,7 +74,7 @@ fn weights<R: Real>(values: &mut [R], operation: &Operation, rng: &mut Philox) {
         (Initial::Orthogonal { gain }, Some(columns)) => {
             orthogonal(values, values.len() / columns, columns, *gain, rng);
         }
-        _ => fill(values, initial, operation.fan(), operation.bounds, rng),
+        _ => fill(values, initial, operation.fan(), bounds, rng),
     }
     if let Synapses::Dense {
         self_connections: false,

@@ -56,7 +56,7 @@ impl Optimizer {
     ) -> Optimizer {
         let method = |spec: &ParameterSpec| {
             let own = match spec.owner {
-                Owner::Weight(..) => &plan.groups.weights,
+                Owner::Weight(..) | Owner::Feedback(..) => &plan.groups.weights,
                 Owner::Bias(..) => &plan.groups.biases,
                 Owner::Neuron(..) => &plan.groups.neurons,
             };
@@ -252,7 +252,7 @@ fn range(network: &Network, spec: &ParameterSpec) -> Range {
             constraint: Constraint::Clamp,
             bounds: network.connections[c].operations[o].bounds,
         },
-        Owner::Bias(..) => Range {
+        Owner::Bias(..) | Owner::Feedback(..) => Range {
             constraint: Constraint::None,
             bounds: None,
         },

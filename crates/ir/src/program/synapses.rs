@@ -22,6 +22,10 @@ pub struct Operation {
     pub bias: Option<Initial>,
     /// Weights are moved into this range after every update.
     pub bounds: Option<(f64, f64)>,
+    /// What takes the place of the weights on the way of a gradient back to the source: numbers of the shape of
+    /// the weights that are drawn once and not trained (feedback alignment, Lillicrap et al. 2016). `None`: the
+    /// weights. Only for [`Synapses::Dense`].
+    pub feedback: Option<Initial>,
     /// The numbers of a row that goes in.
     pub inputs: usize,
     /// The numbers of a row that comes out.
@@ -126,6 +130,7 @@ impl Operation {
             weight: Some(weight),
             bias: None,
             bounds: None,
+            feedback: None,
             inputs,
             outputs,
         }

@@ -665,7 +665,7 @@ impl Check<'_> {
         target: &ast::Path,
     ) {
         let needed = match slot.name {
-            "w" | "bounds" => units.weight,
+            "w" | "bounds" | "feedback" => units.weight,
             _ => units.port,
         };
         let (Some(found), Some(needed)) = (found, needed) else {

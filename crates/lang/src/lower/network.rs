@@ -139,6 +139,7 @@ fn lower_connection(
             weight: None,
             bias: None,
             bounds: None,
+            feedback: None,
             inputs: size,
             outputs: size,
         });
@@ -239,6 +240,7 @@ fn lower_operation(
         weight: None,
         bias: None,
         bounds: None,
+        feedback: None,
         inputs: shape.input.iter().product(),
         outputs: shape.output.iter().product(),
     };
@@ -274,6 +276,7 @@ fn lower_operation(
     };
     lowered.weight = start("w")?;
     lowered.bias = start("bias")?;
+    lowered.feedback = start("feedback")?;
     lowered.bounds = match argument("bounds") {
         Some(Argument::Bounds(bounds)) => Some(start::bounds(&env, bounds)?),
         Some(_) => return Err(wrong()),

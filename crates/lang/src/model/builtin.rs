@@ -387,6 +387,7 @@ impl Operation {
                         may("bias", Weights),
                         may("bounds", Bounds),
                         may("self", Flag),
+                        may("feedback", Weights),
                     ]
                 }
             }

@@ -31,6 +31,8 @@ pub(crate) struct Stage {
     /// Positions among the parameters.
     pub(crate) weight: Option<usize>,
     pub(crate) bias: Option<usize>,
+    /// What takes the place of the weights in [`Stage::input_gradient`].
+    feedback: Option<usize>,
     inputs: usize,
     outputs: usize,
 }
@@ -103,6 +105,7 @@ impl Chain {
                 map,
                 weight,
                 bias: position(Owner::Bias(c, o)),
+                feedback: position(Owner::Feedback(c, o)),
                 inputs: operation.inputs,
                 outputs: operation.outputs,
             }
@@ -112,13 +115,14 @@ impl Chain {
         }
     }
 
-    /// The weights if there is one dense operation and nothing else.
+    /// The weights if there is one dense operation and nothing else, whose gradient goes back by them.
     pub(crate) fn only_dense(&self) -> Option<usize> {
         match &self.stages[..] {
             [
                 Stage {
                     map: Map::Dense,
                     weight,
+                    feedback: None,
                     ..
                 },
             ] => *weight,
@@ -414,7 +418,10 @@ impl Stage {
         memory: &mut Memory<R>,
         dx: &mut [R],
     ) {
-        let weights = self.weights(parameters);
+        let weights = match self.feedback {
+            None => self.weights(parameters),
+            Some(feedback) => &parameters[feedback],
+        };
         let factor = match &self.map {
             Map::Scale | Map::OneToOne | Map::Sum(..) | Map::Maximum(_) => self.factor(parameters),
             Map::Dense => {

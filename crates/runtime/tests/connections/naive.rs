@@ -120,6 +120,8 @@ pub(crate) struct Naive {
     pub(crate) operation: Operation,
     pub(crate) weight: Vec<f64>,
     pub(crate) bias: Vec<f64>,
+    /// What adjoints go through in place of the weights; empty for the weights.
+    pub(crate) feedback: Vec<f64>,
 }
 
 impl Naive {
@@ -182,7 +184,11 @@ impl Naive {
             return dx;
         }
         for e in entries(&self.operation) {
-            dx[e.input] += e.factor * self.weight(e.weight) * dy[e.output];
+            let back = match self.feedback[..] {
+                [] => self.weight(e.weight),
+                _ => self.feedback[e.weight],
+            };
+            dx[e.input] += e.factor * back * dy[e.output];
             if learned {
                 d_weight[e.weight] += e.factor * x[e.input] * dy[e.output];
             }

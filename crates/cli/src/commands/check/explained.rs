@@ -313,6 +313,11 @@ fn connections(network: &Network) -> Vec<(String, Vec<usize>, String, bool)> {
                 let operation = &network.connections[c].operations[o];
                 (operation.bias.as_ref(), String::new())
             }
+            Owner::Feedback(c, o) => {
+                let operation = &network.connections[c].operations[o];
+                let words = ", takes the place of the weights in the backward".to_string();
+                (operation.feedback.as_ref(), words)
+            }
             Owner::Neuron(..) => continue,
         };
         let initial = initial.map_or(String::new(), initial_text) + &delay;
