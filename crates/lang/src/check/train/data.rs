@@ -5,6 +5,12 @@ use crate::check::shapes::Elaborated;
 use crate::diag::Code;
 use crate::model::{ChoiceArg, Network, Ref, Setting, SettingValue, Train, eval};
 
+/// Rows and columns of the sensor of N-MNIST.
+const NMNIST: f64 = 34.0;
+
+/// Rows and columns of the sensor of DVS128 Gesture.
+const DVS_GESTURE: f64 = 128.0;
+
 impl Check<'_> {
     pub(super) fn duration(&mut self, train: &Train, elaborated: &Elaborated) {
         let Some(Setting {
@@ -61,10 +67,17 @@ impl Check<'_> {
             "shd" => (Some(700.0), Some(20.0)),
             "ssc" => (Some(700.0), Some(35.0)),
             "mnist" => (Some(784.0), Some(10.0)),
-            "nmnist" => (Some(2312.0), Some(10.0)),
+            "nmnist" => (Some(2.0 * NMNIST * NMNIST), Some(10.0)),
+            "dvs_gesture" => (Some(2.0 * DVS_GESTURE * DVS_GESTURE), Some(11.0)),
             _ => (None, None),
         };
-        let channels = channels.and_then(|channels| self.encoded_channels(train, channels));
+        // Rows and columns of a sensor with two polarities.
+        let side = match choice.name {
+            "nmnist" => Some(NMNIST),
+            "dvs_gesture" => Some(DVS_GESTURE),
+            _ => None,
+        };
+        let channels = channels.and_then(|channels| self.encoded_channels(train, channels, side));
         let mut findings = Vec::new();
         if let (Some(channels), [input]) = (channels, network.inputs.as_slice()) {
             let size: usize = elaborated.inputs[0].iter().product();
@@ -113,8 +126,9 @@ impl Check<'_> {
         }
     }
 
-    /// The number of channels after encoding; `None` if it is not known before the data are read.
-    fn encoded_channels(&self, train: &Train, channels: f64) -> Option<f64> {
+    /// The number of channels after encoding, of a sensor with so many rows and columns or of a line; `None` if it
+    /// is not known before the data are read.
+    fn encoded_channels(&self, train: &Train, channels: f64, side: Option<f64>) -> Option<f64> {
         let Some(Setting {
             value: SettingValue::Choice { choice, args, .. },
             ..
@@ -142,7 +156,12 @@ impl Check<'_> {
             "delta" => Some(channels * 2.0),
             "bin_spikes" | "bin_equal_counts" => {
                 argument("merge_polarity")?;
-                Some((channels / argument("downsample")?.unwrap_or(1.0).max(1.0)).ceil())
+                let by = argument("downsample")?.unwrap_or(1.0).max(1.0);
+                Some(match side {
+                    // Squares are joined.
+                    Some(side) => 2.0 * (side / by).ceil().powi(2),
+                    None => (channels / by).ceil(),
+                })
             }
             _ => Some(channels),
         }
