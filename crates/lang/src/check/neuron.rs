@@ -263,7 +263,21 @@ impl<'a> Check<'a> {
             let types = |name: Ref| neuron_type(neuron, name);
             let param = self.param(scope, tree, None, &types);
             let target = Ref::Param(neuron.params.len());
-            self.declare(scope, &tree.name, target, "a parameter");
+            let first = neuron.param(&tree.name.text);
+            if let Some(finding) = scope.declare(&tree.name, target, "a parameter") {
+                let again = is_own && first.is_some_and(|index| !own.contains(&index));
+                self.report(match again {
+                    false => finding,
+                    true => finding.help_edit(
+                        "write the line without `param` to give the parent's parameter another value",
+                        Span {
+                            start: tree.span.start,
+                            end: tree.name.span.start,
+                        },
+                        "",
+                    ),
+                });
+            }
             if is_own {
                 own.push(neuron.params.len());
             }
