@@ -65,6 +65,17 @@ pub fn lane_key(sample: u64, layer: usize, neuron: usize) -> [f64; 2] {
     threefry(split(sample), [layer as u32, neuron as u32]).map(real)
 }
 
+/// The number that decides whether an element of what an operation of a connection gives is dropped from a
+/// sample: between 0 (included) and 1 (excluded). Connections have counters that no layer has.
+pub fn dropout(sample: u64, connection: usize, operation: usize, element: usize) -> f64 {
+    let key = threefry(
+        split(sample),
+        [UNIFORM | connection as u32, operation as u32],
+    );
+    let [bits, _] = threefry(key, [element as u32, 0]);
+    f64::from(bits >> 8) / f64::from(1 << 24)
+}
+
 fn split(x: u64) -> [u32; 2] {
     [x as u32, (x >> 32) as u32]
 }
@@ -132,6 +143,19 @@ mod tests {
             assert_eq!(word(real), bits);
             assert_eq!(word(f64::from(real as f32)), bits);
         }
+    }
+
+    #[test]
+    fn dropped_elements_are_as_many_as_wanted() {
+        let keys = (0..64).map(|sample| sample_key(3, 1, sample));
+        let drawn =
+            keys.flat_map(|key| (0..1024).map(move |i| dropout(key, i % 4, i / 4 % 2, i / 8)));
+        let share = drawn.filter(|&u| u < 0.3).count() as f64 / 65536.0;
+        // Five standard errors.
+        assert!(
+            (share - 0.3).abs() < 5.0 * (0.21f64 / 65536.0).sqrt(),
+            "{share}"
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ use rheobase_ir::program::Source;
 
 use crate::aligned::Aligned;
 use crate::backend::Float;
-use crate::connection::chain::add_bias_gradient;
+use crate::connection::chain::{Given, add_bias_gradient};
 use crate::connection::choice::{self, Gradient};
 use crate::connection::dense::{gather_rows, scatter};
 use crate::connection::masked::add_masked_product;
@@ -287,7 +287,10 @@ impl<R: Float> Run<'_, '_, R> {
             let events = |row: usize| self.sent(state, connection, first + row);
             connection.chain.backward(
                 self.arch,
-                &self.simulator.parameters.values,
+                Given {
+                    parameters: &self.simulator.parameters.values,
+                    masks: &state.masks,
+                },
                 (Block::Events(&events), delta),
                 &mut scratch.between,
                 gradients,

@@ -14,6 +14,7 @@ pub(crate) mod choice;
 mod columns;
 mod convolution;
 pub(crate) mod dense;
+pub(crate) mod dropout;
 pub(crate) mod masked;
 pub(crate) mod matmul;
 pub(crate) mod pairs;

@@ -11,7 +11,7 @@ use rheobase_ir::program::Source;
 use crate::aligned::Aligned;
 use crate::backend::Float;
 use crate::connection::by_source::Arrivals;
-use crate::connection::chain::add_bias;
+use crate::connection::chain::{Given, add_bias};
 use crate::connection::choice::{self, Forward};
 use crate::connection::dense::{gather, gather_rows};
 use crate::connection::matmul::{Matrix, add_product};
@@ -217,7 +217,7 @@ impl<R: Float> Run<'_, '_, R> {
         arrived: bool,
         x: &mut [R],
     ) {
-        let parameters = &self.simulator.parameters.values;
+        let parameters = &self.simulator.parameters.values[..];
         if let Some(bias) = connection.bias {
             x.chunks_exact_mut(n)
                 .for_each(|row| add_bias(row, &parameters[bias]));
@@ -231,7 +231,10 @@ impl<R: Float> Run<'_, '_, R> {
             let sent = |row: usize| self.sent(state, connection, first + row);
             connection.chain.forward(
                 self.arch,
-                parameters,
+                Given {
+                    parameters,
+                    masks: &state.masks,
+                },
                 Block::Events(&sent),
                 state.samples,
                 &mut scratch.between,

@@ -119,6 +119,8 @@ pub(crate) struct GroupState<R> {
     /// steps before it whose events arrive in it or later: `[before + steps, samples, channels]`.
     pub(crate) input_adjoints: Vec<InputAdjoints<R>>,
     pub(crate) scratch: Scratch<R>,
+    /// For each dropout of the network its mask; none at evaluation.
+    pub(crate) masks: Vec<Aligned<R>>,
 }
 
 /// The adjoints of an input population, see [`GroupState::input_adjoints`].
@@ -162,6 +164,7 @@ impl<R: Float> GroupState<R> {
             blocks: Vec::new(),
             input_adjoints: adjoints.collect(),
             scratch: Scratch::default(),
+            masks: Vec::new(),
         }
     }
 
@@ -185,6 +188,7 @@ impl<R: Float> GroupState<R> {
         let from = blocks.get(taped.start).map_or(batch.steps, |b| b.start);
         self.prepare(simulator, samples, &blocks, from, pass);
         self.start(simulator, batch, first)?;
+        self.draw_masks(simulator, batch, first, pass);
         let run = Run {
             simulator,
             batch,
@@ -289,6 +293,27 @@ impl<R: Float> GroupState<R> {
             layer.checkpoints.resize(checkpoints);
             layer.log.restart(samples);
             layer.support.restart(samples);
+        }
+    }
+
+    /// Dropout is for training alone, which is what has a backward.
+    fn draw_masks(
+        &mut self,
+        simulator: &Simulator<R>,
+        batch: &Batch<'_, R>,
+        first: usize,
+        pass: Pass,
+    ) {
+        match pass {
+            Pass::Infer => self.masks.clear(),
+            Pass::Forward | Pass::Backward => {
+                let dropouts = &simulator.dropouts;
+                self.masks.resize_with(dropouts.len(), Aligned::new);
+                for (dropout, mask) in dropouts.iter().zip(&mut self.masks) {
+                    let samples = first..first + self.samples;
+                    dropout.draw(samples.map(|b| batch.key(b)), mask);
+                }
+            }
         }
     }
 

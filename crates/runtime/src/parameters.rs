@@ -52,7 +52,10 @@ impl Layout {
                 Layout::Pairs(Arc::new(Pairs::new(pattern, operation.inputs)))
             }
             Synapses::Convolution(window) => Layout::Kernel(*window),
-            Synapses::OneToOne | Synapses::Scale | Synapses::Pool { .. } => Layout::Same,
+            Synapses::OneToOne
+            | Synapses::Scale
+            | Synapses::Pool { .. }
+            | Synapses::Dropout { .. } => Layout::Same,
         }
     }
 

@@ -12,6 +12,7 @@ use crate::backend::{Backend, Float};
 use crate::blocks::TimePlan;
 use crate::connection::chain::Chain;
 use crate::connection::choice;
+use crate::connection::dropout::Dropout;
 use crate::connection::matmul::transpose;
 use crate::error::RuntimeError;
 use crate::group::{Batch, GradientSum, GroupState};
@@ -105,6 +106,8 @@ pub struct Simulator<R> {
     pub(crate) aligned: Vec<Aligned<R>>,
     /// The longest delay of the connections that start at each layer and input.
     pub(crate) longest_delays: LongestDelays,
+    /// The dropouts of its connections.
+    pub(crate) dropouts: Vec<Dropout>,
     pub(crate) time: TimePlan,
     pub(crate) arch: Arch,
     pool: parallel::Pool<GroupState<R>>,
@@ -140,8 +143,9 @@ impl<R: Float> Simulator<R> {
             layers.push(LayerCode::new(layer, backend, Wanted { params: &trained })?);
         }
         let specs = specs(network);
+        let dropouts = Dropout::all(network);
         let incoming = (0..layers.len())
-            .map(|l| incoming(network, l, &specs, gradients))
+            .map(|l| incoming(network, l, &specs, &dropouts, gradients))
             .collect();
         let slots = |l: usize, adjoint: bool| {
             let ports = network.layers[l].neuron.ports.iter();
@@ -156,6 +160,7 @@ impl<R: Float> Simulator<R> {
         let all = 0..layers.len();
         Ok(Simulator {
             incoming,
+            dropouts,
             ports: all.clone().map(|l| slots(l, false)).collect(),
             port_adjoints: all.clone().map(|l| slots(l, true)).collect(),
             spikes: all.clone().map(|l| spike(l, false)).collect(),
@@ -531,6 +536,7 @@ fn incoming(
     network: &Network,
     l: usize,
     specs: &[ParameterSpec],
+    dropouts: &[Dropout],
     gradients: Gradients,
 ) -> Vec<ConnectionCode> {
     let mut incoming = Vec::new();
@@ -541,7 +547,7 @@ fn incoming(
         .filter(|(_, c)| c.to == l)
     {
         debug_assert!(network.source_size(connection.from) > 0);
-        let chain = Chain::new(c, connection, specs);
+        let chain = Chain::new(c, connection, specs, dropouts);
         incoming.push(ConnectionCode {
             from: connection.from,
             port: connection.port,

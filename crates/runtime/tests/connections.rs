@@ -195,7 +195,7 @@ impl Case {
     }
 
     /// The operations of every connection with numbers for their parameters.
-    fn naive(&self) -> Vec<Vec<Naive>> {
+    fn naive(&self, sample: usize) -> Vec<Vec<Naive>> {
         let maximum = |operation: &Operation| {
             let Synapses::Pool { pooling, .. } = operation.synapses else {
                 return false;
@@ -208,6 +208,7 @@ impl Case {
         let factor = if all.any(maximum) { 2.0 } else { 1.9137 };
         let edges = self.edges().into_iter().enumerate();
         let chain = |(c, (operations, ..)): (usize, (&[Operation], _, _, _))| {
+            let place = |o| [sample, c, o];
             let c = if self.tied && c == 1 { 0 } else { c };
             let naive = |(o, operation): (usize, &Operation)| {
                 let scaled = |x: f64| f64::from((x * factor) as f32);
@@ -224,6 +225,7 @@ impl Case {
                         Some(_) => numbers(operation.weight_shape(), 10 * c + o + 701),
                     },
                     operation: operation.clone(),
+                    place: place(o),
                 }
             };
             operations.iter().enumerate().map(naive).collect()
@@ -245,7 +247,7 @@ impl Case {
     }
 
     fn by_hand(&self) -> Results {
-        let (naive, edges, sizes) = (self.naive(), self.edges(), self.sizes());
+        let (naive, edges, sizes) = (self.naive(0), self.edges(), self.sizes());
         let mut results = Results::new();
         let mut d_weights: Vec<Vec<Vec<f64>>> = Vec::new();
         let mut d_biases: Vec<Vec<Vec<f64>>> = Vec::new();
@@ -260,6 +262,7 @@ impl Case {
         let (mut ds, mut dv, mut dh) = (zeros(), zeros(), zeros());
         let mut d_input = vec![vec![0.0; self.inputs]; rows];
         for b in 0..self.samples {
+            let naive = self.naive(b);
             for t in 0..self.steps {
                 for l in 0..2 {
                     let mut x = vec![0.0; sizes[l]];
@@ -371,7 +374,7 @@ impl Case {
             let back: Vec<f64> = parameters.export(index).iter().copied().collect();
             assert_eq!(back, values, "{name} comes back");
         };
-        for (connection, chain) in network.connections.iter().zip(self.naive()) {
+        for (connection, chain) in network.connections.iter().zip(self.naive(0)) {
             for (o, naive) in chain.iter().enumerate() {
                 let parts = [
                     ("weight", &naive.weight),
@@ -755,6 +758,32 @@ fn chains_as_of_an_image_classifier() {
     case.check_all();
 }
 
+fn dropout(probability: f64, n: usize) -> Operation {
+    Operation {
+        weight: None,
+        ..operation(Synapses::Dropout { probability }, n, n, false)
+    }
+}
+
+#[test]
+fn dropout_of_spikes_and_of_what_arrives() {
+    let mut case = Case::new(
+        vec![dense(14, 20, true), dropout(0.5, 20)],
+        vec![
+            dropout(0.25, 20),
+            dense(20, 9, true),
+            dropout(0.0, 9),
+            scale_of(9),
+        ],
+    );
+    case.again = vec![dropout(0.9, 20), dense(20, 20, true)];
+    case.check_all();
+}
+
+fn scale_of(n: usize) -> Operation {
+    operation(Synapses::Scale, n, n, true)
+}
+
 #[test]
 fn tied_connections_add_their_gradients() {
     let tied = |first: Vec<Operation>, outputs: usize| {
@@ -779,7 +808,7 @@ fn any_number_of_threads_gives_the_same_bits() {
         ],
         vec![sparse(Density::Probability(0.5), 36, 10, true)],
     );
-    case.again = vec![sparse(Density::FanIn(3), 36, 36, false)];
+    case.again = vec![sparse(Density::FanIn(3), 36, 36, true), dropout(0.3, 36)];
     (case.samples, case.steps) = (150, 4);
     let one = case.run::<f32>(Backend::Jit, 1);
     for threads in [2, 3, 8] {

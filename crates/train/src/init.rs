@@ -66,9 +66,11 @@ fn weights<R: Real>(
     let columns = match &operation.synapses {
         Synapses::Dense { .. } => Some(operation.outputs),
         Synapses::Convolution(window) => Some(window.channels[1]),
-        Synapses::Sparse { .. } | Synapses::OneToOne | Synapses::Scale | Synapses::Pool { .. } => {
-            None
-        }
+        Synapses::Sparse { .. }
+        | Synapses::OneToOne
+        | Synapses::Scale
+        | Synapses::Pool { .. }
+        | Synapses::Dropout { .. } => None,
     };
     match (initial, columns) {
         (Initial::Orthogonal { gain }, Some(columns)) => {

@@ -52,6 +52,9 @@ pub enum Synapses {
     Convolution(Window),
     /// Windows of one channel; one weight for all of them.
     Pool { window: Window, pooling: Pooling },
+    /// Each number is zero with this probability while training, for all steps of a sample, and the others
+    /// are divided by the probability to stay (Srivastava et al. 2014); nothing happens at evaluation.
+    Dropout { probability: f64 },
 }
 
 /// How many weights a sparse connection has.
@@ -144,7 +147,7 @@ impl Operation {
             Synapses::Dense { .. } => vec![self.outputs, self.inputs],
             Synapses::Sparse { .. } => vec![self.pattern().map_or(0, |p| p.columns.len())],
             Synapses::OneToOne => vec![self.outputs],
-            Synapses::Scale | Synapses::Pool { .. } => vec![],
+            Synapses::Scale | Synapses::Pool { .. } | Synapses::Dropout { .. } => vec![],
             Synapses::Convolution(window) => {
                 let [channels_in, channels_out] = window.channels;
                 let mut shape = vec![channels_out, channels_in / window.groups];
@@ -161,7 +164,7 @@ impl Operation {
             Synapses::Dense { .. } | Synapses::Sparse { .. } | Synapses::OneToOne => {
                 vec![self.outputs]
             }
-            Synapses::Scale | Synapses::Pool { .. } => vec![],
+            Synapses::Scale | Synapses::Pool { .. } | Synapses::Dropout { .. } => vec![],
             Synapses::Convolution(window) => vec![window.channels[1]],
         })
     }
@@ -176,7 +179,7 @@ impl Operation {
                 Density::Probability(p) => (p * inputs, p * outputs),
                 Density::FanIn(k) => (k as f64, k as f64 * outputs / inputs),
             },
-            Synapses::OneToOne | Synapses::Scale => (1.0, 1.0),
+            Synapses::OneToOne | Synapses::Scale | Synapses::Dropout { .. } => (1.0, 1.0),
             Synapses::Convolution(window) => {
                 let [channels_in, channels_out] = window.channels;
                 let area = window.area() as f64;
@@ -204,7 +207,8 @@ impl Operation {
             | Synapses::OneToOne
             | Synapses::Scale
             | Synapses::Convolution(_)
-            | Synapses::Pool { .. } => None,
+            | Synapses::Pool { .. }
+            | Synapses::Dropout { .. } => None,
         }
     }
 }

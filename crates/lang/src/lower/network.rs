@@ -149,9 +149,11 @@ fn lower_connection(
         | Synapses::Sparse {
             self_connections, ..
         } => !self_connections,
-        Synapses::OneToOne | Synapses::Scale | Synapses::Convolution(_) | Synapses::Pool { .. } => {
-            false
-        }
+        Synapses::OneToOne
+        | Synapses::Scale
+        | Synapses::Convolution(_)
+        | Synapses::Pool { .. }
+        | Synapses::Dropout { .. } => false,
     };
     if operations.len() > 1 && operations.iter().any(diagonal) {
         let what = "`self = false` beside another operation";
@@ -214,6 +216,17 @@ fn lower_operation(
     };
     // Between different layers there is no neuron that could reach itself.
     let self_connections = self_connections || !site.is_self;
+    let outer = |name: Ref| elaborated.lookup(name);
+    let plain = |name: &str| -> Result<Option<f64>, Box<Diagnostic>> {
+        let env = eval::Env::new(model, Some(elaborated.step_ms), &outer).with_lets(&network.lets);
+        match argument(name) {
+            None => Ok(None),
+            Some(Argument::Number(expr)) => start::number(&env, expr).map(Some),
+            Some(
+                Argument::Start(_) | Argument::Bounds(_) | Argument::Flag(_) | Argument::Invalid,
+            ) => Err(wrong()),
+        }
+    };
     let window = || shape.window.ok_or_else(wrong);
     let pool = |pooling: Pooling| window().map(|window| Synapses::Pool { window, pooling });
     let synapses = match operation.kind {
@@ -230,7 +243,10 @@ fn lower_operation(
         Kind::OneToOne => Synapses::OneToOne,
         Kind::Scale => Synapses::Scale,
         Kind::Flatten => return Ok(None),
-        Kind::Dropout | Kind::BatchNorm | Kind::TdBatchNorm => {
+        Kind::Dropout => Synapses::Dropout {
+            probability: plain("p")?.ok_or_else(wrong)?,
+        },
+        Kind::BatchNorm | Kind::TdBatchNorm => {
             let what = format!("a `{}` connection", operation.callee.text);
             return Err(Box::new(unsupported(operation.span, what)));
         }

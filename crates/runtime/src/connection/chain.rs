@@ -11,6 +11,7 @@ use rheobase_ir::program::{Connection, Pooling, Synapses, Window};
 use rheobase_ir::real::Real;
 
 use crate::aligned::Aligned;
+use crate::connection::dropout::Dropout;
 use crate::connection::matmul::{Matrix, add_product};
 use crate::connection::pairs::Pairs;
 use crate::connection::pool::{self, Maxima, Maximum};
@@ -48,7 +49,25 @@ enum Map {
     /// Sums of windows, divided by this number.
     Sum(Window, f64),
     Maximum(Maximum),
+    /// The factors of this mask. It has a row for each sample, so the rows have to be those of one step.
+    Dropout(usize),
 }
+
+/// The numbers that the operations of a run read beside what is sent.
+#[derive(Debug)]
+pub(crate) struct Given<'p, R> {
+    pub(crate) parameters: &'p [Vec<R>],
+    /// For each dropout a factor for each element of each sample, see [`Dropout`]; none at evaluation.
+    pub(crate) masks: &'p [Aligned<R>],
+}
+
+impl<R> Clone for Given<'_, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Given<'_, R> {}
 
 /// Memory for the time of a product.
 #[derive(Debug, Default)]
@@ -74,8 +93,13 @@ pub(crate) struct Between<R> {
 impl Chain {
     /// The operations of a connection of a network with these parameters. A tied connection uses those of
     /// another one.
-    pub(crate) fn new(c: usize, connection: &Connection, specs: &[ParameterSpec]) -> Chain {
-        let c = connection.tied.unwrap_or(c);
+    pub(crate) fn new(
+        index: usize,
+        connection: &Connection,
+        specs: &[ParameterSpec],
+        dropouts: &[Dropout],
+    ) -> Chain {
+        let c = connection.tied.unwrap_or(index);
         let stages = connection.operations.iter().enumerate();
         let stages = stages.map(|(o, operation)| {
             let position = |owner: Owner| specs.iter().position(|s| s.owner == owner);
@@ -100,6 +124,11 @@ impl Chain {
                         Map::Maximum(Maximum::new(*window, inputs, outputs))
                     }
                 },
+                Synapses::Dropout { .. } => {
+                    let own = |d: &Dropout| (d.connection, d.operation) == (index, o);
+                    let mask = dropouts.iter().position(own);
+                    Map::Dropout(mask.expect("every dropout is in the list"))
+                }
             };
             Stage {
                 map,
@@ -146,25 +175,25 @@ impl Chain {
     pub(crate) fn forward<R: Real>(
         &self,
         arch: Arch,
-        parameters: &[Vec<R>],
+        given: Given<'_, R>,
         sent: Block<'_, '_, R>,
         rows: usize,
         between: &mut Between<R>,
         out: &mut [R],
     ) {
-        self.prepare(arch, parameters, sent, rows, between);
+        self.prepare(arch, given, sent, rows, between);
         let Some((last, before)) = self.stages.split_last() else {
             return;
         };
         let input = block(before, &between.rows, sent);
-        last.forward(arch, parameters, input, rows, &mut between.memory, out);
+        last.forward(arch, given, input, rows, &mut between.memory, out);
     }
 
     /// The rows that every operation but the last gives.
     fn prepare<R: Real>(
         &self,
         arch: Arch,
-        parameters: &[Vec<R>],
+        given: Given<'_, R>,
         sent: Block<'_, '_, R>,
         rows: usize,
         between: &mut Between<R>,
@@ -182,11 +211,11 @@ impl Chain {
                 Some(bias) => {
                     out.fill(R::ZERO);
                     out.chunks_exact_mut(stage.outputs)
-                        .for_each(|row| add_bias(row, &parameters[bias]));
+                        .for_each(|row| add_bias(row, &given.parameters[bias]));
                 }
             }
             let input = block(&self.stages[..s], done, sent);
-            stage.forward(arch, parameters, input, rows, &mut between.memory, out);
+            stage.forward(arch, given, input, rows, &mut between.memory, out);
         }
     }
 
@@ -195,7 +224,7 @@ impl Chain {
     pub(crate) fn backward<R: Real>(
         &self,
         arch: Arch,
-        parameters: &[Vec<R>],
+        given: Given<'_, R>,
         (sent, delta): (Block<'_, '_, R>, &[R]),
         between: &mut Between<R>,
         mut gradients: Option<&mut [Vec<R>]>,
@@ -203,15 +232,15 @@ impl Chain {
     ) {
         let last = self.stages.len() - 1;
         let rows = delta.len() / self.stages[last].outputs;
-        self.prepare(arch, parameters, sent, rows, between);
+        self.prepare(arch, given, sent, rows, between);
         let Between {
-            rows: given,
+            rows: made,
             adjoints: [into, from],
             memory,
         } = between;
         for (s, stage) in self.stages.iter().enumerate().rev() {
             let delta = if s == last { delta } else { &from[..] };
-            let input = block(&self.stages[..s], given, sent);
+            let input = block(&self.stages[..s], made, sent);
             if let Some(gradients) = gradients.as_deref_mut() {
                 if let Some(weight) = stage.weight {
                     stage.weight_gradient(arch, input, delta, memory, &mut gradients[weight]);
@@ -224,10 +253,10 @@ impl Chain {
             if s > 0 {
                 into.resize(rows * stage.inputs);
                 into.fill(R::ZERO);
-                stage.input_gradient(parameters, input, delta, memory, into);
+                stage.input_gradient(given, input, delta, memory, into);
                 std::mem::swap(into, from);
             } else if let Some(target) = target.as_deref_mut() {
-                stage.input_gradient(parameters, input, delta, memory, target);
+                stage.input_gradient(given, input, delta, memory, target);
             }
         }
     }
@@ -276,8 +305,8 @@ pub(crate) fn add_bias_gradient<R: Real>(gradient: &mut [R], delta: &[R]) {
 
 impl Stage {
     /// The only weight, or 1, times what the operation multiplies by itself.
-    fn factor<R: Real>(&self, parameters: &[Vec<R>]) -> R {
-        let weight = self.weight.map_or(R::ONE, |w| parameters[w][0]);
+    fn factor<R: Real>(&self, given: Given<'_, R>) -> R {
+        let weight = self.weight.map_or(R::ONE, |w| given.parameters[w][0]);
         weight.mul(self.share())
     }
 
@@ -290,30 +319,31 @@ impl Stage {
             | Map::OneToOne
             | Map::Scale
             | Map::Convolution(_)
-            | Map::Maximum(_) => R::ONE,
+            | Map::Maximum(_)
+            | Map::Dropout(_) => R::ONE,
         }
     }
 
-    fn weights<'p, R>(&self, parameters: &'p [Vec<R>]) -> &'p [R] {
-        self.weight.map_or(&[], |w| &parameters[w])
+    fn weights<'p, R>(&self, given: Given<'p, R>) -> &'p [R] {
+        self.weight.map_or(&[], |w| &given.parameters[w])
     }
 
     /// Adds what the rows of `input` become to the rows of `out`, without the bias.
     fn forward<R: Real>(
         &self,
         arch: Arch,
-        parameters: &[Vec<R>],
+        given: Given<'_, R>,
         input: Block<'_, '_, R>,
         rows: usize,
         memory: &mut Memory<R>,
         out: &mut [R],
     ) {
-        let weights = self.weights(parameters);
+        let weights = self.weights(given);
         for (r, out) in out.chunks_exact_mut(self.outputs).take(rows).enumerate() {
             let row = input.row(r);
             match &self.map {
                 Map::Maximum(maximum) => {
-                    let factor = self.factor(parameters);
+                    let factor = self.factor(given);
                     maximum.forward(row, factor, &mut memory.maxima, out);
                     continue;
                 }
@@ -322,14 +352,15 @@ impl Stage {
                 | Map::OneToOne
                 | Map::Scale
                 | Map::Convolution(_)
-                | Map::Sum(..) => {}
+                | Map::Sum(..)
+                | Map::Dropout(_) => {}
             }
             let x = memory.list.entries(row);
             match &self.map {
                 Map::Dense => dense::gather(arch, weights, x.indices, x.values, out),
                 Map::Sparse(pairs) => pairs.forward(weights, x, out),
                 Map::OneToOne | Map::Scale => {
-                    let factor = self.factor(parameters);
+                    let factor = self.factor(given);
                     for (i, value) in x.iter() {
                         let weight = self.weight_of(weights, i, factor);
                         out[i] = out[i].add(weight.mul(value));
@@ -347,10 +378,23 @@ impl Stage {
                         convolution::add_turned(turned, window.channels[1], out);
                     }
                 }
-                Map::Sum(window, _) => pool::sum(window, x, self.factor(parameters), out),
+                Map::Sum(window, _) => pool::sum(window, x, self.factor(given), out),
+                Map::Dropout(mask) => {
+                    let mask = self.mask(given, *mask, r);
+                    for (i, value) in x.iter() {
+                        let kept = mask.map_or(value, |m| m[i].mul(value));
+                        out[i] = out[i].add(kept);
+                    }
+                }
                 Map::Maximum(_) => unreachable!("done above"),
             }
         }
+    }
+
+    /// The factors of a dropout for a sample of the group; `None` at evaluation.
+    fn mask<'p, R>(&self, given: Given<'p, R>, mask: usize, sample: usize) -> Option<&'p [R]> {
+        let mask = given.masks.get(mask)?;
+        mask.get(sample * self.outputs..(sample + 1) * self.outputs)
     }
 
     /// The weight of neuron `i` in an operation from each neuron to itself.
@@ -404,6 +448,7 @@ impl Stage {
                     let of_row = pool::sum_factor_gradient(window, x, delta);
                     dw[0] = dw[0].add(of_row.mul(self.share()));
                 }
+                Map::Dropout(_) => {}
                 Map::Maximum(_) => unreachable!("done above"),
             }
         }
@@ -412,24 +457,24 @@ impl Stage {
     /// Adds the adjoints of the rows that went in to `dx`.
     fn input_gradient<R: Real>(
         &self,
-        parameters: &[Vec<R>],
+        given: Given<'_, R>,
         input: Block<'_, '_, R>,
         delta: &[R],
         memory: &mut Memory<R>,
         dx: &mut [R],
     ) {
         let weights = match self.feedback {
-            None => self.weights(parameters),
-            Some(feedback) => &parameters[feedback],
+            None => self.weights(given),
+            Some(feedback) => &given.parameters[feedback],
         };
         let factor = match &self.map {
-            Map::Scale | Map::OneToOne | Map::Sum(..) | Map::Maximum(_) => self.factor(parameters),
+            Map::Scale | Map::OneToOne | Map::Sum(..) | Map::Maximum(_) => self.factor(given),
             Map::Dense => {
                 let weights = Matrix::of_rows(weights, self.outputs).transposed();
                 add_product(dx, Matrix::of_rows(delta, self.outputs), weights);
                 return;
             }
-            Map::Sparse(_) | Map::Convolution(_) => R::ONE,
+            Map::Sparse(_) | Map::Convolution(_) | Map::Dropout(_) => R::ONE,
         };
         let rows = delta.chunks_exact(self.outputs);
         for (r, (delta, dx)) in rows.zip(dx.chunks_exact_mut(self.inputs)).enumerate() {
@@ -451,6 +496,12 @@ impl Stage {
                     convolution::input_gradient(window, weights, turned, dx);
                 }
                 Map::Sum(window, _) => pool::sum_input_gradient(window, delta, factor, dx),
+                Map::Dropout(mask) => {
+                    let mask = self.mask(given, *mask, r);
+                    for (i, (dx, &d)) in dx.iter_mut().zip(delta).enumerate() {
+                        *dx = dx.add(mask.map_or(d, |m| m[i].mul(d)));
+                    }
+                }
                 Map::Maximum(maximum) => {
                     let row: Sent<'_, R> = input.row(r);
                     maximum.input_gradient(row, factor, &mut memory.maxima, delta, dx);

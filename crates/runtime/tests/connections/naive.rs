@@ -1,6 +1,7 @@
 //! What operations compute, written down as their definitions: a linear one is a list of which output sees
 //! which input through which weight, a maximum is a loop over its window.
 
+use rheobase_ir::draws::{dropout, sample_key};
 use rheobase_ir::program::{Operation, Pooling, Synapses, Window};
 
 /// Output, input, weight (its place in the outside shape) and a factor.
@@ -43,7 +44,7 @@ fn each(window: &Window, mut visit: impl FnMut(usize, usize, usize, usize, usize
     }
 }
 
-fn entries(operation: &Operation) -> Vec<Entry> {
+fn entries(operation: &Operation, [sample, connection, place]: [usize; 3]) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut add = |output, input, weight, factor| {
         entries.push(Entry {
@@ -77,6 +78,13 @@ fn entries(operation: &Operation) -> Vec<Entry> {
             each(window, |output, o, input, c, ky, kx| {
                 add(output, input, ((o * of_group + c) * kh + ky) * kw + kx, 1.0);
             });
+        }
+        Synapses::Dropout { probability } => {
+            let key = sample_key(0, 0, sample as u64);
+            for i in 0..inputs {
+                let dropped = dropout(key, connection, place, i) < *probability;
+                add(i, i, 0, f64::from(u8::from(!dropped)) / (1.0 - probability));
+            }
         }
         Synapses::Pool { window, pooling } => {
             let factor = match pooling {
@@ -122,6 +130,8 @@ pub(crate) struct Naive {
     pub(crate) bias: Vec<f64>,
     /// What adjoints go through in place of the weights; empty for the weights.
     pub(crate) feedback: Vec<f64>,
+    /// The sample, the connection, and the position among its operations.
+    pub(crate) place: [usize; 3],
 }
 
 impl Naive {
@@ -148,7 +158,7 @@ impl Naive {
                 .for_each(|(y, at)| *y = x[at] * self.weight(0));
             return y;
         }
-        for e in entries(&self.operation) {
+        for e in entries(&self.operation, self.place) {
             y[e.output] += e.factor * self.weight(e.weight) * x[e.input];
         }
         y
@@ -183,7 +193,7 @@ impl Naive {
             }
             return dx;
         }
-        for e in entries(&self.operation) {
+        for e in entries(&self.operation, self.place) {
             let back = match self.feedback[..] {
                 [] => self.weight(e.weight),
                 _ => self.feedback[e.weight],
