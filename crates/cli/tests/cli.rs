@@ -17,6 +17,8 @@ mod graded;
 mod lasting;
 #[path = "cli/memory.rs"]
 mod memory;
+#[path = "cli/operations.rs"]
+mod operations;
 #[path = "cli/place.rs"]
 mod place;
 #[path = "cli/seeing.rs"]
