@@ -21,6 +21,8 @@ pub struct RandomSpikesConfig {
     pub steps: usize,
     /// Probability in 0..=1 that a channel has a spike in a step.
     pub density: f64,
+    /// Whether each spike carries a number from the standard normal distribution.
+    pub graded: bool,
     /// Seed of spikes and labels.
     pub seed: u64,
 }
@@ -32,7 +34,7 @@ pub struct RandomSpikes {
 }
 
 /// Samples in which each channel has a spike in each step with the same probability, independently, and a label drawn
-/// uniformly.
+/// uniformly. With density 1 and graded spikes a sample is a matrix of normal numbers.
 ///
 /// Errors: `DataError::Setting` for a density outside 0..=1, no classes, or more possible events than `u32::MAX` in a
 /// sample.
@@ -104,18 +106,22 @@ impl Dataset for RandomSpikes {
             channels,
             steps,
             density,
+            graded,
             ..
         } = self.config;
         let threshold = probability_to_u32_range(density);
         let key = self.key(i);
         let expected = density * steps as f64 * f64::from(channels);
-        let mut builder = Builder::with_capacity(steps, expected as usize, false);
+        let mut builder = Builder::with_capacity(steps, expected as usize, graded);
+        // The last counter word keeps the numbers apart from the spikes.
+        let mut numbers = Philox::at(key, [0, 0, 0, 2]);
         for step in 0..steps as u64 {
             for first in (0..channels).step_by(4) {
                 let words = philox4x32(key, [first / 4, step as u32, (step >> 32) as u32, 0]);
                 for (channel, word) in (first..channels).zip(words) {
                     if u64::from(word) < threshold {
-                        builder.push(channel, 1.0);
+                        let value = if graded { numbers.normal() as f32 } else { 1.0 };
+                        builder.push(channel, value);
                     }
                 }
             }
@@ -148,6 +154,7 @@ mod tests {
             classes: 20,
             steps: 50,
             density: 0.02,
+            graded: false,
             seed: 3,
         }
     }
@@ -194,6 +201,22 @@ mod tests {
             .n_events(),
             50 * 703
         );
+    }
+
+    #[test]
+    fn graded_spikes_are_the_same_spikes_with_normal_numbers() {
+        let graded = RandomSpikesConfig {
+            graded: true,
+            ..config()
+        };
+        let (plain, graded) = (sample(config(), 5), sample(graded, 5));
+        assert_eq!(plain.indices(), graded.indices());
+        assert_eq!(plain.values(), None);
+        let values = graded.values().expect("graded");
+        let n = values.len() as f32;
+        let mean = values.iter().sum::<f32>() / n;
+        let square = values.iter().map(|v| v * v).sum::<f32>() / n;
+        assert!(n > 500.0 && mean.abs() < 0.15 && (square - 1.0).abs() < 0.2);
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub(crate) fn open(
             channels,
             classes,
             density,
+            graded,
             seed,
         } => Arc::new(random_spikes(RandomSpikesConfig {
             samples: *samples,
@@ -40,6 +41,7 @@ pub(crate) fn open(
             classes: narrow(*classes),
             steps: steps.count,
             density: *density,
+            graded: *graded,
             seed: *seed,
         })?),
         Source::Task(task) => make(task, steps)?,

@@ -6,12 +6,13 @@
 pub enum Dataset {
     /// The 1,797 built-in 8×8 digits.
     Digits,
-    /// Uniformly random spikes with random labels, for benchmarks.
+    /// Uniformly random spikes with random labels, for benchmarks; graded ones carry normal numbers.
     RandomSpikes {
         samples: usize,
         channels: usize,
         classes: usize,
         density: f64,
+        graded: bool,
         seed: u64,
     },
     /// A task that is made, not recorded.

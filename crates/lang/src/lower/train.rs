@@ -16,7 +16,8 @@
 //! | `one_by_one` | `hold = 1 step` |
 //! | `population` | `width = 0.2`, `max_rate = 100 Hz` |
 //! | `current_lif` | `tau = 10 ms`, `gain = 2` |
-//! | `holdout`, `random_spikes` | `seed = 0` |
+//! | `holdout` | `seed = 0` |
+//! | `random_spikes` | `seed = 0`, not `graded` |
 //! | `sgd` | `momentum = 0`, not `nesterov` |
 //! | `adam`, `adamw`, `adamax` | `betas = [0.9, 0.999]`, `eps = 1e-8` |
 //! | `rmsprop` | `alpha = 0.99`, `eps = 1e-8`, `momentum = 0` |

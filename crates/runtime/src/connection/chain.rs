@@ -78,6 +78,7 @@ pub(crate) struct Memory<R> {
     numbers: Aligned<R>,
     columns: Aligned<R>,
     turned: Aligned<R>,
+    back: columns::Back<R>,
 }
 
 /// Memory for the rows between operations.
@@ -253,10 +254,10 @@ impl Chain {
             if s > 0 {
                 into.resize(rows * stage.inputs);
                 into.fill(R::ZERO);
-                stage.input_gradient(given, input, delta, memory, into);
+                stage.input_gradient(arch, given, input, delta, memory, into);
                 std::mem::swap(into, from);
             } else if let Some(target) = target.as_deref_mut() {
-                stage.input_gradient(given, input, delta, memory, target);
+                stage.input_gradient(arch, given, input, delta, memory, target);
             }
         }
     }
@@ -457,6 +458,7 @@ impl Stage {
     /// Adds the adjoints of the rows that went in to `dx`.
     fn input_gradient<R: Real>(
         &self,
+        arch: Arch,
         given: Given<'_, R>,
         input: Block<'_, '_, R>,
         delta: &[R],
@@ -474,6 +476,11 @@ impl Stage {
                 add_product(dx, Matrix::of_rows(delta, self.outputs), weights);
                 return;
             }
+            Map::Convolution(window) if window.groups == 1 => {
+                let memory = (&mut memory.back, &mut memory.columns);
+                columns::input_gradient(arch, window, weights, delta, memory, dx);
+                return;
+            }
             Map::Sparse(_) | Map::Convolution(_) | Map::Dropout(_) => R::ONE,
         };
         let rows = delta.chunks_exact(self.outputs);
@@ -485,9 +492,6 @@ impl Stage {
                     for (i, (dx, &d)) in dx.iter_mut().zip(delta).enumerate() {
                         *dx = dx.add(self.weight_of(weights, i, factor).mul(d));
                     }
-                }
-                Map::Convolution(window) if window.groups == 1 => {
-                    columns::input_gradient(window, weights, delta, &mut memory.columns, dx);
                 }
                 Map::Convolution(window) => {
                     let turned = &mut memory.turned;

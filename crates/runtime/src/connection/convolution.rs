@@ -95,14 +95,21 @@ fn add<R: Real, const FORWARD: bool>(
     } else {
         (weight, output)
     };
-    let (to, from) = (&mut to[a..][..len], &from[b..][..len]);
+    add_run(&mut to[a..][..len], &from[b..][..len], value);
+}
+
+/// `to += value · from`.
+#[inline(always)]
+pub(crate) fn add_run<R: Real>(to: &mut [R], from: &[R], value: R) {
     let (to, from) = chunks::<R, 32>(to, from, value);
+    let (to, from) = chunks::<R, 16>(to, from, value);
     let (to, from) = chunks::<R, 8>(to, from, value);
     let (to, from) = chunks::<R, 4>(to, from, value);
     chunks::<R, 1>(to, from, value);
 }
 
-/// All whole chunks of `N`; returns what is left.
+/// All whole chunks of `N`; returns what is left. Each is copied out and back: where both sides stay in memory, the
+/// compiler does not see that they are apart, and takes one number at a time.
 #[inline(always)]
 fn chunks<'t, 'f, R: Real, const N: usize>(
     to: &'t mut [R],
@@ -112,9 +119,11 @@ fn chunks<'t, 'f, R: Real, const N: usize>(
     let (to, to_rest) = to.as_chunks_mut::<N>();
     let (from, from_rest) = from.as_chunks::<N>();
     for (to, from) in to.iter_mut().zip(from) {
-        for (to, &from) in to.iter_mut().zip(from) {
-            *to = to.add(from.mul(value));
+        let (mut sums, from) = (*to, *from);
+        for (sum, from) in sums.iter_mut().zip(from) {
+            *sum = sum.add(from.mul(value));
         }
+        *to = sums;
     }
     (to_rest, from_rest)
 }
@@ -190,22 +199,78 @@ pub(crate) fn input_gradient<R: Real>(window: &Window, weights: &[R], delta: &[R
     }
 }
 
+/// Lines and columns of a tile that is turned in registers.
+const TILE: usize = 4;
+
 /// A row `[channel, place]` as `[place, channel]`.
 pub(crate) fn turn<R: Real>(row: &[R], channels: usize, turned: &mut [R]) {
-    let places = row.len() / channels;
-    for (channel, line) in row.chunks_exact(places).enumerate() {
-        for (place, &value) in line.iter().enumerate() {
-            turned[place * channels + channel] = value;
-        }
-    }
+    exchange(row, channels, row.len() / channels, turned, |to, from| {
+        *to = from;
+    });
 }
 
 /// Adds a row `[place, channel]` to one of `[channel, place]`.
 pub(crate) fn add_turned<R: Real>(turned: &[R], channels: usize, row: &mut [R]) {
     let places = row.len() / channels;
-    for (channel, line) in row.chunks_exact_mut(places).enumerate() {
-        for (place, value) in line.iter_mut().enumerate() {
-            *value = value.add(turned[place * channels + channel]);
+    exchange(turned, places, channels, row, |to, from| *to = to.add(from));
+}
+
+/// `put(to[column, line], from[line, column])` for a matrix `from` of so many lines and columns. Tiles of it are
+/// exchanged in registers.
+#[inline(always)]
+fn exchange<R: Real>(
+    from: &[R],
+    lines: usize,
+    columns: usize,
+    to: &mut [R],
+    put: impl Fn(&mut R, R),
+) {
+    assert!(from.len() == lines * columns && to.len() == from.len());
+    let (whole, wide) = (lines - lines % TILE, columns - columns % TILE);
+    for line in (0..whole).step_by(TILE) {
+        for column in (0..wide).step_by(TILE) {
+            let mut tile = [[R::ZERO; TILE]; TILE];
+            for (l, tile) in tile.iter_mut().enumerate() {
+                tile.copy_from_slice(&from[(line + l) * columns + column..][..TILE]);
+            }
+            for c in 0..TILE {
+                let to = &mut to[(column + c) * lines + line..][..TILE];
+                for l in 0..TILE {
+                    put(&mut to[l], tile[l][c]);
+                }
+            }
+        }
+    }
+    for line in 0..lines {
+        // Lines of whole tiles have their last columns left, others all.
+        let first = if line < whole { wide } else { 0 };
+        for column in first..columns {
+            put(
+                &mut to[column * lines + line],
+                from[line * columns + column],
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_any_size_are_turned_and_back() {
+        for (channels, places) in [(1, 1), (3, 7), (4, 4), (5, 8), (12, 9), (8, 30)] {
+            let row: Vec<f32> = (0..channels * places).map(|i| i as f32).collect();
+            let mut turned = vec![-1.0; row.len()];
+            turn(&row, channels, &mut turned);
+            for c in 0..channels {
+                for p in 0..places {
+                    assert_eq!(turned[p * channels + c], row[c * places + p]);
+                }
+            }
+            let mut back = vec![1.0; row.len()];
+            add_turned(&turned, channels, &mut back);
+            assert!(back.iter().zip(&row).all(|(back, row)| *back == row + 1.0));
         }
     }
 }

@@ -6,6 +6,9 @@ use rheobase_ir::real::Real;
 use crate::aligned::Aligned;
 use crate::connection::by_source::Arrivals;
 
+/// Numbers that are looked at together.
+const CHUNK: usize = 8;
+
 /// One row that goes into an operation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sent<'a, R> {
@@ -79,10 +82,16 @@ impl<R: Real> List<R> {
                 self.indices.resize(numbers.len(), 0);
                 self.values.resize(numbers.len(), R::ZERO);
                 let mut count = 0;
-                for (i, &value) in numbers.iter().enumerate() {
-                    self.indices[count] = i as u32;
-                    self.values[count] = value;
-                    count += usize::from(value != R::ZERO);
+                for (c, chunk) in numbers.chunks(CHUNK).enumerate() {
+                    // Most of them are silent, and that is seen for all at once.
+                    if chunk.iter().fold(true, |zero, &x| zero & (x == R::ZERO)) {
+                        continue;
+                    }
+                    for (i, &value) in (c * CHUNK..).zip(chunk) {
+                        self.indices[count] = i as u32;
+                        self.values[count] = value;
+                        count += usize::from(value != R::ZERO);
+                    }
                 }
                 Entries {
                     indices: &self.indices[..count],

@@ -27,6 +27,7 @@ impl Plan<'_> {
                 channels: call.needed("channels")? as usize,
                 classes: call.needed("classes")? as usize,
                 density: call.needed("density")?,
+                graded: call.flag("graded")?.unwrap_or(false),
                 seed: call.number("seed")?.unwrap_or(0.0) as u64,
             }),
             format if FILE_FORMATS.contains(&format) => Ok(Dataset::File {

@@ -80,6 +80,7 @@ pub const CHOICES: &[Choice] = &[
             need("classes", Takes::Whole),
             need("density", Takes::Plain),
             may("seed", Takes::Plain),
+            may("graded", Takes::Flag),
         ],
     },
     Choice {
