@@ -65,7 +65,11 @@ fn accuracy(program: &Program) -> f64 {
         save_every: None,
     };
     let summary = train(&mut trainer, &config, &mut Quiet).expect("trains");
-    summary.test.expect("test samples").accuracy()
+    summary
+        .test
+        .expect("test samples")
+        .accuracy()
+        .expect("classes")
 }
 
 #[test]

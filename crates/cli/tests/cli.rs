@@ -4,6 +4,8 @@
 
 #[path = "cli/build.rs"]
 mod build;
+#[path = "cli/classless.rs"]
+mod classless;
 #[path = "cli/data.rs"]
 mod data;
 #[path = "cli/feedback.rs"]

@@ -25,12 +25,12 @@ pub(crate) struct Position {
     pub(crate) epochs: usize,
     /// What was done of the next one.
     pub(crate) sums: Sums,
-    /// The best accuracy on validation samples and the epoch that reached it.
+    /// The best score on validation samples ([`crate::Evaluation::score`]) and the epoch that reached it.
     pub(crate) best: Option<(f64, usize)>,
 }
 
 /// The version of the layout.
-const VERSION: &str = "2";
+const VERSION: &str = "3";
 
 /// Writes a checkpoint.
 pub(crate) fn save(
@@ -73,10 +73,10 @@ pub(crate) fn save(
         ("sums".to_string(), position.sums.to_json().to_string()),
         ("counted".to_string(), counted.to_json().to_string()),
     ]);
-    if let Some((accuracy, epoch)) = position.best {
+    if let Some((score, epoch)) = position.best {
         metadata.insert(
-            "best_accuracy".to_string(),
-            format!("{:016x}", accuracy.to_bits()),
+            "best_score".to_string(),
+            format!("{:016x}", score.to_bits()),
         );
         metadata.insert("best_epoch".to_string(), epoch.to_string());
     }
@@ -208,10 +208,10 @@ pub(crate) fn load(
     }
     optimizer.updates = updates;
     *counted = found;
-    let accuracy = text("best_accuracy")
+    let score = text("best_score")
         .and_then(|t| u64::from_str_radix(t, 16).ok())
         .map(f64::from_bits);
-    let best = accuracy.zip(number("best_epoch").map(|e| e as usize));
+    let best = score.zip(number("best_epoch").map(|e| e as usize));
     Ok(Position {
         epochs: epochs as usize,
         sums,

@@ -12,6 +12,7 @@
 //! | `optimizer.rs`, `constraint.rs`, `schedule.rs` | from gradients to new parameters |
 //! | `trainer.rs` | a step, an epoch, an evaluation |
 //! | `run.rs`, `epoch.rs` | the loop over epochs, resuming; what is added up in an epoch |
+//! | `effort.rs` | spikes and synaptic operations of an inference |
 //! | `folder.rs`, `metrics.rs` | the run folder: one process at a time; its rows of metrics |
 //! | `tensorboard.rs` | event files |
 //! | `notice.rs` | what a run should tell although it goes on |
@@ -20,6 +21,7 @@
 mod atomic;
 mod checkpoint;
 mod constraint;
+mod effort;
 mod epoch;
 mod error;
 mod folder;

@@ -12,11 +12,22 @@ pub(crate) fn row(report: &EpochReport) -> Value {
     let mut row = Map::new();
     row.insert("epoch".into(), json!(report.epoch));
     row.insert("train_loss".into(), json!(report.train_loss));
-    row.insert("train_accuracy".into(), json!(report.train_accuracy));
+    if let Some(accuracy) = report.train_accuracy {
+        row.insert("train_accuracy".into(), json!(accuracy));
+    }
     for (name, evaluation) in [("valid", &report.valid), ("test", &report.test)] {
         if let Some(evaluation) = evaluation {
             row.insert(format!("{name}_loss"), json!(evaluation.loss));
-            row.insert(format!("{name}_accuracy"), json!(evaluation.accuracy()));
+            if let Some(accuracy) = evaluation.accuracy() {
+                row.insert(format!("{name}_accuracy"), json!(accuracy));
+            }
+            for (k, share) in evaluation.top() {
+                row.insert(format!("{name}_top_{k}_accuracy"), json!(share));
+            }
+            let spikes = format!("{name}_spikes_per_inference");
+            row.insert(spikes, json!(evaluation.spikes));
+            let operations = format!("{name}_synaptic_operations_per_inference");
+            row.insert(operations, json!(evaluation.synaptic_operations));
         }
     }
     row.insert("learning_rate".into(), json!(report.learning_rate));
@@ -35,17 +46,30 @@ fn by_name(values: &[(String, f64)]) -> Value {
     Value::Object(values.collect())
 }
 
-/// `evaluation.json`: the last look at the test samples, or the validation samples if there are none.
-pub(crate) fn evaluation(subset: &str, found: &Evaluation) -> Value {
-    json!({
-        "subset": subset,
-        "samples": found.samples,
-        "correct": found.correct,
-        "accuracy": found.accuracy(),
-        "loss": found.loss,
-        "spikes_per_neuron_per_second": by_name(&found.rates),
-        "confusion": found.confusion,
-    })
+impl Evaluation {
+    /// What is known of an evaluation, as in `evaluation.json`. Without classes there is no `accuracy`, no
+    /// `correct`, no `top` and no `confusion`.
+    pub fn to_json(&self, subset: &str) -> Value {
+        let mut document = Map::new();
+        document.insert("subset".into(), json!(subset));
+        document.insert("samples".into(), json!(self.samples));
+        document.insert("loss".into(), json!(self.loss));
+        if let Some(accuracy) = self.accuracy() {
+            document.insert("accuracy".into(), json!(accuracy));
+            document.insert("correct".into(), json!(self.correct));
+            let top = self.top().into_iter();
+            let top = top.map(|(k, share)| (k.to_string(), json!(share)));
+            document.insert("top".into(), Value::Object(top.collect()));
+            document.insert("confusion".into(), json!(self.confusion));
+        }
+        document.insert("spikes_per_neuron_per_second".into(), by_name(&self.rates));
+        document.insert("spikes_per_inference".into(), json!(self.spikes));
+        document.insert(
+            "synaptic_operations_per_inference".into(),
+            json!(self.synaptic_operations),
+        );
+        Value::Object(document)
+    }
 }
 
 /// The report of an epoch from its line; evaluations are given, because a line has only their totals.
@@ -67,7 +91,7 @@ pub(crate) fn report(
         epoch: row.get("epoch").and_then(Value::as_u64).unwrap_or(0) as usize,
         epochs,
         train_loss: number("train_loss"),
-        train_accuracy: number("train_accuracy"),
+        train_accuracy: row.get("train_accuracy").and_then(Value::as_f64),
         valid,
         test,
         learning_rate: number("learning_rate"),

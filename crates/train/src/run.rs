@@ -1,8 +1,8 @@
 //! The loop over epochs, and the run folder.
 //!
 //! After every epoch, and more often if wanted, the folder holds a checkpoint that a resume continues from
-//! to the same bits, the metrics so far, and the best weights: those of the best accuracy on validation
-//! samples or, without validation samples, the last. Test samples are looked at once, at the end, and choose
+//! to the same bits, the metrics so far, and the best weights: those of the best accuracy (without
+//! classes the least loss) on validation samples or, without validation samples, the last. Test samples are looked at once, at the end, and choose
 //! nothing.
 //!
 //! Order of writing at the end of an epoch: best weights, metrics, checkpoint. A process that is killed in
@@ -58,8 +58,8 @@ pub struct EpochReport {
     pub epochs: usize,
     /// The mean loss of the training samples, each before its update.
     pub train_loss: f64,
-    /// The accuracy of the training samples, each before its update.
-    pub train_accuracy: f64,
+    /// The accuracy of the training samples, each before its update; `None` for a task without classes.
+    pub train_accuracy: Option<f64>,
     /// On the validation samples, after the epoch.
     pub valid: Option<Evaluation>,
     /// On the test samples, after the last epoch, with the best weights.
@@ -135,8 +135,8 @@ pub fn train(
             (Some(_), None) | (None, _) => true,
         };
         if better {
-            let accuracy = report.valid.as_ref().map_or(0.0, Evaluation::score);
-            run.position.best = Some((accuracy, epoch + 1));
+            let score = report.valid.as_ref().map_or(0.0, Evaluation::score);
+            run.position.best = Some((score, epoch + 1));
             run.save_best(trainer)?;
         }
         run.position.epochs = epoch + 1;
@@ -285,7 +285,8 @@ impl<'a> Run<'a> {
             epoch: epoch + 1,
             epochs: trainer.plan.epochs,
             train_loss: sums.loss / total as f64,
-            train_accuracy: sums.correct as f64 / total as f64,
+            train_accuracy: (trainer.plan.objective.classes() > 0)
+                .then(|| sums.correct as f64 / total as f64),
             valid,
             test: None,
             learning_rate: sums.learning_rate,
@@ -357,7 +358,7 @@ impl<'a> Run<'a> {
         trainer.simulator.set_parameters(last)?;
         let evaluation = evaluation?;
         if let Some(out) = &self.config.out {
-            let text = format!("{:#}\n", metrics::evaluation(name, &evaluation));
+            let text = format!("{:#}\n", evaluation.to_json(name));
             replace(&out.join("evaluation.json"), text.as_bytes())?;
         }
         Ok((subset == Subset::Test).then_some(evaluation))

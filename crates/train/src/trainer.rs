@@ -10,6 +10,7 @@ use rheobase_runtime::{
     StepView,
 };
 
+use crate::effort::Effort;
 use crate::epoch::Counted;
 use crate::error::TrainError;
 use crate::init::initial_parameters;
@@ -33,6 +34,7 @@ pub struct Trainer {
     pub(crate) simulator: Simulator<f32>,
     pub(crate) optimizer: Optimizer,
     objective: Compiled,
+    effort: Effort,
     threads: usize,
     /// What happened in the epoch so far.
     pub(crate) counted: Counted,
@@ -81,25 +83,58 @@ pub struct Evaluation {
     pub samples: usize,
     /// How many were classified rightly.
     pub correct: usize,
-    /// `confusion[label][prediction]`, counted.
+    /// How many have their label among the best 1, 2, …, up to 5 or the number of classes; empty without classes.
+    pub among: Vec<usize>,
+    /// `confusion[label][prediction]`, counted; empty without classes.
     pub confusion: Vec<Vec<usize>>,
     /// For each layer that spikes its name and the mean spikes per neuron and second.
     pub rates: Vec<(String, f64)>,
+    /// Spikes of all layers for a sample, on average.
+    pub spikes: f64,
+    /// Weights that the spikes of a sample meet, those of its input included, on average (`effort.rs`).
+    pub synaptic_operations: f64,
 }
 
 impl Evaluation {
     /// What chooses the best weights, larger is better: the accuracy or, for a task without classes, −loss.
     pub fn score(&self) -> f64 {
-        if self.confusion.is_empty() {
-            -self.loss
-        } else {
-            self.accuracy()
-        }
+        self.accuracy().unwrap_or(-self.loss)
     }
 
-    /// The share that was classified rightly.
-    pub fn accuracy(&self) -> f64 {
-        self.correct as f64 / self.samples.max(1) as f64
+    /// The share that was classified rightly; `None` for a task without classes.
+    pub fn accuracy(&self) -> Option<f64> {
+        (!self.confusion.is_empty()).then(|| self.correct as f64 / self.samples.max(1) as f64)
+    }
+
+    /// For 2, 3, … the share of samples that have their label among so many best predictions; nothing where
+    /// that says little, because there are hardly more classes.
+    pub fn top(&self) -> Vec<(usize, f64)> {
+        let share = |&n: &usize| n as f64 / self.samples.max(1) as f64;
+        let ranks = (1..).zip(self.among.iter().map(share)).skip(1);
+        let classes = self.confusion.len();
+        ranks.filter(|(k, _)| 2 * k <= classes).collect()
+    }
+}
+
+/// An evaluation's probe: the loss, and the operations of layers that are counted neuron by neuron.
+struct Judging<'a> {
+    inner: Group<'a>,
+    effort: &'a Effort,
+    operations: f64,
+}
+
+impl Probe<f32> for Judging<'_> {
+    fn observe(&mut self, t: usize, view: &StepView<'_, f32>) {
+        self.inner.observe(t, view);
+        self.operations += self.effort.of_step(view);
+    }
+
+    fn turn(&mut self) -> bool {
+        self.inner.turn()
+    }
+
+    fn seed(&mut self, t: usize, adjoints: &mut Adjoints<'_, f32>) {
+        self.inner.seed(t, adjoints);
     }
 }
 
@@ -156,6 +191,7 @@ impl Trainer {
         simulator.set_parameters(parameters)?;
         let objective = Compiled::new(&plan.objective, &simulator, plan.steps)?;
         let counted = Counted::new(network.layers.len(), simulator.parameters().specs.len());
+        let effort = Effort::new(&network, &simulator);
         let mut trainer = Trainer {
             network,
             plan,
@@ -163,6 +199,7 @@ impl Trainer {
             simulator,
             optimizer,
             objective,
+            effort,
             threads,
             counted,
         };
@@ -332,7 +369,7 @@ impl Trainer {
         }
     }
 
-    /// Loss, accuracy and firing rates over a subset.
+    /// Loss, accuracy, firing rates and effort over a subset.
     ///
     /// # Errors
     ///
@@ -343,6 +380,7 @@ impl Trainer {
         let mut confusion = vec![vec![0; classes]; classes];
         let (mut total, mut loss) = (Scores::default(), 0.0);
         let mut spikes = vec![0u64; self.network.layers.len()];
+        let mut operations = 0.0;
         let all: Vec<usize> = (0..n).collect();
         for indices in all.chunks(EVALUATION_BATCH) {
             let inputs = encoded(&self.samples, subset, indices, 0)?;
@@ -350,14 +388,22 @@ impl Trainer {
             let batch = batch(&inputs, self.samples.steps(), keys);
             let judged = Judged::new(&self.samples, &self.objective, subset, indices)?;
             let part = self.batch_part(&batch, &judged)?;
-            let outcome = self.simulator.infer(&batch, self.threads, |range| {
-                judged.group(&self.objective, range, Purpose::Judge)
-            })?;
+            let outcome = self
+                .simulator
+                .infer(&batch, self.threads, |range| Judging {
+                    inner: judged.group(&self.objective, range, Purpose::Judge),
+                    effort: &self.effort,
+                    operations: 0.0,
+                })?;
             let mut found = Scores::default();
-            outcome
-                .probes
-                .into_iter()
-                .for_each(|probe| found.add(probe.scores()));
+            for probe in outcome.probes {
+                operations += probe.operations;
+                found.add(probe.inner.scores());
+            }
+            for (input, events) in batch.inputs.iter().enumerate() {
+                let of = |events| self.effort.of_input(input, events);
+                operations += events.iter().map(of).sum::<f64>();
+            }
             for (&predicted, &label) in found.predicted.iter().zip(&judged.labels) {
                 confusion[label as usize][predicted as usize] += 1;
             }
@@ -368,13 +414,18 @@ impl Trainer {
                 .zip(outcome.spikes)
                 .for_each(|(sum, s)| *sum += s);
         }
-        let rates = self.rates(&spikes, n);
+        operations += self.effort.of_counts(&spikes);
+        let among = |most: usize| total.ahead.iter().filter(|&&a| (a as usize) < most).count();
+        let each = 1.0 / n.max(1) as f64;
         Ok(Evaluation {
-            loss: loss / n.max(1) as f64,
+            loss: loss * each,
             samples: n,
             correct: total.hits(),
+            among: (1..=classes.min(5)).map(among).collect(),
             confusion,
-            rates,
+            rates: self.rates(&spikes, n),
+            spikes: spikes.iter().sum::<u64>() as f64 * each,
+            synaptic_operations: operations * each,
         })
     }
 

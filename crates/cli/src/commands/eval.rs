@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use rheobase_ir::program::{Dataset, Split, Training};
 use rheobase_runtime::Backend;
 use rheobase_train::{Evaluation, Subset, Trainer, weights};
-use serde_json::{Map, Value, json};
 
-use super::train::accuracy_line;
+use super::train::{effort_line, result_line};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::settings::{Setting, parse_setting};
@@ -92,7 +91,7 @@ pub fn eval(args: &EvalArgs, console: &Console) -> Result<(), Failure> {
     };
     let evaluation = trainer.evaluate(subset)?;
     console.print(&if args.json {
-        format!("{:#}\n", document(name, &evaluation))
+        format!("{:#}\n", evaluation.to_json(name))
     } else {
         page(name, &evaluation)
     })
@@ -147,17 +146,26 @@ fn same_format(training: &Training, path: &str) -> Result<Dataset, Failure> {
 }
 
 fn page(subset: &str, found: &Evaluation) -> String {
-    let mut text = accuracy_line(subset, found);
+    let mut text = result_line(subset, found);
     let mut line = |line: String| {
         writeln!(text, "{line}").expect("writing to a string does not fail");
     };
-    line(format!("{subset} loss {:.6}", found.loss));
+    for (k, share) in found.top() {
+        line(format!("among the best {k}: {:.2} %", 100.0 * share));
+    }
+    if found.accuracy().is_some() {
+        line(format!("{subset} loss {:.6}", found.loss));
+    }
     line("\nspikes per neuron and second".to_string());
     for (layer, rate) in &found.rates {
         line(format!("  {layer:<12} {rate:>8.2}"));
     }
-    line("\nconfusion matrix: a row for each label, a column for each prediction".to_string());
+    line(effort_line(found).trim_end().to_string());
     let classes = found.confusion.len();
+    if classes == 0 {
+        return text;
+    }
+    line("\nconfusion matrix: a row for each label, a column for each prediction".to_string());
     let widest = found.confusion.iter().flatten().max().unwrap_or(&0);
     let width = widest.to_string().len().max(classes.to_string().len()) + 2;
     let head: String = (0..classes).map(|c| format!("{c:>width$}")).collect();
@@ -167,21 +175,4 @@ fn page(subset: &str, found: &Evaluation) -> String {
         line(format!("{label:>5}{row}"));
     }
     text
-}
-
-fn document(subset: &str, found: &Evaluation) -> Value {
-    let rates: Map<String, Value> = found
-        .rates
-        .iter()
-        .map(|(layer, rate)| (layer.clone(), json!(rate)))
-        .collect();
-    json!({
-        "subset": subset,
-        "samples": found.samples,
-        "correct": found.correct,
-        "accuracy": found.accuracy(),
-        "loss": found.loss,
-        "spikes_per_neuron_per_second": rates,
-        "confusion": found.confusion,
-    })
 }

@@ -189,7 +189,7 @@ fn run_all(args: &SweepArgs, runs: &[Run], console: &Console) -> Result<Vec<Ende
 fn said(ended: &Ended) -> String {
     match ended {
         Ended::Done(result) => match table::score(result) {
-            Some((subset, accuracy)) => format!("{subset} {:.2} %", 100.0 * accuracy),
+            Some(score) => score.to_string(),
             None => "done".to_string(),
         },
         Ended::Interrupted => "interrupted".to_string(),

@@ -105,14 +105,16 @@ pub fn train(args: &TrainArgs, console: &Console) -> Result<(), Failure> {
         resume: args.resume.is_some() && out.join("last.ckpt").exists(),
         save_every: args.save_every,
     };
-    let epochs = plan.program.training.as_ref().map_or(0, |t| t.epochs);
+    let training = plan.program.training.as_ref();
+    let epochs = training.map_or(0, |t| t.epochs);
+    let classes = training.is_some_and(|t| t.objective.classes() > 0);
     let voice = match (args.quiet, args.plain) {
         (true, _) => Voice::Quiet,
         (false, true) => Voice::Plain,
         (false, false) => Voice::Normal,
     };
     interrupt::stop_between_steps();
-    let mut progress = Progress::new(*console, voice, epochs);
+    let mut progress = Progress::new(*console, voice, epochs, classes);
     if args.tensorboard {
         let events = EventFile::create(&out.join("tensorboard"), now())?;
         let rows = if config.resume {
@@ -146,15 +148,15 @@ pub fn train(args: &TrainArgs, console: &Console) -> Result<(), Failure> {
     if args.json {
         return console.print(&format!("{:#}\n", document(&summary, &out)));
     }
-    let (subset, found) = match (&summary.test, &summary.last.valid) {
-        (Some(test), _) => ("test", test),
-        (None, Some(valid)) => ("valid", valid),
-        (None, None) => {
-            let accuracy = 100.0 * summary.last.train_accuracy;
-            return console.print(&format!("train accuracy {accuracy:.2} %\n"));
-        }
-    };
-    console.print(&accuracy_line(subset, found))
+    let last = &summary.last;
+    console.print(&match (&summary.test, &last.valid) {
+        (Some(test), _) => result_line("test", test),
+        (None, Some(valid)) => result_line("valid", valid),
+        (None, None) => match last.train_accuracy {
+            Some(accuracy) => format!("train accuracy {:.2} %\n", 100.0 * accuracy),
+            None => format!("train loss {:.6}\n", last.train_loss),
+        },
+    })
 }
 
 /// Writes the page of the run. The run is done and kept: a page that cannot be made is a warning.
@@ -170,10 +172,14 @@ fn report(plan: Plan, trainer: Trainer, out: &Path, console: &Console) {
 /// What the run gave, a row for each kind of samples.
 fn table(summary: &Summary, out: &Path) -> String {
     let last = &summary.last;
-    let mut text = format!("\n{:<8}{:>10}{:>12}\n", "", "loss", "accuracy");
-    let mut row = |name: &str, loss: f64, accuracy: f64| {
-        let accuracy = 100.0 * accuracy;
-        text.push_str(&format!("{name:<8}{loss:>10.4}{accuracy:>10.2} %\n"));
+    let classes = last.train_accuracy.is_some();
+    let accuracy = if classes { "accuracy" } else { "" };
+    let mut text = format!("\n{:<8}{:>10}{accuracy:>12}", "", "loss");
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    let mut row = |name: &str, loss: f64, accuracy: Option<f64>| {
+        let accuracy = accuracy.map_or(String::new(), |a| format!("{:>10.2} %", 100.0 * a));
+        text.push_str(&format!("{name:<8}{loss:>10.4}{accuracy}\n"));
     };
     row("train", last.train_loss, last.train_accuracy);
     for (name, found) in [("valid", &last.valid), ("test", &summary.test)] {
@@ -186,6 +192,9 @@ fn table(summary: &Summary, out: &Path) -> String {
             "{layer:<8}{rate:>10.2} spikes per neuron and second\n"
         ));
     }
+    if let Some(found) = summary.test.as_ref().or(last.valid.as_ref()) {
+        text.push_str(&effort_line(found));
+    }
     text.push_str(&format!(
         "best weights after epoch {} in `{}`\n",
         summary.best_epoch,
@@ -194,23 +203,28 @@ fn table(summary: &Summary, out: &Path) -> String {
     text
 }
 
+/// `412.3 spikes and 20600 synaptic operations per inference`
+pub(super) fn effort_line(found: &Evaluation) -> String {
+    format!(
+        "{:.1} spikes and {:.0} synaptic operations per inference\n",
+        found.spikes, found.synaptic_operations
+    )
+}
+
 /// The result for scripts.
 fn document(summary: &Summary, out: &Path) -> Value {
-    let of = |found: &Evaluation| {
-        json!({
-            "loss": found.loss,
-            "accuracy": found.accuracy(),
-            "samples": found.samples,
-            "correct": found.correct,
-        })
-    };
     let mut document = Map::new();
     document.insert("folder".into(), json!(out.to_string_lossy()));
     document.insert("best_epoch".into(), json!(summary.best_epoch));
     document.insert("last_epoch".into(), summary.last.to_json());
     for (name, found) in [("valid", &summary.last.valid), ("test", &summary.test)] {
         if let Some(found) = found {
-            document.insert(name.into(), of(found));
+            let mut found = found.to_json(name);
+            if let Some(members) = found.as_object_mut() {
+                // The folder has it; a row of a sweep's result needs no matrix.
+                members.remove("confusion");
+            }
+            document.insert(name.into(), found);
         }
     }
     Value::Object(document)
@@ -228,12 +242,18 @@ fn kept_program(folder: &Path) -> Result<PathBuf, Failure> {
     )))
 }
 
-/// `test accuracy 97.78 % (352 of 360)`
-pub(super) fn accuracy_line(subset: &str, found: &Evaluation) -> String {
-    format!(
-        "{subset} accuracy {:.2} % ({} of {})\n",
-        100.0 * found.accuracy(),
-        found.correct,
-        found.samples
-    )
+/// `test accuracy 97.78 % (352 of 360)`, or `test loss 0.012500 (360 samples)` for a task without classes.
+pub(super) fn result_line(subset: &str, found: &Evaluation) -> String {
+    match found.accuracy() {
+        Some(accuracy) => format!(
+            "{subset} accuracy {:.2} % ({} of {})\n",
+            100.0 * accuracy,
+            found.correct,
+            found.samples
+        ),
+        None => format!(
+            "{subset} loss {:.6} ({} samples)\n",
+            found.loss, found.samples
+        ),
+    }
 }

@@ -7,12 +7,12 @@ use serde_json::Value;
 /// The most layers or parameters that a chart tells apart.
 const MOST: usize = 7;
 
-/// Loss, accuracy, firing rates, norms of gradients and learning rate over epochs.
+/// Loss, accuracy if there are classes, firing rates, norms of gradients and learning rate over epochs.
 pub(crate) fn curves(rows: &[Value]) -> Vec<Chart> {
-    let mut charts = vec![
-        of_subsets(rows, "Loss", "loss", 1.0),
-        of_subsets(rows, "Accuracy", "accuracy", 100.0),
-    ];
+    let mut charts = vec![of_subsets(rows, "Loss", "loss", 1.0)];
+    let accuracy = of_subsets(rows, "Accuracy", "accuracy", 100.0);
+    // A task without classes has none.
+    charts.extend((!accuracy.series.is_empty()).then_some(accuracy));
     charts.extend(by_name(
         rows,
         "Spikes per neuron and second",
@@ -98,6 +98,6 @@ mod tests {
         assert_eq!(charts[0].series[0].points, [(1.0, 1.0), (2.0, 0.5)]);
         assert_eq!(charts[1].series[0].points[1], (2.0, 50.0));
         assert_eq!(charts[3].spacing.1, Spacing::Log);
-        assert_eq!(curves(&[]).len(), 3);
+        assert_eq!(curves(&[]).len(), 2);
     }
 }

@@ -180,10 +180,7 @@ fn a_sweep_is_a_table_and_goes_on_where_it_was() {
     let table: Value = serde_json::from_str(&place.text("all/sweep.json")).expect("JSON");
     assert_eq!(table["rows"].as_array().map(Vec::len), Some(2));
     assert_eq!(table["rows"][1]["settings"]["optimizer.lr"], "1e-2");
-    assert_eq!(
-        table["rows"][1]["accuracies"].as_array().map(Vec::len),
-        Some(2)
-    );
+    assert_eq!(table["rows"][1]["scores"].as_array().map(Vec::len), Some(2));
     assert!(
         place
             .text("all/sweep.svg")
@@ -205,7 +202,7 @@ fn a_sweep_is_a_table_and_goes_on_where_it_was() {
         "--quiet",
     ];
     let alone: Value = serde_json::from_str(&place.ok(&alone).out).expect("JSON");
-    assert_eq!(table["rows"][1]["accuracies"][1], alone["test"]["accuracy"]);
+    assert_eq!(table["rows"][1]["scores"][1], alone["test"]["accuracy"]);
     // Only what is missing runs again, and the table is the same.
     std::fs::remove_file(place.path("all/optimizer.lr=1e-3,seed=0/result.json")).expect("there");
     let kept = place.text("all/optimizer.lr=1e-2,seed=0/metrics.jsonl");

@@ -110,10 +110,33 @@ impl Page {
             .map_or(0, |t| t.epochs);
         let number = |row: Option<&Value>, key: &str| row.and_then(|r| r.get(key)?.as_f64());
         let mut tiles = Vec::new();
-        if let Some(accuracy) = number(evaluation, "accuracy") {
-            let subset = evaluation.and_then(|e| e.get("subset")?.as_str());
-            let subset = format!("{} accuracy", subset.unwrap_or("test"));
-            tiles.push((format!("{:.2} %", 100.0 * accuracy), subset));
+        let subset = evaluation.and_then(|e| e.get("subset")?.as_str());
+        let subset = subset.unwrap_or("test");
+        match number(evaluation, "accuracy") {
+            Some(accuracy) => {
+                tiles.push((
+                    format!("{:.2} %", 100.0 * accuracy),
+                    format!("{subset} accuracy"),
+                ));
+            }
+            None => tiles.extend(
+                number(evaluation, "loss")
+                    .map(|loss| (format!("{loss:.4}"), format!("{subset} loss"))),
+            ),
+        }
+        let top = evaluation.and_then(|e| e.get("top")?.as_object());
+        if let Some((k, share)) = top.into_iter().flatten().next_back() {
+            let share = format!("{:.2} %", 100.0 * share.as_f64().unwrap_or(0.0));
+            tiles.push((share, format!("among the best {k}")));
+        }
+        for (key, name) in [
+            ("spikes_per_inference", "spikes per inference"),
+            (
+                "synaptic_operations_per_inference",
+                "synaptic operations per inference",
+            ),
+        ] {
+            tiles.extend(number(evaluation, key).map(|n| (format!("{n:.0}"), name.to_string())));
         }
         if let Some(loss) = number(rows.last(), "train_loss") {
             tiles.push((format!("{loss:.4}"), "last training loss".to_string()));

@@ -14,61 +14,139 @@ const SEED: &str = "seed";
 /// All finished runs, by row.
 pub(super) struct Table {
     axes: Vec<Axis>,
+    measure: Measure,
     rows: Vec<Row>,
 }
 
 struct Row {
     /// The values of all settings but the seed.
     values: Vec<String>,
-    subset: String,
-    accuracies: Vec<f64>,
+    subset: &'static str,
+    scores: Vec<f64>,
 }
 
-/// The accuracy that counts: on test samples, else on validation samples, else on training samples.
-pub(super) fn score(result: &Value) -> Option<(&'static str, f64)> {
-    let held = ["test", "valid"].into_iter();
-    let held = held.map(|subset| Some((subset, result.get(subset)?.get("accuracy")?.as_f64()?)));
-    let train = || {
-        let last = result.get("last_epoch")?;
-        Some(("train", last.get("train_accuracy")?.as_f64()?))
-    };
-    held.flatten().next().or_else(train)
+/// What a run is judged by.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Score {
+    /// On test samples, else on validation samples, else on training samples.
+    pub(super) subset: &'static str,
+    /// The share that was classified rightly or, for a task without classes, the loss.
+    pub(super) value: f64,
+    pub(super) measure: Measure,
+}
+
+/// Of what kind a score is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Measure {
+    Accuracy,
+    Loss,
+}
+
+impl Measure {
+    fn name(self) -> &'static str {
+        match self {
+            Measure::Accuracy => "accuracy",
+            Measure::Loss => "loss",
+        }
+    }
+
+    /// The name with the unit of what is shown.
+    fn shown_name(self) -> &'static str {
+        match self {
+            Measure::Accuracy => "accuracy (%)",
+            Measure::Loss => "loss",
+        }
+    }
+
+    /// A value as it is shown, without its unit.
+    fn scaled(self, value: f64) -> f64 {
+        match self {
+            Measure::Accuracy => 100.0 * value,
+            Measure::Loss => value,
+        }
+    }
+
+    fn text(self, value: f64) -> String {
+        match self {
+            Measure::Accuracy => format!("{:.2}", self.scaled(value)),
+            Measure::Loss => format!("{value:.5}"),
+        }
+    }
+}
+
+impl std::fmt::Display for Score {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (subset, value) = (self.subset, self.measure.text(self.value));
+        match self.measure {
+            Measure::Accuracy => write!(f, "{subset} {value} %"),
+            Measure::Loss => write!(f, "{subset} loss {value}"),
+        }
+    }
+}
+
+/// The score of a run's result; accuracy before loss, samples that nothing was trained on before others.
+pub(super) fn score(result: &Value) -> Option<Score> {
+    let last = result.get("last_epoch");
+    let subsets = ["test", "valid", "train"];
+    subsets.into_iter().find_map(|subset| {
+        [Measure::Accuracy, Measure::Loss]
+            .into_iter()
+            .find_map(|measure| {
+                let name = measure.name();
+                let value = match subset {
+                    "train" => last?.get(format!("train_{name}"))?,
+                    _ => result.get(subset)?.get(name)?,
+                };
+                Some(Score {
+                    subset,
+                    value: value.as_f64()?,
+                    measure,
+                })
+            })
+    })
 }
 
 impl Table {
     pub(super) fn of(axes: &[Axis], done: &[(Run, Value)]) -> Table {
         let axes: Vec<Axis> = axes.iter().filter(|a| a.name != SEED).cloned().collect();
         let mut rows: Vec<Row> = Vec::new();
+        let mut measure = Measure::Accuracy;
         for (run, result) in done {
-            let Some((subset, accuracy)) = score(result) else {
+            let Some(score) = score(result) else {
                 continue;
             };
+            // All runs are of one program, so they have the same.
+            measure = score.measure;
             let others = run.settings.iter().filter(|s| s.name != SEED);
             let values: Vec<String> = others.map(|s| s.value.clone()).collect();
             match rows.iter_mut().find(|row| row.values == values) {
-                Some(row) => row.accuracies.push(accuracy),
+                Some(row) => row.scores.push(score.value),
                 None => rows.push(Row {
                     values,
-                    subset: subset.to_string(),
-                    accuracies: vec![accuracy],
+                    subset: score.subset,
+                    scores: vec![score.value],
                 }),
             }
         }
-        Table { axes, rows }
+        Table {
+            axes,
+            measure,
+            rows,
+        }
     }
 
     /// Columns that are aligned.
     pub(super) fn to_text(&self) -> String {
         let mut lines = vec![self.axes.iter().map(|a| a.name.clone()).collect::<Vec<_>>()];
-        lines[0].extend(["runs", "accuracy (%)", "spread", "on"].map(String::from));
+        lines[0].extend(["runs", self.measure.shown_name(), "spread", "on"].map(String::from));
         for row in &self.rows {
-            let (mean, spread) = mean_and_spread(&row.accuracies);
+            let (mean, spread) = mean_and_spread(&row.scores);
             let mut line = row.values.clone();
             line.extend([
-                row.accuracies.len().to_string(),
-                format!("{:.2}", 100.0 * mean),
-                spread.map_or("–".to_string(), |s| format!("± {:.2}", 100.0 * s)),
-                row.subset.clone(),
+                row.scores.len().to_string(),
+                self.measure.text(mean),
+                spread.map_or("–".to_string(), |s| format!("± {}", self.measure.text(s))),
+                row.subset.to_string(),
             ]);
             lines.push(line);
         }
@@ -98,12 +176,13 @@ impl Table {
             let names = self.axes.iter().map(|a| a.name.clone());
             let values = row.values.iter().map(|v| json!(v));
             let settings: Map<String, Value> = names.zip(values).collect();
-            let (mean, spread) = mean_and_spread(&row.accuracies);
+            let (mean, spread) = mean_and_spread(&row.scores);
             json!({
                 "settings": settings,
-                "runs": row.accuracies.len(),
+                "runs": row.scores.len(),
                 "subset": row.subset,
-                "accuracies": row.accuracies,
+                "measure": self.measure.name(),
+                "scores": row.scores,
                 "mean": mean,
                 "spread": spread,
             })
@@ -129,7 +208,7 @@ impl Table {
             let listed = values.iter().enumerate().map(|(i, v)| format!("{i}: {v}"));
             format!("{name} ({})", listed.collect::<Vec<_>>().join(", "))
         };
-        let mut chart = Chart::new("Accuracy over the sweep", &x, "accuracy (%)");
+        let mut chart = Chart::new("The sweep", &x, self.measure.shown_name());
         if let Some(numbers) = &numbers
             && let (Some(low), Some(high)) = (
                 numbers.iter().copied().reduce(f64::min),
@@ -150,11 +229,12 @@ impl Table {
         for (ink, others) in lines.iter().enumerate() {
             let rows = self.rows.iter();
             let rows = rows.filter(|r| r.values.get(1..).unwrap_or(&[]) == *others);
+            let scaled = |value| self.measure.scaled(value);
             let at = |row: &Row| place(row).unwrap_or(0.0);
             let (mut means, mut dots) = (Vec::new(), Vec::new());
             for row in rows {
-                means.push((at(row), 100.0 * mean_and_spread(&row.accuracies).0));
-                dots.extend(row.accuracies.iter().map(|a| (at(row), 100.0 * a)));
+                means.push((at(row), scaled(mean_and_spread(&row.scores).0)));
+                dots.extend(row.scores.iter().map(|&a| (at(row), scaled(a))));
             }
             means.sort_by(|a, b| a.0.total_cmp(&b.0));
             chart = chart
@@ -220,6 +300,18 @@ mod tests {
         let text = table.to_text();
         assert!(text.contains("85.00  ± 7.07"), "{text}");
         assert!(table.picture().expect("rows").contains("optimizer.lr"));
+    }
+
+    #[test]
+    fn without_classes_the_loss_counts() {
+        let (run, _) = run("1e-3", "0", 0.0);
+        let result = json!({ "valid": { "loss": 0.125 }, "last_epoch": { "train_loss": 2.0 } });
+        let found = score(&result).expect("a loss");
+        assert_eq!(found.to_string(), "valid loss 0.12500");
+        let axes = ["lr=1e-3"].map(|t| super::super::grid::parse_axis(t).expect("an axis"));
+        let table = Table::of(&axes, &[(run, result)]);
+        assert_eq!(table.to_json()["rows"][0]["measure"], "loss");
+        assert!(table.to_text().contains("loss") && !table.to_text().contains('%'));
     }
 
     #[test]

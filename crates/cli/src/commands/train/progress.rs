@@ -66,13 +66,15 @@ pub(super) struct Progress {
     since: Option<(Instant, f64)>,
     /// All epochs of the plan; the time left is that of the whole run.
     epochs: usize,
+    /// Whether the task has classes, so that there is an accuracy.
+    classes: bool,
     events: Option<EventFile>,
     /// The first thing that went wrong with the events.
     pub(super) failed: Option<String>,
 }
 
 impl Progress {
-    pub(super) fn new(console: Console, voice: Voice, epochs: usize) -> Progress {
+    pub(super) fn new(console: Console, voice: Voice, epochs: usize, classes: bool) -> Progress {
         let bar = if console.bars && voice == Voice::Normal {
             let style = ProgressStyle::with_template("{prefix} [{bar:20}] {pos}/{len}  {wide_msg}");
             let style = style
@@ -90,6 +92,7 @@ impl Progress {
             part: Part::new(),
             since: None,
             epochs,
+            classes,
             events: None,
             failed: None,
         }
@@ -175,7 +178,11 @@ impl Observer for Progress {
         part.spikes += report.spikes;
         if !self.bar.is_hidden() {
             let samples = part.samples.max(1) as f64;
-            let (loss, accuracy) = (part.loss / samples, 100.0 * part.correct as f64 / samples);
+            let loss = part.loss / samples;
+            let accuracy = match self.classes {
+                true => format!("  accuracy {:.1} %", 100.0 * part.correct as f64 / samples),
+                false => String::new(),
+            };
             let speed = part.speed();
             let left = self
                 .left(done, total)
@@ -185,7 +192,7 @@ impl Observer for Progress {
             self.bar.set_length(total as u64);
             self.bar.set_position(done as u64);
             self.bar.set_message(format!(
-                "loss {loss:.4}  accuracy {accuracy:.1} %  lr {:.2e}  {speed}{left}",
+                "loss {loss:.4}{accuracy}  lr {:.2e}  {speed}{left}",
                 report.learning_rate
             ));
         }
@@ -205,14 +212,17 @@ impl Observer for Progress {
 
     fn finished(&mut self, report: &EpochReport) {
         let mut line = format!(
-            "epoch {}/{}  loss {:.4}  accuracy {:.2} %",
-            report.epoch,
-            report.epochs,
-            report.train_loss,
-            100.0 * report.train_accuracy
+            "epoch {}/{}  loss {:.4}",
+            report.epoch, report.epochs, report.train_loss,
         );
+        if let Some(accuracy) = report.train_accuracy {
+            line.push_str(&format!("  accuracy {:.2} %", 100.0 * accuracy));
+        }
         if let Some(valid) = &report.valid {
-            line.push_str(&format!("  valid {:.2} %", 100.0 * valid.accuracy()));
+            line.push_str(&match valid.accuracy() {
+                Some(accuracy) => format!("  valid {:.2} %", 100.0 * accuracy),
+                None => format!("  valid loss {:.4}", valid.loss),
+            });
         }
         line.push_str(&format!(
             "  lr {:.2e}  {}  {:.2} s\n",
