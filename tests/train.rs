@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rheobase::console::Console;
 use rheobase::pipeline::front;
-use rheobase_ir::program::Program;
+use rheobase_ir::program::{Optimizer, Program, Rule, Schedule, Split};
 use rheobase_runtime::{Backend, Parameters};
 use rheobase_train::{Config, EpochReport, Observer, StepReport, Summary, Trainer, train};
 
@@ -175,4 +175,188 @@ fn a_resumed_run_ends_with_the_same_bits() {
     let error =
         train(&mut trainer(&program, 1), &refused, &mut StopAfter(1)).expect_err("another program");
     assert!(error.to_string().contains("changed"), "{error}");
+}
+
+/// Every rule with the numbers of its defaults.
+fn rules() -> Vec<Rule> {
+    let (beta1, beta2, eps) = (0.9, 0.999, 1e-8);
+    vec![
+        Rule::Sgd {
+            momentum: 0.9,
+            nesterov: true,
+        },
+        Rule::Adam { beta1, beta2, eps },
+        Rule::Adamax { beta1, beta2, eps },
+        Rule::RmsProp {
+            alpha: 0.99,
+            eps,
+            momentum: 0.5,
+        },
+        Rule::RmaxProp { gamma: 0.9, eps },
+        Rule::Lion { beta1, beta2: 0.99 },
+    ]
+}
+
+/// Every schedule.
+fn schedules() -> Vec<Schedule> {
+    vec![
+        Schedule::Plateau {
+            factor: 0.5,
+            patience: 1,
+            floor: 0.0,
+        },
+        Schedule::Cosine {
+            warmup: 1.0,
+            floor: 0.1,
+        },
+        Schedule::OneCycle { rise: 0.3 },
+        Schedule::Step {
+            every: 1.0,
+            factor: 0.5,
+        },
+        Schedule::Exponential { factor: 0.9 },
+        Schedule::Constant,
+    ]
+}
+
+/// What a run decided: its weights, its checkpoint, its metrics without the times.
+fn decided(folder: &Path) -> (Vec<u8>, Vec<u8>, Vec<serde_json::Value>) {
+    let read = |name: &str| std::fs::read(folder.join(name)).expect("written");
+    let metrics = String::from_utf8(read("metrics.jsonl")).expect("text");
+    let row = |line: &str| {
+        let mut row: serde_json::Value = serde_json::from_str(line).expect("a row");
+        row.as_object_mut().map(|row| row.remove("seconds"));
+        row
+    };
+    let rows = metrics.lines().map(row).collect();
+    (read("best.safetensors"), read("last.ckpt"), rows)
+}
+
+#[test]
+fn every_optimiser_schedule_and_group_resumes_to_the_same_bits() {
+    let base = program("adaptive.snn", 2);
+    for (index, (rule, schedule)) in rules().into_iter().zip(schedules()).enumerate() {
+        let mut program = base.clone();
+        let plan = program.training.as_mut().expect("a plan");
+        plan.valid = Some(Split::Holdout {
+            fraction: 0.7,
+            seed: 1,
+        });
+        plan.batch = 16;
+        let other = rules()[(index + 1) % 6].clone();
+        let optimizer = |rule: Rule| Optimizer {
+            rule,
+            lr: 1e-3,
+            weight_decay: 1e-3,
+            decoupled: index % 2 == 0,
+        };
+        plan.optimizer = optimizer(rule.clone());
+        plan.groups.neurons = Some(optimizer(other));
+        plan.schedule = schedule;
+        // Both alone and together.
+        plan.average = (index % 3 != 1).then_some(0.9);
+        plan.accumulate = [1, 3, 4][index % 3];
+        plan.patience = (index == 2).then_some(5);
+        let whole = tempfile::tempdir().expect("a folder");
+        let forever = &mut StopAfter(usize::MAX);
+        let wanted = config(Some(whole.path()), false);
+        train(&mut trainer(&program, 2), &wanted, forever).expect("trains");
+        let parts = tempfile::tempdir().expect("a folder");
+        for (resume, stop) in [(false, 2), (true, 12), (true, usize::MAX)] {
+            let wanted = config(Some(parts.path()), resume);
+            let ended = train(&mut trainer(&program, 1), &wanted, &mut StopAfter(stop));
+            assert_eq!(ended.is_ok(), stop == usize::MAX, "{rule:?}");
+        }
+        let (one, two) = (decided(whole.path()), decided(parts.path()));
+        assert!(one.0 == two.0 && one.1 == two.1, "{rule:?}: other weights");
+        assert_eq!(one.2, two.2, "{rule:?}");
+    }
+}
+
+#[test]
+fn gradients_of_several_batches_are_those_of_one() {
+    let mut program = program("digits.snn", 1);
+    let plan = program.training.as_mut().expect("a plan");
+    plan.optimizer.rule = Rule::Sgd {
+        momentum: 0.0,
+        nesterov: false,
+    };
+    plan.optimizer.lr = 0.5;
+    plan.clip = None;
+    let mut one = trainer(&program, 1);
+    program.training.as_mut().expect("a plan").accumulate = 3;
+    let mut three = trainer(&program, 1);
+    let before = bits(three.parameters());
+    let order = one.order(0);
+    one.step(&order[..30], 0.0).expect("a step");
+    three.step(&order[..8], 0.0).expect("a step");
+    three.step(&order[8..20], 0.0).expect("a step");
+    assert_eq!(before, bits(three.parameters()), "no update yet");
+    three.step(&order[20..30], 0.0).expect("a step");
+    assert_ne!(before, bits(three.parameters()));
+    let pairs = one.parameters().values.iter().flatten();
+    for (a, b) in pairs.zip(three.parameters().values.iter().flatten()) {
+        assert!((a - b).abs() < 2e-6, "{a} and {b}");
+    }
+}
+
+#[test]
+fn averages_follow_their_formula() {
+    let mut program = program("adaptive.snn", 1);
+    program.training.as_mut().expect("a plan").average = Some(0.5);
+    let mut trainer = trainer(&program, 1);
+    let order = trainer.order(0);
+    let values = |p: &Parameters<f32>| p.values.concat();
+    let mut expected = values(trainer.parameters());
+    let start = expected.clone();
+    for (step, batch) in order.chunks(20).take(5).enumerate() {
+        trainer.step(batch, 0.0).expect("a step");
+        let n = (step + 1) as f32;
+        let decay = 0.5f32.min((1.0 + n) / (10.0 + n));
+        for (sum, value) in expected.iter_mut().zip(values(trainer.parameters())) {
+            *sum = decay * *sum + (1.0 - decay) * value;
+        }
+    }
+    let found = values(&trainer.judged_parameters());
+    for (a, b) in found.iter().zip(&expected) {
+        assert!((a - b).abs() <= 1e-5 * b.abs().max(0.1), "{a} and {b}");
+    }
+    assert_ne!(found, start);
+    assert_ne!(found, values(trainer.parameters()));
+}
+
+#[test]
+fn a_run_that_gets_no_better_is_slowed_down_and_ends() {
+    let mut program = program("digits.snn", 20);
+    let plan = program.training.as_mut().expect("a plan");
+    // Nothing moves, so the first epoch stays the best.
+    plan.optimizer.lr = 1e-20;
+    plan.schedule = Schedule::Plateau {
+        factor: 0.5,
+        patience: 2,
+        floor: 0.0,
+    };
+    plan.valid = Some(Split::Holdout {
+        fraction: 0.2,
+        seed: 1,
+    });
+    plan.patience = Some(3);
+    plan.batch = 256;
+    let folder = tempfile::tempdir().expect("a folder");
+    let forever = &mut StopAfter(usize::MAX);
+    let wanted = config(Some(folder.path()), false);
+    let summary = train(&mut trainer(&program, 2), &wanted, forever).expect("trains");
+    assert_eq!((summary.best_epoch, summary.last.epoch), (1, 4));
+    assert!(summary.test.is_some());
+    let rows = decided(folder.path()).2;
+    let rates: Vec<f64> = rows
+        .iter()
+        .map(|row| row["learning_rate"].as_f64().expect("a number") / 1e-20)
+        .collect();
+    assert_eq!(rates, [1.0, 1.0, 1.0, 0.5]);
+    // A resume has nothing to do.
+    let wanted = config(Some(folder.path()), true);
+    let again = train(&mut trainer(&program, 2), &wanted, forever).expect("looks again");
+    assert_eq!(again.last.epoch, 4);
+    assert_eq!(again.test, summary.test);
 }

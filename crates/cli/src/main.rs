@@ -91,7 +91,8 @@ Example:
   rheo train --resume runs/quick
 
 Writes config.snn, metrics.jsonl, best.safetensors, last.ckpt, evaluation.json and report.html (one
-page with everything) into the run folder and prints the accuracy on the test samples. Ctrl-C finishes the step and saves; a run that
+page with everything) into the run folder and prints the accuracy on the
+test samples (without classes, the loss). Ctrl-C finishes the step and saves; a run that
 ended in any way is continued with --resume, to the same bits.")]
     Train(commands::TrainArgs),
 

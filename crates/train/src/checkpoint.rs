@@ -15,7 +15,9 @@ use serde_json::Value;
 use crate::atomic::replace;
 use crate::epoch::{Counted, Sums};
 use crate::error::TrainError;
-use crate::optimizer::{Memory, Optimizer};
+use crate::optimizer::{Optimizer, Waiting};
+use crate::trainer::Trainer;
+use crate::watch::Watch;
 use crate::weights::{METADATA, array, damaged, read, serialise};
 
 /// Counters of a run.
@@ -32,15 +34,22 @@ pub(crate) struct Position {
 /// The version of the layout.
 const VERSION: &str = "3";
 
+/// What of a trainer a checkpoint brings back.
+pub(crate) struct Kept<'a> {
+    pub(crate) parameters: &'a mut Parameters<f32>,
+    pub(crate) optimizer: &'a mut Optimizer,
+    pub(crate) counted: &'a mut Counted,
+    pub(crate) watch: &'a mut Watch,
+}
+
 /// Writes a checkpoint.
 pub(crate) fn save(
     path: &Path,
-    parameters: &Parameters<f32>,
-    optimizer: &Optimizer,
-    counted: &Counted,
+    trainer: &Trainer,
     position: &Position,
     program: &str,
 ) -> Result<(), TrainError> {
+    let (parameters, optimizer) = (trainer.parameters(), &trainer.optimizer);
     let mut arrays = Vec::new();
     for ((spec, values), memory) in parameters
         .specs
@@ -49,12 +58,8 @@ pub(crate) fn save(
         .zip(&optimizer.memory)
     {
         // The inside layout: a checkpoint is for resuming only.
-        let parts = [
-            ("value", values),
-            ("raw", &memory.raw),
-            ("first", &memory.first),
-            ("second", &memory.second),
-        ];
+        let mut parts = vec![("value", values)];
+        parts.extend(memory.parts());
         for (part, values) in parts.into_iter().filter(|(_, v)| !v.is_empty()) {
             arrays.push((
                 format!("{}:{part}", spec.name),
@@ -71,7 +76,16 @@ pub(crate) fn save(
         ("updates".to_string(), optimizer.updates.to_string()),
         ("rheo".to_string(), env!("CARGO_PKG_VERSION").to_string()),
         ("sums".to_string(), position.sums.to_json().to_string()),
-        ("counted".to_string(), counted.to_json().to_string()),
+        ("counted".to_string(), trainer.counted.to_json().to_string()),
+        ("watch".to_string(), trainer.watch.to_json().to_string()),
+        (
+            "waiting_batches".to_string(),
+            optimizer.waiting.batches.to_string(),
+        ),
+        (
+            "waiting_samples".to_string(),
+            optimizer.waiting.samples.to_string(),
+        ),
     ]);
     if let Some((score, epoch)) = position.best {
         metadata.insert(
@@ -129,13 +143,13 @@ pub(crate) fn is_untouched(path: &Path) -> bool {
 }
 
 /// Reads a checkpoint into parameters and optimiser.
-pub(crate) fn load(
-    path: &Path,
-    parameters: &mut Parameters<f32>,
-    optimizer: &mut Optimizer,
-    counted: &mut Counted,
-    program: &str,
-) -> Result<Position, TrainError> {
+pub(crate) fn load(path: &Path, kept: Kept<'_>, program: &str) -> Result<Position, TrainError> {
+    let Kept {
+        parameters,
+        optimizer,
+        counted,
+        watch,
+    } = kept;
     let mismatch = |reason: &str| TrainError::Mismatch {
         path: path.to_path_buf(),
         reason: reason.to_string(),
@@ -157,26 +171,34 @@ pub(crate) fn load(
     let (layers, all) = (counted.spikes.len(), counted.norms.len());
     let found = json("counted").and_then(|value| Counted::from_json(&value, layers, all));
     let sums = json("sums").and_then(|value| Sums::from_json(&value));
-    let (Some(epochs), Some(updates), Some(sums), Some(found)) =
-        (number("epochs"), number("updates"), sums, found)
-    else {
+    let seen = json("watch").and_then(|value| Watch::from_json(&value));
+    let waiting = number("waiting_batches").zip(number("waiting_samples"));
+    let (Some(epochs), Some(updates), Some(sums), Some(found), Some(seen), Some(waiting)) = (
+        number("epochs"),
+        number("updates"),
+        sums,
+        found,
+        seen,
+        waiting,
+    ) else {
         return Err(mismatch("it holds no position"));
     };
-    let mut seen: BTreeMap<String, Vec<f32>> = BTreeMap::new();
+    let mut stored: BTreeMap<String, Vec<f32>> = BTreeMap::new();
     for (name, tensor) in tensors.tensors() {
         let values = array(path, &name, &tensor)?;
-        seen.insert(name, values.iter().map(|&v| v as f32).collect());
+        stored.insert(name, values.iter().map(|&v| v as f32).collect());
     }
     let sum = checksum(
         &metadata,
-        seen.iter()
+        stored
+            .iter()
             .map(|(name, values)| (name.as_str(), &values[..])),
     );
     if text(CHECKSUM) != Some(sum.as_str()) {
         return Err(damaged(path, &"its checksum is wrong"));
     }
     let read_part = |name: String, target: &mut Vec<f32>| -> Result<(), TrainError> {
-        let values = seen
+        let values = stored
             .get(&name)
             .ok_or_else(|| mismatch(&format!("it holds no `{name}`")))?;
         if values.len() != target.len() {
@@ -194,20 +216,22 @@ pub(crate) fn load(
         .iter()
         .zip(&mut parameters.values)
         .zip(&mut optimizer.memory);
-    for ((spec, values), Memory { raw, first, second }) in all {
-        for (part, target) in [
-            ("value", values),
-            ("raw", raw),
-            ("first", first),
-            ("second", second),
-        ] {
+    for ((spec, values), memory) in all {
+        let mut parts = vec![("value", values)];
+        parts.extend(memory.parts_mut());
+        for (part, target) in parts {
             if !target.is_empty() {
                 read_part(format!("{}:{part}", spec.name), target)?;
             }
         }
     }
     optimizer.updates = updates;
+    optimizer.waiting = Waiting {
+        batches: waiting.0 as usize,
+        samples: waiting.1 as usize,
+    };
     *counted = found;
+    *watch = seen;
     let score = text("best_score")
         .and_then(|t| u64::from_str_radix(t, 16).ok())
         .map(f64::from_bits);

@@ -11,7 +11,7 @@
 //! | `objective.rs`, `objective/` | what is minimised, evaluated with its derivative, and where that enters the backward |
 //! | `optimizer.rs`, `constraint.rs`, `schedule.rs` | from gradients to new parameters |
 //! | `trainer.rs` | a step, an epoch, an evaluation |
-//! | `run.rs`, `epoch.rs` | the loop over epochs, resuming; what is added up in an epoch |
+//! | `run.rs`, `epoch.rs`, `watch.rs` | the loop over epochs, resuming; what is added up in an epoch; whether epochs get better |
 //! | `effort.rs` | spikes and synaptic operations of an inference |
 //! | `folder.rs`, `metrics.rs` | the run folder: one process at a time; its rows of metrics |
 //! | `tensorboard.rs` | event files |
@@ -37,6 +37,7 @@ mod schedule;
 mod source;
 pub mod tensorboard;
 mod trainer;
+mod watch;
 pub mod weights;
 
 pub use atomic::{check_writable, replace};

@@ -14,6 +14,55 @@ pub(crate) struct Memory {
     pub(crate) first: Vec<f32>,
     /// The running mean or maximum of gradients, squared or not; empty where there is none.
     pub(crate) second: Vec<f32>,
+    /// The running mean of the parameter itself; empty where there is none.
+    pub(crate) average: Vec<f32>,
+    /// Gradients of batches that wait for others, each times its samples; empty if every batch is an update.
+    pub(crate) waiting: Vec<f32>,
+}
+
+impl Memory {
+    /// All parts with their names in a checkpoint.
+    pub(crate) fn parts(&self) -> [(&'static str, &Vec<f32>); 5] {
+        let Memory {
+            raw,
+            first,
+            second,
+            average,
+            waiting,
+        } = self;
+        [
+            ("raw", raw),
+            ("first", first),
+            ("second", second),
+            ("average", average),
+            ("waiting", waiting),
+        ]
+    }
+
+    /// The same, to be filled.
+    pub(crate) fn parts_mut(&mut self) -> [(&'static str, &mut Vec<f32>); 5] {
+        let Memory {
+            raw,
+            first,
+            second,
+            average,
+            waiting,
+        } = self;
+        [
+            ("raw", raw),
+            ("first", first),
+            ("second", second),
+            ("average", average),
+            ("waiting", waiting),
+        ]
+    }
+}
+
+/// Batches whose gradients wait for an update.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub(crate) batches: usize,
+    pub(crate) samples: usize,
 }
 
 /// What is done to gradients before they are used.
@@ -46,6 +95,10 @@ pub(crate) struct Optimizer {
     pub(crate) memory: Vec<Memory>,
     /// Updates so far.
     pub(crate) updates: u64,
+    /// What waits in `memory`.
+    pub(crate) waiting: Waiting,
+    /// The decay of averages, if there are any.
+    average: Option<f64>,
 }
 
 impl Optimizer {
@@ -73,7 +126,14 @@ impl Optimizer {
             .zip(&methods)
         {
             memory.push(match spec.trained {
-                true => remember(method, values, *range),
+                true => Memory {
+                    average: match plan.average {
+                        Some(_) => values.clone(),
+                        None => Vec::new(),
+                    },
+                    waiting: vec![0.0; if plan.accumulate > 1 { values.len() } else { 0 }],
+                    ..remember(method, values, *range)
+                },
                 false => Memory::default(),
             });
         }
@@ -83,7 +143,43 @@ impl Optimizer {
             ranges,
             memory,
             updates: 0,
+            waiting: Waiting::default(),
+            average: plan.average,
         }
+    }
+
+    /// Lets the mean gradients of a batch wait.
+    pub(crate) fn wait(&mut self, gradients: &[Vec<f32>], samples: usize) {
+        for (memory, gradient) in self.memory.iter_mut().zip(gradients) {
+            let pairs = memory.waiting.iter_mut().zip(gradient);
+            pairs.for_each(|(sum, g)| *sum += g * samples as f32);
+        }
+        self.waiting.batches += 1;
+        self.waiting.samples += samples;
+    }
+
+    /// The mean gradients of all that waits; nothing waits any more.
+    pub(crate) fn take_waiting(&mut self) -> Vec<Vec<f32>> {
+        let each = 1.0 / self.waiting.samples.max(1) as f32;
+        self.waiting = Waiting::default();
+        let take = |memory: &mut Memory| {
+            let mean = memory.waiting.iter().map(|sum| sum * each).collect();
+            memory.waiting.fill(0.0);
+            mean
+        };
+        self.memory.iter_mut().map(take).collect()
+    }
+
+    /// The averages of parameters, with the others as they are; `None` if there are no averages.
+    pub(crate) fn averaged(&self, parameters: &Parameters<f32>) -> Option<Parameters<f32>> {
+        self.average?;
+        let mut averaged = parameters.clone();
+        for (values, memory) in averaged.values.iter_mut().zip(&self.memory) {
+            if !memory.average.is_empty() {
+                values.copy_from_slice(&memory.average);
+            }
+        }
+        Some(averaged)
     }
 
     /// The learning rate before the schedule.
@@ -115,14 +211,20 @@ impl Optimizer {
             if range.is_free() {
                 step(method, factor, updates, memory, |i, _| clip.of(gradient[i]));
                 values.copy_from_slice(&memory.raw);
-                continue;
+            } else {
+                step(method, factor, updates, memory, |i, raw| {
+                    (f64::from(clip.of(gradient[i])) * range.slope(f64::from(raw))) as f32
+                });
+                for (raw, value) in memory.raw.iter_mut().zip(values.iter_mut()) {
+                    *raw = range.settled(f64::from(*raw)) as f32;
+                    *value = range.value(f64::from(*raw)) as f32;
+                }
             }
-            step(method, factor, updates, memory, |i, raw| {
-                (f64::from(clip.of(gradient[i])) * range.slope(f64::from(raw))) as f32
-            });
-            for (raw, value) in memory.raw.iter_mut().zip(values) {
-                *raw = range.settled(f64::from(*raw)) as f32;
-                *value = range.value(f64::from(*raw)) as f32;
+            if let Some(decay) = self.average {
+                let early = (1.0 + updates as f64) / (10.0 + updates as f64);
+                let rest = (1.0 - decay.min(early)) as f32;
+                let pairs = memory.average.iter_mut().zip(values.iter());
+                pairs.for_each(|(average, value)| *average += rest * (value - *average));
             }
         }
     }
@@ -141,6 +243,7 @@ fn remember(method: &Method, values: &[f32], range: Range) -> Memory {
         raw: values.iter().map(raw).collect(),
         first: zeros(first),
         second: zeros(second),
+        ..Memory::default()
     }
 }
 
@@ -169,7 +272,9 @@ fn step(
     let rest = |beta: f64| (1.0 - beta) as f32;
     let n = updates.min(i32::MAX as u64) as i32;
     let correction = |beta: f64| (1.0 / (1.0 - beta.powi(n))) as f32;
-    let Memory { raw, first, second } = memory;
+    let Memory {
+        raw, first, second, ..
+    } = memory;
     match method.rule {
         Rule::Sgd { momentum, nesterov } => {
             let momentum = momentum as f32;
@@ -291,6 +396,8 @@ mod tests {
             methods: vec![method],
             ranges: vec![free],
             updates: 0,
+            waiting: Waiting::default(),
+            average: None,
         };
         let spec = ParameterSpec {
             layout: Layout::Same,

@@ -17,7 +17,7 @@ use rheobase_data::Batches;
 use serde_json::Value;
 
 use crate::atomic::{check_writable, replace};
-use crate::checkpoint::{self, Position};
+use crate::checkpoint::{self, Kept, Position};
 use crate::epoch::Sums;
 use crate::error::TrainError;
 use crate::folder;
@@ -128,7 +128,11 @@ pub fn train(
     let mut run = Run::start(trainer, config, observer)?;
     let epochs = trainer.plan.epochs;
     let mut last = None;
+    let patience = trainer.plan.patience;
     for epoch in run.position.epochs..epochs {
+        if trainer.watch.is_over(patience) {
+            break;
+        }
         let mut report = run.epoch(trainer, epoch, observer)?;
         let better = match (&report.valid, run.position.best) {
             (Some(valid), Some((best, _))) => valid.score() > best,
@@ -139,9 +143,12 @@ pub fn train(
             run.position.best = Some((score, epoch + 1));
             run.save_best(trainer)?;
         }
+        let score = report.valid.as_ref().map(Evaluation::score);
+        let score = score.unwrap_or(-report.train_loss);
+        trainer.watch.see(score, &trainer.plan.schedule);
         run.position.epochs = epoch + 1;
         run.position.sums = Sums::default();
-        if epoch + 1 == epochs {
+        if epoch + 1 == epochs || trainer.watch.is_over(patience) {
             report.test = run.test(trainer)?;
         }
         run.save_epoch(trainer, &report)?;
@@ -211,9 +218,12 @@ impl<'a> Run<'a> {
         let mut parameters = trainer.parameters().clone();
         self.position = checkpoint::load(
             &out.join("last.ckpt"),
-            &mut parameters,
-            &mut trainer.optimizer,
-            &mut trainer.counted,
+            Kept {
+                parameters: &mut parameters,
+                optimizer: &mut trainer.optimizer,
+                counted: &mut trainer.counted,
+                watch: &mut trainer.watch,
+            },
             &self.config.program,
         )?;
         trainer.simulator.set_parameters(parameters)?;
@@ -270,6 +280,8 @@ impl<'a> Run<'a> {
             let goes_on = observer.stepped(epoch + 1, sums.samples, total, &report);
             self.save_step(trainer, goes_on)?;
         }
+        let last = total.saturating_sub(1) / trainer.plan.batch * trainer.plan.batch;
+        trainer.update_with_waiting(epoch as f64 + last as f64 / total as f64)?;
         if epoch == 0
             && let Some(notice) = trainer.samples.notice()
         {
@@ -277,7 +289,7 @@ impl<'a> Run<'a> {
         }
         let valid = match trainer.samples.is_empty(Subset::Valid) {
             true => None,
-            false => Some(trainer.evaluate(Subset::Valid)?),
+            false => Some(trainer.evaluate_with(trainer.judged_parameters(), Subset::Valid)?),
         };
         let (rates, gradient_norms) = trainer.take_counted();
         let sums = &self.position.sums;
@@ -321,24 +333,20 @@ impl<'a> Run<'a> {
         };
         checkpoint::save(
             &out.join("last.ckpt"),
-            trainer.parameters(),
-            &trainer.optimizer,
-            &trainer.counted,
+            trainer,
             &self.position,
             &self.config.program,
         )
     }
 
     fn save_best(&mut self, trainer: &Trainer) -> Result<(), TrainError> {
-        self.best = Some(trainer.parameters().clone());
-        match &self.config.out {
-            Some(out) => weights::save(
-                &out.join("best.safetensors"),
-                trainer.parameters(),
-                &self.config.program,
-            ),
-            None => Ok(()),
+        let parameters = trainer.judged_parameters();
+        if let Some(out) = &self.config.out {
+            let path = out.join("best.safetensors");
+            weights::save(&path, &parameters, &self.config.program)?;
         }
+        self.best = Some(parameters);
+        Ok(())
     }
 
     /// The evaluation of the best weights on the test samples; the weights of the last epoch are put back.
@@ -350,13 +358,9 @@ impl<'a> Run<'a> {
         let Some((subset, name)) = found else {
             return Ok(None);
         };
-        let last = trainer.parameters().clone();
-        if let Some(best) = &self.best {
-            trainer.simulator.set_parameters(best.clone())?;
-        }
-        let evaluation = trainer.evaluate(subset);
-        trainer.simulator.set_parameters(last)?;
-        let evaluation = evaluation?;
+        let best = self.best.clone();
+        let best = best.unwrap_or_else(|| trainer.judged_parameters());
+        let evaluation = trainer.evaluate_with(best, subset)?;
         if let Some(out) = &self.config.out {
             let text = format!("{:#}\n", evaluation.to_json(name));
             replace(&out.join("evaluation.json"), text.as_bytes())?;
@@ -380,7 +384,7 @@ impl<'a> Run<'a> {
             .map_err(|error| TrainError::Plan(format!("the last row of metrics.jsonl: {error}")))?;
         let valid = match trainer.samples.is_empty(Subset::Valid) {
             true => None,
-            false => Some(trainer.evaluate(Subset::Valid)?),
+            false => Some(trainer.evaluate_with(trainer.judged_parameters(), Subset::Valid)?),
         };
         let test = self.test(trainer)?;
         Ok(metrics::report(&row, trainer.plan.epochs, valid, test))

@@ -2,8 +2,9 @@
 
 use rheobase_ir::program::Schedule;
 
-/// The factor at a position in epochs (2.5 is the middle of the third) of a run of `epochs`.
-pub(crate) fn factor(schedule: &Schedule, position: f64, epochs: usize) -> f64 {
+/// The factor at a position in epochs (2.5 is the middle of the third) of a run of `epochs`. `cuts` is how often a
+/// plateau was found (`watch.rs`).
+pub(crate) fn factor(schedule: &Schedule, position: f64, epochs: usize, cuts: u32) -> f64 {
     match *schedule {
         Schedule::Constant => 1.0,
         Schedule::Step { every, factor } => factor.powf((position / every).floor()),
@@ -13,6 +14,7 @@ pub(crate) fn factor(schedule: &Schedule, position: f64, epochs: usize) -> f64 {
             let rest = (epochs as f64 - warmup).max(f64::MIN_POSITIVE);
             between(1.0, floor, (position - warmup) / rest)
         }
+        Schedule::Plateau { factor, floor, .. } => factor.powf(f64::from(cuts)).max(floor),
         Schedule::OneCycle { rise } => {
             let done = position / epochs as f64;
             if done < rise {
@@ -40,11 +42,11 @@ mod tests {
             warmup: 2.0,
             floor: 0.0,
         };
-        assert_eq!(factor(&cosine, 0.0, 10), 0.0);
-        assert_eq!(factor(&cosine, 1.0, 10), 0.5);
-        assert_eq!(factor(&cosine, 2.0, 10), 1.0);
-        assert!((factor(&cosine, 6.0, 10) - 0.5).abs() < 1e-12);
-        assert!(factor(&cosine, 10.0, 10).abs() < 1e-12);
+        assert_eq!(factor(&cosine, 0.0, 10, 0), 0.0);
+        assert_eq!(factor(&cosine, 1.0, 10, 0), 0.5);
+        assert_eq!(factor(&cosine, 2.0, 10, 0), 1.0);
+        assert!((factor(&cosine, 6.0, 10, 0) - 0.5).abs() < 1e-12);
+        assert!(factor(&cosine, 10.0, 10, 0).abs() < 1e-12);
     }
 
     #[test]
@@ -53,20 +55,28 @@ mod tests {
             every: 3.0,
             factor: 0.1,
         };
-        assert_eq!(factor(&step, 2.9, 10), 1.0);
-        assert!((factor(&step, 6.5, 10) - 0.01).abs() < 1e-15);
+        assert_eq!(factor(&step, 2.9, 10, 0), 1.0);
+        assert!((factor(&step, 6.5, 10, 0) - 0.01).abs() < 1e-15);
         let exponential = Schedule::Exponential { factor: 0.5 };
-        assert_eq!(factor(&exponential, 2.7, 10), 0.25);
+        assert_eq!(factor(&exponential, 2.7, 10, 0), 0.25);
+        let plateau = Schedule::Plateau {
+            factor: 0.1,
+            patience: 3,
+            floor: 0.005,
+        };
+        let factors = [0, 1, 2, 3].map(|cuts| factor(&plateau, 7.0, 10, cuts));
+        assert!((factors[2] - 0.01).abs() < 1e-15);
+        assert_eq!([factors[0], factors[3]], [1.0, 0.005]);
         let floored = Schedule::Cosine {
             warmup: 0.0,
             floor: 0.2,
         };
-        assert!((factor(&floored, 10.0, 10) - 0.2).abs() < 1e-15);
-        assert!((factor(&floored, 5.0, 10) - 0.6).abs() < 1e-15);
+        assert!((factor(&floored, 10.0, 10, 0) - 0.2).abs() < 1e-15);
+        assert!((factor(&floored, 5.0, 10, 0) - 0.6).abs() < 1e-15);
         let cycle = Schedule::OneCycle { rise: 0.3 };
-        assert!((factor(&cycle, 0.0, 10) - 0.04).abs() < 1e-15);
-        assert!((factor(&cycle, 1.5, 10) - 0.52).abs() < 1e-12);
-        assert!((factor(&cycle, 3.0, 10) - 1.0).abs() < 1e-15);
-        assert!((factor(&cycle, 10.0, 10) - 4e-6).abs() < 1e-15);
+        assert!((factor(&cycle, 0.0, 10, 0) - 0.04).abs() < 1e-15);
+        assert!((factor(&cycle, 1.5, 10, 0) - 0.52).abs() < 1e-12);
+        assert!((factor(&cycle, 3.0, 10, 0) - 1.0).abs() < 1e-15);
+        assert!((factor(&cycle, 10.0, 10, 0) - 4e-6).abs() < 1e-15);
     }
 }

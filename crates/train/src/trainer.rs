@@ -19,6 +19,7 @@ use crate::objective::{BatchPart, Compiled, Group, Purpose, Scores};
 use crate::optimizer::{Clipping, Optimizer};
 use crate::samples::{Input, Samples, Subset, load};
 use crate::schedule;
+use crate::watch::Watch;
 
 /// A layer that spikes in more than this share of its neuron-steps carries little information.
 const SATURATED: f64 = 0.9;
@@ -38,6 +39,8 @@ pub struct Trainer {
     threads: usize,
     /// What happened in the epoch so far.
     pub(crate) counted: Counted,
+    /// How the epochs so far went.
+    pub(crate) watch: Watch,
 }
 
 /// What a step gave.
@@ -202,6 +205,7 @@ impl Trainer {
             effort,
             threads,
             counted,
+            watch: Watch::default(),
         };
         // Without a limit every plan fits.
         let _ = trainer.plan_memory(None);
@@ -265,7 +269,8 @@ impl Trainer {
         self.plan.batch
     }
 
-    /// One update from these training samples. `position` is where in the run it stands, in epochs.
+    /// One step with these training samples, which is an update or, if the plan accumulates, a part of one.
+    /// `position` is where in the run it stands, in epochs.
     ///
     /// # Errors
     ///
@@ -309,16 +314,18 @@ impl Trainer {
         if !loss.is_finite() || !penalty.is_finite() || !norm.is_finite() {
             return Err(self.not_finite(&batch, indices, position, &outcome.gradients));
         }
-        let clip = match self.plan.clip {
-            Some(Clip::Norm(limit)) if norm > limit => Clipping::Scale((limit / norm) as f32),
-            Some(Clip::Value(limit)) => Clipping::Value(limit as f32),
-            Some(Clip::Norm(_)) | None => Clipping::Scale(1.0),
-        };
-        self.counted.add(indices.len(), &outcome.spikes, &norms);
-        let factor = schedule::factor(&self.plan.schedule, position, self.plan.epochs);
-        let optimizer = &mut self.optimizer;
-        self.simulator
-            .update_parameters(|p| optimizer.update(p, &outcome.gradients, clip, factor))?;
+        // The probes hold on to the objective.
+        let (gradients, spikes) = (outcome.gradients, outcome.spikes);
+        self.counted.add(indices.len(), &spikes, &norms);
+        let factor = self.factor(position);
+        if self.plan.accumulate > 1 {
+            self.optimizer.wait(&gradients, samples);
+            if self.optimizer.waiting.batches == self.plan.accumulate {
+                self.update_with_waiting(position)?;
+            }
+        } else {
+            self.update(&gradients, norm, factor)?;
+        }
         let timing = timing(start, before_update, forward, backward);
         let learning_rate = self.optimizer.learning_rate() * factor;
         Ok(StepReport {
@@ -328,9 +335,62 @@ impl Trainer {
             correct: total.hits(),
             gradient_norm: norm,
             learning_rate,
-            spikes: outcome.spikes.iter().sum(),
+            spikes: spikes.iter().sum(),
             timing,
         })
+    }
+
+    /// The factor of the schedule.
+    fn factor(&self, position: f64) -> f64 {
+        let Training {
+            schedule, epochs, ..
+        } = &self.plan;
+        schedule::factor(schedule, position, *epochs, self.watch.cuts)
+    }
+
+    /// An update of the parameters from gradients that together have this norm.
+    fn update(&mut self, gradients: &[Vec<f32>], norm: f64, factor: f64) -> Result<(), TrainError> {
+        let clip = match self.plan.clip {
+            Some(Clip::Norm(limit)) if norm > limit => Clipping::Scale((limit / norm) as f32),
+            Some(Clip::Value(limit)) => Clipping::Value(limit as f32),
+            Some(Clip::Norm(_)) | None => Clipping::Scale(1.0),
+        };
+        let optimizer = &mut self.optimizer;
+        self.simulator
+            .update_parameters(|p| optimizer.update(p, gradients, clip, factor))?;
+        Ok(())
+    }
+
+    /// An update from the batches that wait for one, if any do. An epoch ends with one, so that no gradient
+    /// is carried into the next.
+    pub(crate) fn update_with_waiting(&mut self, position: f64) -> Result<(), TrainError> {
+        if self.optimizer.waiting.batches == 0 {
+            return Ok(());
+        }
+        let gradients = self.optimizer.take_waiting();
+        let squares = gradients.iter().map(|g| norm(g).powi(2));
+        let norm = squares.sum::<f64>().sqrt();
+        self.update(&gradients, norm, self.factor(position))
+    }
+
+    /// The parameters that are judged and kept: their averages, if the plan has them.
+    pub fn judged_parameters(&self) -> Parameters<f32> {
+        let current = self.parameters();
+        let averaged = self.optimizer.averaged(current);
+        averaged.unwrap_or_else(|| current.clone())
+    }
+
+    /// An evaluation of other parameters; its own are put back.
+    pub(crate) fn evaluate_with(
+        &mut self,
+        parameters: Parameters<f32>,
+        subset: Subset,
+    ) -> Result<Evaluation, TrainError> {
+        let own = self.parameters().clone();
+        self.simulator.set_parameters(parameters)?;
+        let evaluation = self.evaluate(subset);
+        self.simulator.set_parameters(own)?;
+        evaluation
     }
 
     /// Which number stopped being finite first.

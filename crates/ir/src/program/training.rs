@@ -60,6 +60,12 @@ pub enum Schedule {
     /// From 1/25 up to 1 in the first part `rise` of the run and down to 1/250000 in the rest, each half a
     /// cosine (Smith & Topin 2019, with the numbers of PyTorch).
     OneCycle { rise: f64 },
+    /// Times `factor` after every `patience` epochs in a row that are no better than the best, down to `floor`.
+    Plateau {
+        factor: f64,
+        patience: usize,
+        floor: f64,
+    },
 }
 
 /// What is done to gradients that are too large.
@@ -121,6 +127,14 @@ pub struct Training {
     pub gradient: Bptt,
     /// What is done to large gradients; `None` leaves them.
     pub clip: Option<Clip>,
+    /// Weights are averaged over updates, and the averages are evaluated and kept as the best: `average` is
+    /// `decay · average + (1 − decay) · value` after each update, in the beginning with the smaller decay
+    /// `(1 + updates) / (10 + updates)`.
+    pub average: Option<f64>,
+    /// The run ends after so many epochs in a row that are no better than the best on validation samples.
+    pub patience: Option<usize>,
+    /// The gradients of so many batches make one update.
+    pub accumulate: usize,
     /// Samples per update.
     pub batch: usize,
     /// Passes over the training data.

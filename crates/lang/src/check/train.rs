@@ -32,6 +32,11 @@ const MEANT: &[(&str, &str)] = &[
     ("dataset", "data = digits()"),
     ("scheduler", "schedule = cosine()"),
     ("random_seed", "seed = 0"),
+    ("early_stopping", "stop = early(patience = 10)"),
+    ("patience", "stop = early(patience = 10)"),
+    ("ema", "average = ema(decay = 0.999)"),
+    ("accumulate_grad_batches", "accumulate = 4"),
+    ("gradient_accumulation", "accumulate = 4"),
 ];
 
 impl Check<'_> {
@@ -175,12 +180,13 @@ impl Check<'_> {
     ) -> SettingValue {
         match name {
             "data" | "valid" | "test" | "encode" | "optimizer" | "optimizer_weights"
-            | "optimizer_biases" | "optimizer_neurons" | "schedule" | "clip" | "gradient" => {
-                self.choice(scope, name, value)
-            }
+            | "optimizer_biases" | "optimizer_neurons" | "schedule" | "clip" | "gradient"
+            | "average" | "stop" => self.choice(scope, name, value),
             "augment" => self.choices(scope, name, value),
             "duration" => self.number_setting(scope, name, value, Dimension::TIME),
-            "batch" | "epochs" | "seed" => self.number_setting(scope, name, value, Dimension::NONE),
+            "batch" | "accumulate" | "epochs" | "seed" => {
+                self.number_setting(scope, name, value, Dimension::NONE)
+            }
             "loss" | "penalty" => self.objective_setting(scope, name, value, network),
             "predict" => self.predict_setting(scope, value, network),
             "precision" => self.word(name, value, &["f32", "f64"]),
@@ -198,6 +204,13 @@ impl Check<'_> {
             return;
         }
         self.trainable(&network);
+        if let (Some(stop), None) = (train.setting("stop"), train.setting("valid")) {
+            let message = "`stop` looks at validation samples, and there are none";
+            self.report(
+                Check::finding(Code::E0704, stop.span, message.to_string())
+                    .help("set `valid`, for instance to `holdout(0.1)`"),
+            );
+        }
         // An instance with the default arguments was looked at already.
         let elaborated = if train.args.iter().any(Option::is_some) {
             self.check_instance(&network, &train.args)

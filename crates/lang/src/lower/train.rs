@@ -7,7 +7,9 @@
 //! | `schedule` | `constant()` |
 //! | `clip` | none |
 //! | `gradient` | `bptt(checkpoint = auto)`, not truncated |
+//! | `average`, `stop` | none |
 //! | `batch` | 32 |
+//! | `accumulate` | 1 |
 //! | `seed` | 0 |
 //! | `latency` | `tau = 20 ms`, `threshold = 0.2`, not linear |
 //! | `rate` | `max_rate = 100 Hz` |
@@ -25,7 +27,10 @@
 //! | `lion` | `betas = [0.9, 0.99]` |
 //! | all of these | `weight_decay = 0`, but 0.01 for `adamw` |
 //! | `cosine` | `warmup = 0`, `floor = 0` |
-//! | `one_cycle` | `rise = 0.3` |//!
+//! | `one_cycle` | `rise = 0.3` |
+//! | `plateau` | `factor = 0.1`, `patience = 10`, `floor = 0` |
+//! | `ema` | `decay = 0.999` |
+//!
 //! Rooms: `data` (data, splits, encoding, duration), `loss`, `optimizer` (with its schedule), and `call`,
 //! which reads the arguments of a setting's value.
 
@@ -116,6 +121,9 @@ impl Plan<'_> {
             groups: self.groups()?,
             schedule: self.schedule()?,
             clip: self.clip()?,
+            average: self.average()?,
+            patience: self.patience()?,
+            accumulate: self.whole("accumulate", 1.0)? as usize,
             gradient: self.gradient()?,
             batch: self.whole("batch", 32.0)? as usize,
             epochs: self.whole("epochs", 1.0)? as usize,

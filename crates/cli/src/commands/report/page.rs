@@ -160,7 +160,8 @@ impl Page {
         };
         let tiles: String = tiles.iter().map(tile).collect();
         self.add(&format!("<div class=\"tiles\">{tiles}</div>"));
-        if rows.len() < planned {
+        // The last look at the samples is taken at the end, also of a run that stopped early.
+        if rows.len() < planned && evaluation.is_none() {
             self.add(&format!(
                 "<p>The run is not at its end. It goes on with <code>rheo train --resume {}</code>.</p>",
                 escaped(&trained.folder.path.display().to_string())

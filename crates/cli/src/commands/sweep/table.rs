@@ -50,6 +50,14 @@ impl Measure {
         }
     }
 
+    /// The title of a picture.
+    fn title(self) -> &'static str {
+        match self {
+            Measure::Accuracy => "Accuracy over the sweep",
+            Measure::Loss => "Loss over the sweep",
+        }
+    }
+
     /// The name with the unit of what is shown.
     fn shown_name(self) -> &'static str {
         match self {
@@ -208,7 +216,7 @@ impl Table {
             let listed = values.iter().enumerate().map(|(i, v)| format!("{i}: {v}"));
             format!("{name} ({})", listed.collect::<Vec<_>>().join(", "))
         };
-        let mut chart = Chart::new("The sweep", &x, self.measure.shown_name());
+        let mut chart = Chart::new(self.measure.title(), &x, self.measure.shown_name());
         if let Some(numbers) = &numbers
             && let (Some(low), Some(high)) = (
                 numbers.iter().copied().reduce(f64::min),

@@ -88,6 +88,19 @@ const RANGES: &[(&str, &str, Allowed, &str)] = &[
         "between 0 and 1",
     ),
     ("step", "factor", |x| x > 0.0, "above 0"),
+    (
+        "plateau",
+        "factor",
+        |x| x > 0.0 && x < 1.0,
+        "between 0 and 1",
+    ),
+    (
+        "plateau",
+        "floor",
+        |x| (0.0..=1.0).contains(&x),
+        "from 0 to 1",
+    ),
+    ("ema", "decay", |x| x > 0.0 && x < 1.0, "between 0 and 1"),
     ("exponential", "factor", |x| x > 0.0, "above 0"),
     (
         "rmsprop",

@@ -1,4 +1,4 @@
-//! The optimisers, the schedule of the learning rate, and what is done to large gradients.
+//! The optimisers, the schedule of the learning rate, averages of weights, early stopping, and what is done to large gradients.
 
 use super::{Call, One, Plan};
 use rheobase_ir::program::{Clip, Groups, Optimizer, Rule, Schedule};
@@ -87,8 +87,27 @@ impl Plan<'_> {
             "one_cycle" => Ok(Schedule::OneCycle {
                 rise: call.number("rise")?.unwrap_or(0.3),
             }),
+            "plateau" => Ok(Schedule::Plateau {
+                factor: call.number("factor")?.unwrap_or(0.1),
+                patience: call.number("patience")?.unwrap_or(10.0) as usize,
+                floor: call.number("floor")?.unwrap_or(0.0),
+            }),
             _ => Err(self.wrong()),
         }
+    }
+
+    /// `ema(decay = 0.999)`
+    pub(super) fn average(&self) -> One<Option<f64>> {
+        let call = self.call("average")?;
+        let decay = |call: Call<'_>| Ok(call.number("decay")?.unwrap_or(0.999));
+        call.map(decay).transpose()
+    }
+
+    /// `early(patience = 10)`
+    pub(super) fn patience(&self) -> One<Option<usize>> {
+        let call = self.call("stop")?;
+        let patience = |call: Call<'_>| Ok(call.needed("patience")? as usize);
+        call.map(patience).transpose()
     }
 
     pub(super) fn clip(&self) -> One<Option<Clip>> {

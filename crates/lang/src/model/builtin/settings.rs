@@ -353,6 +353,25 @@ pub const CHOICES: &[Choice] = &[
         slots: &[may("rise", Takes::Plain)],
     },
     Choice {
+        settings: &["schedule"],
+        name: "plateau",
+        slots: &[
+            may("factor", Takes::Plain),
+            may("patience", Takes::Whole),
+            may("floor", Takes::Plain),
+        ],
+    },
+    Choice {
+        settings: &["average"],
+        name: "ema",
+        slots: &[may("decay", Takes::Plain)],
+    },
+    Choice {
+        settings: &["stop"],
+        name: "early",
+        slots: &[need("patience", Takes::Whole)],
+    },
+    Choice {
         settings: &["clip"],
         name: "grad_norm",
         slots: &[need("max", Takes::Plain)],
@@ -448,7 +467,10 @@ pub const SETTINGS: &[&str] = &[
     "optimizer_neurons",
     "schedule",
     "clip",
+    "average",
+    "stop",
     "batch",
+    "accumulate",
     "seed",
     "gradient",
     "precision",
