@@ -96,7 +96,7 @@ pub const REPORT: &str =
 
 impl std::error::Error for Failure {}
 
-/// A data file that is there but does not hold what its format should.
+/// A data file that is missing, cannot be read or does not hold what its format should.
 const DATA_LAYOUT: &str = "E0705";
 
 /// A number that is not finite.
@@ -106,7 +106,9 @@ impl From<DataError> for Failure {
     fn from(error: DataError) -> Failure {
         let message = error.to_string();
         match error {
-            DataError::Format { .. } | DataError::Sample { .. } => Failure::Coded {
+            DataError::Format { .. }
+            | DataError::Sample { .. }
+            | DataError::Io { action: "read", .. } => Failure::Coded {
                 code: DATA_LAYOUT,
                 message,
             },

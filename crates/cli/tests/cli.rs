@@ -21,6 +21,8 @@ mod lasting;
 mod memory;
 #[path = "cli/operations.rs"]
 mod operations;
+#[path = "cli/parts.rs"]
+mod parts;
 #[path = "cli/place.rs"]
 mod place;
 #[path = "cli/seeing.rs"]

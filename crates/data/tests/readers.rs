@@ -5,7 +5,7 @@ use ndarray::ArrayD;
 use proptest::prelude::*;
 use rheobase_data::{
     DataError, Dataset, EncodeKey, Encoder, NpzEventsConfig, Raw, idx_images, nmnist, npz,
-    npz_events, shd,
+    npz_events, prophesee, shd,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -330,6 +330,57 @@ proptest! {
             for i in 0..set.len() {
                 if let Err(error) = set.get(i) {
                     prop_assert!(error.to_string().contains("damaged.h5"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_of_idx_and_event_files_never_panic(
+        noise in prop::collection::vec(any::<u8>(), 0..200),
+        hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        cut in any::<prop::sample::Index>(),
+        whole in any::<bool>(),
+    ) {
+        let folder = folder();
+        // Either any bytes, or good ones with damage.
+        let bytes = |good: Vec<u8>| {
+            if !whole {
+                return noise.clone();
+            }
+            let mut bytes = good;
+            for (at, byte) in &hits {
+                let at = at.index(bytes.len());
+                bytes[at] = *byte;
+            }
+            bytes.truncate(cut.index(2 * bytes.len()).max(1));
+            bytes
+        };
+        let (images, labels) = (folder.path().join("images"), folder.path().join("labels"));
+        write(&images, &bytes(idx(&[2, 2, 2], &[7; 8])));
+        write(&labels, &bytes(idx(&[2], &[0, 1])));
+        let zipped = folder.path().join("images.gz");
+        write(&zipped, &bytes(gzip(&idx(&[2, 2, 2], &[7; 8]))));
+        let event = folder.path().join("events/3/1.bin");
+        write(&event, &bytes(vec![3, 4, 0x80, 0, 9, 0, 240, 0, 0, 0, 5, 6, 0, 1, 2]));
+        let raw = folder.path().join("raw/1/a.raw");
+        let mut evt3 = b"% evt 3.0\n% geometry 8x8\n% end\n".to_vec();
+        evt3.extend([0x00, 0x80, 0x01, 0x60, 0x02, 0x00, 0x03, 0x28]);
+        write(&raw, &bytes(evt3));
+        // What counts is that every call returns.
+        let sets: [Option<Box<dyn Dataset>>; 4] = [
+            idx_images(&images, &labels).ok().map(|set| Box::new(set) as _),
+            idx_images(&zipped, &labels).ok().map(|set| Box::new(set) as _),
+            nmnist(&folder.path().join("events")).ok().map(|set| Box::new(set) as _),
+            prophesee(&folder.path().join("raw")).ok().map(|set| Box::new(set) as _),
+        ];
+        for set in sets.into_iter().flatten() {
+            for i in 0..set.len().min(10) {
+                if let Ok(raw) = set.get(i) {
+                    let channels = set.n_channels();
+                    if let Raw::Events { channel, .. } = raw {
+                        prop_assert!(channel.iter().all(|&c| c < channels));
+                    }
                 }
             }
         }

@@ -6,6 +6,8 @@ pub enum Spacing {
     /// Equal steps.
     #[default]
     Linear,
+    /// Equal steps for whole numbers, such as epochs: no ticks between them.
+    Whole,
     /// Equal factors; values at or below 0 have no place.
     Log,
 }
@@ -30,7 +32,7 @@ pub struct Tick {
 impl Axis {
     /// An axis over all finite values. Without any it goes from 0 to 1; a single value gets room around it.
     pub fn over(values: impl Iterator<Item = f64>, spacing: Spacing) -> Axis {
-        let usable = values.filter(|v| v.is_finite() && (spacing == Spacing::Linear || *v > 0.0));
+        let usable = values.filter(|v| v.is_finite() && (spacing != Spacing::Log || *v > 0.0));
         let (low, high) = usable.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| {
             (l.min(v), h.max(v))
         });
@@ -49,7 +51,7 @@ impl Axis {
             (low, high) = (low.max(1e-150), high.max(1e-150));
         }
         match spacing {
-            Spacing::Linear => {
+            Spacing::Linear | Spacing::Whole => {
                 if high - low <= 1e-12 * high.abs().max(low.abs()).max(1e-300) {
                     let room = if low == 0.0 { 1.0 } else { 0.1 * low.abs() };
                     (low, high) = (low - room, high + room);
@@ -69,7 +71,7 @@ impl Axis {
         let (a, b) = (self.inner(self.low), self.inner(self.high));
         let room = share * (b - a);
         let out = |x: f64| match self.spacing {
-            Spacing::Linear => x,
+            Spacing::Linear | Spacing::Whole => x,
             Spacing::Log => x.exp(),
         };
         Axis {
@@ -81,7 +83,7 @@ impl Axis {
 
     fn inner(&self, value: f64) -> f64 {
         match self.spacing {
-            Spacing::Linear => value,
+            Spacing::Linear | Spacing::Whole => value,
             Spacing::Log => value.ln(),
         }
     }
@@ -97,11 +99,12 @@ impl Axis {
     pub fn ticks(&self, wanted: usize) -> Vec<Tick> {
         let wanted = wanted.max(2);
         match self.spacing {
-            Spacing::Linear => self.linear_ticks(wanted),
+            Spacing::Linear => self.linear_ticks(wanted, 0.0),
+            Spacing::Whole => self.linear_ticks(wanted, 1.0),
             Spacing::Log => {
                 let decades = self.high.log10() - self.low.log10();
                 if decades < 1.0 {
-                    return self.linear_ticks(wanted);
+                    return self.linear_ticks(wanted, 0.0);
                 }
                 let every = (decades / wanted as f64).ceil().max(1.0) as i32;
                 let first = self.low.log10().ceil() as i32;
@@ -116,8 +119,9 @@ impl Axis {
         }
     }
 
-    fn linear_ticks(&self, wanted: usize) -> Vec<Tick> {
-        let step = round_step((self.high - self.low) / wanted as f64);
+    /// Ticks whose distance is round and at least `least`.
+    fn linear_ticks(&self, wanted: usize, least: f64) -> Vec<Tick> {
+        let step = round_step((self.high - self.low) / wanted as f64).max(least);
         let first = (self.low / step - 1e-9).ceil();
         let last = (self.high / step + 1e-9).floor();
         let count = (last - first).clamp(0.0, 100.0) as usize + 1;
@@ -198,6 +202,7 @@ mod tests {
             texts(-0.21, 0.2, Spacing::Linear),
             ["−0.2", "−0.1", "0", "0.1", "0.2"]
         );
+        assert_eq!(texts(1.0, 3.0, Spacing::Whole), ["1", "2", "3"]);
         assert_eq!(
             texts(1e-4, 10.0, Spacing::Log),
             ["10⁻⁴", "10⁻³", "10⁻²", "10⁻¹", "1", "10"]
@@ -219,7 +224,7 @@ mod tests {
             vec![1e300, -1e300],
             vec![f64::INFINITY, 2.0],
         ] {
-            for spacing in [Spacing::Linear, Spacing::Log] {
+            for spacing in [Spacing::Linear, Spacing::Whole, Spacing::Log] {
                 let axis = Axis::over(values.iter().copied(), spacing).with_room(0.05);
                 assert!(axis.place(axis.low) == Some(0.0), "{values:?}");
                 assert!(axis.ticks(5).len() < 102);

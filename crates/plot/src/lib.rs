@@ -5,8 +5,8 @@
 //! Nothing here reads or writes files or knows what a neuron is.
 //!
 //! Colours have names ([`Ink`]), not values: an SVG follows the light or dark setting of whoever looks at it,
-//! a PNG is drawn for one of them. The series colours are those of Okabe & Ito (2008), told apart with any
-//! kind of colour vision; the scales of heat maps grow in lightness, so that they survive a print in grey.
+//! a PNG is drawn for one of them. The first seven series colours are those of Okabe & Ito (2008), told apart with
+//! any kind of colour vision; the scales of heat maps grow in lightness, so that they survive a print in grey.
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -27,6 +27,6 @@ pub mod svg;
 mod text;
 
 pub use chart::{Chart, Mark, Series};
-pub use color::{Ink, Scale, Theme};
+pub use color::{Ink, SERIES, Scale, Theme};
 pub use figure::{Figure, Panel};
 pub use heat::Heat;

@@ -7,6 +7,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `samples.rs` | a data set cut into training, validation and test samples, encoded |
+//! | `ahead.rs` | batches that are prepared while the step before them runs |
 //! | `init.rs` | the values that parameters start from |
 //! | `objective.rs`, `objective/` | what is minimised, evaluated with its derivative, and where that enters the backward |
 //! | `optimizer.rs`, `constraint.rs`, `schedule.rs` | from gradients to new parameters |
@@ -18,6 +19,7 @@
 //! | `notice.rs` | what a run should tell although it goes on |
 //! | `weights.rs`, `checkpoint.rs`, `atomic.rs` | files, replaced whole or not at all |
 
+mod ahead;
 mod atomic;
 mod checkpoint;
 mod constraint;

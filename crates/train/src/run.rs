@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use rheobase_data::Batches;
 use serde_json::Value;
 
+use crate::ahead;
 use crate::atomic::{check_writable, replace};
 use crate::checkpoint::{self, Kept, Position};
 use crate::epoch::Sums;
@@ -267,19 +268,26 @@ impl<'a> Run<'a> {
         let order = trainer.order(epoch);
         let total = order.len();
         let already = self.position.sums.steps;
-        for indices in Batches::new(&order, trainer.plan.batch)?.skip(already) {
-            let done = self.position.sums.samples;
-            let position = epoch as f64 + done as f64 / total as f64;
-            let report = trainer.step(indices, position)?;
-            let sums = &mut self.position.sums;
-            sums.add(&report);
-            sums.seconds = before + start.elapsed().as_secs_f64();
-            if epoch == 0 && sums.steps == 1 {
-                trainer.notices().iter().for_each(|n| observer.noticed(n));
+        let samples = trainer.samples.clone();
+        let batches = Batches::new(&order, trainer.plan.batch)?.skip(already);
+        let reads_target = trainer.plan.objective.reads_target();
+        std::thread::scope(|scope| -> Result<(), TrainError> {
+            for prepared in ahead::prepared(scope, &samples, batches, epoch, reads_target) {
+                let done = self.position.sums.samples;
+                let position = epoch as f64 + done as f64 / total as f64;
+                let report = trainer.step_with(prepared?, position)?;
+                let sums = &mut self.position.sums;
+                sums.add(&report);
+                sums.seconds = before + start.elapsed().as_secs_f64();
+                if epoch == 0 && sums.steps == 1 {
+                    trainer.notices().iter().for_each(|n| observer.noticed(n));
+                }
+                let goes_on = observer.stepped(epoch + 1, sums.samples, total, &report);
+                self.save_step(trainer, goes_on)?;
             }
-            let goes_on = observer.stepped(epoch + 1, sums.samples, total, &report);
-            self.save_step(trainer, goes_on)?;
-        }
+            Ok(())
+        })?;
+        drop(samples);
         let last = total.saturating_sub(1) / trainer.plan.batch * trainer.plan.batch;
         trainer.update_with_waiting(epoch as f64 + last as f64 / total as f64)?;
         if epoch == 0

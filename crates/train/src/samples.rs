@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use rheobase_data::{
-    Dataset, EncodeKey, SpikeTrain, Targets, group_holdout, k_fold, stratified_holdout,
+    DataError, Dataset, EncodeKey, SpikeTrain, Targets, group_holdout, k_fold, stratified_holdout,
 };
 use rheobase_ir::program::{Network, Split, Training};
 
@@ -198,6 +198,31 @@ impl Part {
 }
 
 impl Samples {
+    /// Reads every sample and leaves out those that are damaged; returns what is wrong with each.
+    ///
+    /// # Errors
+    ///
+    /// No training sample is left.
+    pub(crate) fn skip_corrupted(&mut self) -> Result<Vec<DataError>, TrainError> {
+        let mut damage = Vec::new();
+        let parts = [self.valid.as_mut(), self.test.as_mut()];
+        for part in [Some(&mut self.train)].into_iter().chain(parts).flatten() {
+            let dataset = part.dataset.clone();
+            part.indices.retain(|&i| {
+                let read = dataset.get(i).and_then(|_| dataset.targets(i));
+                let problem = read.err().map(|error| error.in_dataset(dataset.name()));
+                let whole = problem.is_none();
+                damage.extend(problem);
+                whole
+            });
+            part.kept.truncate(part.indices.len());
+        }
+        match self.train.indices.is_empty() {
+            true => Err(TrainError::Plan("every training sample is damaged".into())),
+            false => Ok(damage),
+        }
+    }
+
     /// The number of samples of a subset; 0 if the plan has none.
     pub fn len(&self, subset: Subset) -> usize {
         self.part(subset).map_or(0, |p| p.indices.len())

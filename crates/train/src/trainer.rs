@@ -1,15 +1,17 @@
 //! One step, one epoch's order, one evaluation.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rheobase_data::epoch_order;
+use rheobase_data::{DataError, epoch_order};
 use rheobase_ir::program::{Clip, Network, Program, Training};
 use rheobase_runtime::{
     Adjoints, Backend, Batch, Events, Gradients, Load, MemoryPlan, Parameters, Probe, Simulator,
     StepView,
 };
 
+use crate::ahead::Prepared;
 use crate::effort::Effort;
 use crate::epoch::Counted;
 use crate::error::TrainError;
@@ -31,7 +33,8 @@ const EVALUATION_BATCH: usize = 256;
 pub struct Trainer {
     pub(crate) network: Network,
     pub(crate) plan: Training,
-    pub(crate) samples: Samples,
+    /// Shared with the thread that prepares batches.
+    pub(crate) samples: Arc<Samples>,
     pub(crate) simulator: Simulator<f32>,
     pub(crate) optimizer: Optimizer,
     objective: Compiled,
@@ -198,7 +201,7 @@ impl Trainer {
         let mut trainer = Trainer {
             network,
             plan,
-            samples,
+            samples: Arc::new(samples),
             simulator,
             optimizer,
             objective,
@@ -255,6 +258,19 @@ impl Trainer {
         Ok(plan)
     }
 
+    /// Leaves out samples that cannot be read, of all subsets, and says which and why. Every sample is read for
+    /// it, so call it before training only where damage must not end the run.
+    ///
+    /// # Errors
+    ///
+    /// No training sample is left.
+    pub fn skip_corrupted(&mut self) -> Result<Vec<DataError>, TrainError> {
+        let Some(samples) = Arc::get_mut(&mut self.samples) else {
+            return Err(TrainError::Plan("the samples are in use".into()));
+        };
+        samples.skip_corrupted()
+    }
+
     /// The order of the training samples in an epoch.
     pub fn order(&self, epoch: usize) -> Vec<usize> {
         epoch_order(
@@ -276,12 +292,26 @@ impl Trainer {
     ///
     /// A damaged sample, or numbers that are no longer finite.
     pub fn step(&mut self, indices: &[usize], position: f64) -> Result<StepReport, TrainError> {
-        let start = Instant::now();
+        let samples = self.samples.clone();
         let epoch = position as usize;
-        let inputs = encoded(&self.samples, Subset::Train, indices, epoch)?;
-        let keys = keys(&self.samples, Subset::Train, indices, epoch);
-        let batch = batch(&inputs, self.samples.steps(), keys);
-        let judged = Judged::new(&self.samples, &self.objective, Subset::Train, indices)?;
+        let reads = self.objective.reads_target();
+        let prepared = Prepared::new(&samples, Subset::Train, indices, epoch, reads)?;
+        self.step_with(prepared, position)
+    }
+
+    /// [`Trainer::step`] with samples that are prepared already.
+    pub(crate) fn step_with(
+        &mut self,
+        prepared: Prepared<'_>,
+        position: f64,
+    ) -> Result<StepReport, TrainError> {
+        let start = Instant::now();
+        let indices = prepared.indices;
+        let batch = batch(&prepared.inputs, self.samples.steps(), prepared.keys);
+        let judged = Judged {
+            labels: prepared.labels,
+            targets: prepared.targets,
+        };
         let part = self.batch_part(&batch, &judged)?;
         let purpose = Purpose::Learn {
             weight: 1.0 / indices.len() as f64,
@@ -443,10 +473,13 @@ impl Trainer {
         let mut operations = 0.0;
         let all: Vec<usize> = (0..n).collect();
         for indices in all.chunks(EVALUATION_BATCH) {
-            let inputs = encoded(&self.samples, subset, indices, 0)?;
-            let keys = keys(&self.samples, subset, indices, 0);
-            let batch = batch(&inputs, self.samples.steps(), keys);
-            let judged = Judged::new(&self.samples, &self.objective, subset, indices)?;
+            let reads = self.objective.reads_target();
+            let prepared = Prepared::new(&self.samples, subset, indices, 0, reads)?;
+            let batch = batch(&prepared.inputs, self.samples.steps(), prepared.keys);
+            let judged = Judged {
+                labels: prepared.labels,
+                targets: prepared.targets,
+            };
             let part = self.batch_part(&batch, &judged)?;
             let outcome = self
                 .simulator
@@ -487,6 +520,30 @@ impl Trainer {
             spikes: spikes.iter().sum::<u64>() as f64 * each,
             synaptic_operations: operations * each,
         })
+    }
+
+    /// The class that is predicted for a sample; `None` for a task without classes.
+    ///
+    /// # Errors
+    ///
+    /// A damaged sample.
+    pub fn predict(&self, subset: Subset, sample: usize) -> Result<Option<u32>, TrainError> {
+        let indices = [sample];
+        let reads = self.objective.reads_target();
+        let prepared = Prepared::new(&self.samples, subset, &indices, 0, reads)?;
+        let batch = batch(&prepared.inputs, self.samples.steps(), prepared.keys);
+        let judged = Judged {
+            labels: prepared.labels,
+            targets: prepared.targets,
+        };
+        let outcome = self.simulator.infer(&batch, 1, |range| {
+            judged.group(&self.objective, range, Purpose::Judge)
+        })?;
+        let mut predicted = outcome
+            .probes
+            .into_iter()
+            .flat_map(|p| p.scores().predicted);
+        Ok(predicted.next())
     }
 
     /// What of the objective is of the batch; means over its samples take a forward of their own.
@@ -569,23 +626,6 @@ struct Judged {
 }
 
 impl Judged {
-    fn new(
-        samples: &Samples,
-        objective: &Compiled,
-        subset: Subset,
-        indices: &[usize],
-    ) -> Result<Judged, TrainError> {
-        let label = |&i: &usize| samples.label(subset, i);
-        let target = |&i: &usize| samples.target(subset, i);
-        Ok(Judged {
-            labels: indices.iter().map(label).collect(),
-            targets: match objective.reads_target() {
-                true => indices.iter().map(target).collect::<Result<_, _>>()?,
-                false => Vec::new(),
-            },
-        })
-    }
-
     /// The probe of some of the samples.
     fn group<'a>(
         &'a self,
@@ -616,24 +656,6 @@ fn norm(gradient: &[f32]) -> f64 {
         *sum += f64::from(g) * f64::from(g);
     }
     sums.iter().sum::<f64>().sqrt()
-}
-
-fn encoded<'a>(
-    samples: &'a Samples,
-    subset: Subset,
-    indices: &[usize],
-    epoch: usize,
-) -> Result<Vec<Input<'a>>, TrainError> {
-    indices
-        .iter()
-        .map(|&i| samples.input(subset, i, epoch))
-        .collect()
-}
-
-/// What the noise of each sample depends on.
-fn keys(samples: &Samples, subset: Subset, indices: &[usize], epoch: usize) -> Vec<u64> {
-    let key = |&i: &usize| samples.key(subset, i, epoch);
-    indices.iter().map(key).collect()
 }
 
 fn batch<'a>(inputs: &'a [Input<'_>], steps: usize, keys: Vec<u64>) -> Batch<'a, f32> {

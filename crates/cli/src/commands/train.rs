@@ -4,6 +4,7 @@ mod progress;
 
 use std::path::{Path, PathBuf};
 
+use rheobase_data::DataError;
 use rheobase_runtime::Backend;
 use rheobase_train::tensorboard::EventFile;
 use rheobase_train::{
@@ -49,6 +50,14 @@ pub struct TrainArgs {
     /// Continue the run in this folder
     #[arg(long, value_name = "DIR", conflicts_with = "out")]
     pub resume: Option<PathBuf>,
+    /// Validate on one part of the data and train on the others: `0/5` is the first of five. Instead of the
+    /// plan's `valid`; the run folder is then runs/<name>-fold0
+    #[arg(long, value_name = "I/K", value_parser = parse_fold, conflicts_with = "resume")]
+    pub fold: Option<(u32, u32)>,
+    /// Leave out samples that cannot be read, naming them, instead of ending with the first; reads all
+    /// samples before it begins
+    #[arg(long)]
+    pub skip_corrupted: bool,
     /// Checkpoints within an epoch, after so many steps (`500`) or so much time (`30s`, `10min`)
     #[arg(long, value_name = "STEPS|TIME", value_parser = parse_save_every)]
     pub save_every: Option<SaveEvery>,
@@ -81,10 +90,20 @@ pub fn train(args: &TrainArgs, console: &Console) -> Result<(), Failure> {
         (None, Some(folder)) => kept_program(folder)?,
         (None, None) => return Err(Failure::Usage("give a program".to_string())),
     };
-    let plan = plan(&file, args.train.as_deref(), &args.set, console)?;
+    let mut settings = args.set.clone();
+    settings.extend(args.fold.map(|(index, of)| Setting {
+        name: "valid".to_string(),
+        value: format!("fold({index}, of = {of})"),
+    }));
+    let plan = plan(&file, args.train.as_deref(), &settings, console)?;
     let out = match (&args.resume, &args.out) {
         (Some(out), _) | (None, Some(out)) => out.clone(),
-        (None, None) => Path::new("runs").join(&plan.origin.train),
+        (None, None) => {
+            let fold = args
+                .fold
+                .map_or(String::new(), |(i, _)| format!("-fold{i}"));
+            Path::new("runs").join(format!("{}{fold}", plan.origin.train))
+        }
     };
     if let Some(folder) = &args.resume {
         kept_program(folder)?;
@@ -97,6 +116,9 @@ pub fn train(args: &TrainArgs, console: &Console) -> Result<(), Failure> {
         threads(args.threads),
         &plan.base,
     )?;
+    if args.skip_corrupted {
+        tell_skipped(&trainer.skip_corrupted()?, console);
+    }
     keep_to(&mut trainer, args.memory, console)?;
     let config = Config {
         out: Some(out.clone()),
@@ -157,6 +179,29 @@ pub fn train(args: &TrainArgs, console: &Console) -> Result<(), Failure> {
             None => format!("train loss {:.6}\n", last.train_loss),
         },
     })
+}
+
+/// `0/5`
+fn parse_fold(text: &str) -> Result<(u32, u32), String> {
+    let numbers = text.split_once('/');
+    let numbers = numbers.and_then(|(i, k)| Some((i.parse().ok()?, k.parse().ok()?)));
+    match numbers {
+        Some((index, of)) if of >= 2 && index < of => Ok((index, of)),
+        Some(_) | None => Err("write I/K with I below K, as in 0/5".to_string()),
+    }
+}
+
+/// Samples that were left out are named one by one up to this number.
+const NAMED: usize = 20;
+
+/// Says which samples were left out.
+fn tell_skipped(damage: &[DataError], console: &Console) {
+    for error in damage.iter().take(NAMED) {
+        console.warning(&format!("left out: {error}"));
+    }
+    if !damage.is_empty() {
+        console.warning(&format!("{} samples were left out", damage.len()));
+    }
 }
 
 /// Writes the page of the run. The run is done and kept: a page that cannot be made is a warning.

@@ -234,7 +234,7 @@ fn folders_and_data_that_cannot_be_used_end_with_3() {
         .replace("digits()", "shd(\"missing.h5\")")
         .replace("latency(tau = 10 ms)", "bin_spikes()");
     place.file("spoken.snn", &spoken);
-    let ran = place.fails(3, &["missing.h5"], &["train", "spoken.snn"]);
+    let ran = place.fails(3, &["error[E0705]", "missing.h5"], &["train", "spoken.snn"]);
     assert!(!ran.err.contains("epoch"), "{}", ran.err);
     let nan = [
         "train",
