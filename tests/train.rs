@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rheobase::console::Console;
 use rheobase::pipeline::front;
-use rheobase_ir::program::{Optimizer, Program, Rule, Schedule, Split};
+use rheobase_ir::program::{Binning, Dataset, Encoding, Optimizer, Program, Rule, Schedule, Split};
 use rheobase_runtime::{Backend, Parameters};
 use rheobase_train::{Config, EpochReport, Observer, StepReport, Summary, Trainer, train};
 
@@ -238,11 +238,23 @@ fn every_optimiser_schedule_and_group_resumes_to_the_same_bits() {
     for (index, (rule, schedule)) in rules().into_iter().zip(schedules()).enumerate() {
         let mut program = base.clone();
         let plan = program.training.as_mut().expect("a plan");
+        plan.data = Dataset::RandomSpikes {
+            samples: 150,
+            channels: 64,
+            classes: 10,
+            density: 0.05,
+            seed: 3,
+        };
+        plan.encoding = Encoding::BinSpikes(Binning {
+            clip: None,
+            downsample: 1,
+            merge_polarity: false,
+        });
         plan.valid = Some(Split::Holdout {
-            fraction: 0.7,
+            fraction: 0.2,
             seed: 1,
         });
-        plan.batch = 16;
+        plan.batch = 8;
         let other = rules()[(index + 1) % 6].clone();
         let optimizer = |rule: Rule| Optimizer {
             rule,
