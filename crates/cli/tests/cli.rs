@@ -8,6 +8,8 @@ mod build;
 mod classless;
 #[path = "cli/data.rs"]
 mod data;
+#[path = "cli/delays.rs"]
+mod delays;
 #[path = "cli/feedback.rs"]
 mod feedback;
 #[path = "cli/good.rs"]

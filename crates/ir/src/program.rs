@@ -5,11 +5,13 @@
 #![expect(missing_docs, reason = "the line of a variant explains its fields")]
 
 mod data;
+mod delays;
 mod objective;
 mod synapses;
 mod training;
 
 pub use data::{Augment, Binning, Dataset, Encoding, FileOptions, Split, Task};
+pub use delays::{Delays, MOST_TAPS};
 pub use objective::{Function, Node, Objective, Pair, Reduction, Roots, Shape, Term, Trace};
 pub use synapses::{Density, Operation, Pattern, Pooling, Synapses, Window};
 pub use training::{Bptt, Checkpoint, Clip, Groups, Optimizer, Rule, Schedule, Training};
@@ -202,8 +204,12 @@ pub struct Connection {
     pub port: usize,
     /// What is applied to the spikes of a step, one after the other; at least one.
     pub operations: Vec<Operation>,
-    /// Whole steps between a spike and its arrival; 0 delivers in the same step.
+    /// Whole steps between a spike and its arrival; 0 delivers in the same step. The shortest one if it differs
+    /// between synapses.
     pub delay: u32,
+    /// The delays of the synapses, if they have their own. There is one operation then, `dense`, `sparse` or
+    /// `one_to_one` with weights, and the connection is not tied.
+    pub delays: Option<Delays>,
     /// True if its weights are not trained.
     pub frozen: bool,
     /// The connection whose parameters it uses instead of its own; that one is not tied itself.
@@ -219,6 +225,11 @@ impl Connection {
             0 => self.name.clone(),
             n => format!("{}.then{n}", self.name),
         }
+    }
+
+    /// The steps of the longest delay.
+    pub fn longest_delay(&self) -> u32 {
+        self.delays.as_ref().map_or(self.delay, |d| d.longest)
     }
 }
 

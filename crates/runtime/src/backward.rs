@@ -128,7 +128,7 @@ impl<R: Float> Run<'_, '_, R> {
         let frame = state.frame;
         let LayerState { rows, before, .. } = &mut state.layers[l];
         code.call(Pass::Backward, rows, t, frame, *before, lanes)?;
-        for connection in &self.simulator.incoming[l] {
+        for connection in &self.incoming[l] {
             if connection.inside(part) && t >= connection.delay {
                 self.with_delta(state, l, connection, |state, delta| {
                     let delta = &delta[(t - frame.start) * lanes..][..lanes];
@@ -156,7 +156,7 @@ impl<R: Float> Run<'_, '_, R> {
         inputs: bool,
     ) {
         let n = self.simulator.layers[l].n;
-        for connection in &self.simulator.incoming[l] {
+        for connection in &self.incoming[l] {
             self.with_delta(state, l, connection, |state, delta| {
                 let lanes = state.samples * n;
                 let delta = &delta[..state.frame.len() * lanes];
@@ -178,14 +178,14 @@ impl<R: Float> Run<'_, '_, R> {
                 let outside = !connection.inside(part);
                 let Some(weight) = connection.dense else {
                     for (sent, delta) in sent.zip(delta.chunks_exact(lanes)) {
-                        let gradients = connection.trained.then_some(&mut sum.connections[..]);
+                        let gradients = connection.trained.then_some(sum.numbers(connection));
                         let target = outside.then_some(inputs);
                         self.chain_back(state, connection, sent, delta, gradients, target);
                     }
                     return;
                 };
                 if connection.trained {
-                    let dw = &mut sum.connections[weight];
+                    let dw = &mut sum.numbers(connection)[weight];
                     self.weight_gradient(state, connection, sent.clone(), n, delta, dw);
                 }
                 if outside {
@@ -288,7 +288,7 @@ impl<R: Float> Run<'_, '_, R> {
             connection.chain.backward(
                 self.arch,
                 Given {
-                    parameters: &self.simulator.parameters.values,
+                    parameters: self.simulator.numbers(connection),
                     masks: &state.masks,
                 },
                 (Block::Events(&events), delta),
@@ -354,7 +354,7 @@ impl<R: Float> Run<'_, '_, R> {
         delta: &[R],
         inputs: bool,
     ) {
-        let weights = &self.simulator.parameters.values[weight];
+        let weights = &self.simulator.numbers(connection)[weight];
         let n_pre = weights.len() / n;
         let Some((mut adjoints, before)) = self.take_adjoints(state, connection.from, inputs)
         else {
@@ -363,12 +363,15 @@ impl<R: Float> Run<'_, '_, R> {
         let first = sent + before - state.frame.start;
         let target = &mut adjoints[first * state.samples * n_pre..][..delta.len() / n * n_pre];
         let product = |delta: &[R], target: &mut [R]| {
-            let turned = &self.simulator.transposed[weight];
-            if turned.is_empty() {
-                let weights = Matrix::of_rows(weights, n).transposed();
-                add_product(target, Matrix::of_rows(delta, n), weights);
-            } else {
-                add_step_product(self.arch, delta, turned, n_pre, target);
+            let turned = &self.simulator.transposed;
+            match connection.tap {
+                None if !turned[weight].is_empty() => {
+                    add_step_product(self.arch, delta, &turned[weight], n_pre, target);
+                }
+                None | Some(_) => {
+                    let weights = Matrix::of_rows(weights, n).transposed();
+                    add_product(target, Matrix::of_rows(delta, n), weights);
+                }
             }
         };
         let mut panel = std::mem::take(&mut state.scratch.panel);

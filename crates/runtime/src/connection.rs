@@ -13,6 +13,7 @@ pub(crate) mod chain;
 pub(crate) mod choice;
 mod columns;
 mod convolution;
+pub(crate) mod delayed;
 pub(crate) mod dense;
 pub(crate) mod dropout;
 pub(crate) mod masked;

@@ -51,11 +51,8 @@ impl<R: Float> Run<'_, '_, R> {
     /// cheaper than step by step.
     fn arrive_ahead(&self, state: &mut GroupState<R>, l: usize, part: &[usize]) {
         let mut ahead = std::mem::take(&mut state.layers[l].ahead);
-        ahead.begin(
-            self.simulator.incoming[l].len(),
-            self.simulator.ports[l].len(),
-        );
-        for (c, connection) in self.simulator.incoming[l].iter().enumerate() {
+        ahead.begin(self.incoming[l].len(), self.simulator.ports[l].len());
+        for (c, connection) in self.incoming[l].iter().enumerate() {
             let Some(weights) = connection.dense else {
                 continue;
             };
@@ -63,7 +60,7 @@ impl<R: Float> Run<'_, '_, R> {
             if connection.inside(part) || sent.is_empty() {
                 continue;
             }
-            let weights = &self.simulator.parameters.values[weights];
+            let weights = &self.simulator.numbers(connection)[weights];
             let n = self.simulator.layers[l].n;
             let shape = [weights.len() / n, n];
             let count = self.event_count(state, connection, sent.clone());
@@ -177,7 +174,7 @@ impl<R: Float> Run<'_, '_, R> {
                 Some(sums) => x.copy_from_slice(sums),
                 None => x.fill(R::ZERO),
             }
-            for (c, connection) in self.simulator.incoming[l].iter().enumerate() {
+            for (c, connection) in self.incoming[l].iter().enumerate() {
                 if connection.port == p {
                     let arrived = state.layers[l].ahead.arrived[c];
                     self.arrive(state, connection, t, code.n, arrived, &mut x);
@@ -232,7 +229,7 @@ impl<R: Float> Run<'_, '_, R> {
             connection.chain.forward(
                 self.arch,
                 Given {
-                    parameters,
+                    parameters: self.simulator.numbers(connection),
                     masks: &state.masks,
                 },
                 Block::Events(&sent),
@@ -243,11 +240,9 @@ impl<R: Float> Run<'_, '_, R> {
             state.scratch = scratch;
             return;
         };
-        let aligned = &self.simulator.aligned[weight];
-        let weights = if aligned.is_empty() {
-            &parameters[weight]
-        } else {
-            &aligned[..]
+        let weights = match connection.tap {
+            None if !self.simulator.aligned[weight].is_empty() => &self.simulator.aligned[weight],
+            None | Some(_) => &self.simulator.numbers(connection)[weight][..],
         };
         for (b, out) in x.chunks_exact_mut(n).enumerate() {
             let (events, values) = self.sent(state, connection, first + b);

@@ -16,7 +16,7 @@ use crate::error::RuntimeError;
 use crate::events::{Events, SpikeLog};
 use crate::layer::{Frame, Pass, Room, Row, SlotId};
 use crate::probe::{Probe, Silent};
-use crate::simulator::Simulator;
+use crate::simulator::{ConnectionCode, Simulator};
 
 /// A batch of samples.
 pub struct Batch<'a, R> {
@@ -135,6 +135,8 @@ pub(crate) struct InputAdjoints<R> {
 pub(crate) struct GradientSum<R> {
     /// For each parameter that belongs to a connection its gradient; empty for others.
     pub(crate) connections: Vec<Vec<R>>,
+    /// For each table of a tap of delays its gradient.
+    pub(crate) tables: Vec<Vec<R>>,
     /// For each layer and each of its collected adjoints a row of `n`.
     pub(crate) collected: Vec<Vec<Vec<f64>>>,
     /// For each layer the adjoint of each initial state, a row of `n`.
@@ -194,6 +196,7 @@ impl<R: Float> GroupState<R> {
             batch,
             first,
             arch: simulator.arch,
+            incoming: simulator.connections(pass),
         };
         for (k, block) in blocks.iter().enumerate() {
             let taped = taped.contains(&k);
@@ -355,4 +358,6 @@ pub(crate) struct Run<'a, 'b, R> {
     /// The first sample of the group.
     pub(crate) first: usize,
     pub(crate) arch: Arch,
+    /// For each layer the connections that end there.
+    pub(crate) incoming: &'a [Vec<ConnectionCode>],
 }

@@ -25,6 +25,8 @@ pub enum Owner {
     /// What carries gradients back in place of the weights of an operation, see
     /// [`Operation::feedback`]: connection and position among its operations.
     Feedback(usize, usize),
+    /// The delays of the synapses of a connection, in steps.
+    Delay(usize),
     /// A parameter of a layer's neuron: layer and position among its parameters.
     Neuron(usize, usize),
 }
@@ -106,6 +108,8 @@ impl ParameterSpec {
     /// of target `i` are `columns[offsets[i]..offsets[i + 1]]`. Names and numbers; nothing for others.
     pub fn pattern(&self) -> Vec<(String, &[u32])> {
         match &self.layout {
+            // Delays are those of the same pairs.
+            Layout::Pairs(_) if matches!(self.owner, Owner::Delay(_)) => Vec::new(),
             Layout::Pairs(pairs) => {
                 let Pattern { offsets, columns } = &pairs.pattern;
                 let name = |part: &str| format!("{}.{part}", self.name);
@@ -129,13 +133,16 @@ pub fn specs(network: &Network) -> Vec<ParameterSpec> {
     for (c, connection) in connections.filter(|(_, c)| c.tied.is_none()) {
         for (o, operation) in connection.operations.iter().enumerate() {
             let prefix = connection.prefix(o);
+            let learned = connection.delays.as_ref().is_some_and(|d| d.learned);
             let mut add = |part: &str, shape: Option<Vec<usize>>, owner, layout| {
                 let fixed = matches!(owner, Owner::Feedback(..));
                 specs.extend(shape.map(|shape| ParameterSpec {
                     name: format!("{prefix}.{part}"),
                     shape,
                     owner,
-                    trained: !connection.frozen && !fixed,
+                    trained: !connection.frozen
+                        && !fixed
+                        && (learned || !matches!(owner, Owner::Delay(_))),
                     layout,
                 }));
             };
@@ -148,7 +155,10 @@ pub fn specs(network: &Network) -> Vec<ParameterSpec> {
                         operation.weight_shape()
                     }
                 };
-                add("weight", shape, Owner::Weight(c, o), layout);
+                add("weight", shape.clone(), Owner::Weight(c, o), layout.clone());
+                if connection.delays.is_some() {
+                    add("delay", shape, Owner::Delay(c), layout);
+                }
             }
             if operation.feedback.is_some() {
                 let layout = Layout::of_weights(operation);

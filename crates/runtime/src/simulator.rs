@@ -12,6 +12,7 @@ use crate::backend::{Backend, Float};
 use crate::blocks::TimePlan;
 use crate::connection::chain::Chain;
 use crate::connection::choice;
+use crate::connection::delayed::{Delayed, Taps};
 use crate::connection::dropout::Dropout;
 use crate::connection::matmul::transpose;
 use crate::error::RuntimeError;
@@ -45,6 +46,8 @@ pub(crate) struct ConnectionCode {
     pub(crate) from: Source,
     pub(crate) port: usize,
     pub(crate) delay: usize,
+    /// Which of the connections with delays of their synapses it is a tap of, and which tap.
+    pub(crate) tap: Option<(usize, usize)>,
     /// What it computes.
     pub(crate) chain: Chain,
     /// The weights among the parameters if it is one dense operation, which has faster ways than a chain.
@@ -74,7 +77,10 @@ impl LongestDelays {
     fn new(network: &Network) -> LongestDelays {
         let longest = |from: Source| {
             let of_source = network.connections.iter().filter(|c| c.from == from);
-            of_source.map(|c| c.delay as usize).max().unwrap_or(0)
+            of_source
+                .map(|c| c.longest_delay() as usize)
+                .max()
+                .unwrap_or(0)
         };
         let layers = (0..network.layers.len()).map(|l| longest(Source::Layer(l)));
         let inputs = (0..network.inputs.len()).map(|i| longest(Source::Input(i)));
@@ -90,8 +96,16 @@ pub struct Simulator<R> {
     pub(crate) network: Network,
     pub(crate) layers: Vec<LayerCode<R>>,
     pub(crate) parameters: Parameters<R>,
-    /// For each layer the connections that end there, in order of declaration.
-    pub(crate) incoming: Vec<Vec<ConnectionCode>>,
+    /// For each layer the connections that end there, in order of declaration, each tap for itself.
+    incoming: Vec<Vec<ConnectionCode>>,
+    /// The same where no gradient is asked for: learned delays are rounded. `None` if there are none.
+    evaluated: Option<Vec<Vec<ConnectionCode>>>,
+    /// The connections with delays of their synapses, with their indices.
+    delayed: Vec<(usize, Delayed)>,
+    /// The weights of their taps.
+    pub(crate) tables: Vec<Vec<R>>,
+    /// The part of the training that is done.
+    progress: f64,
     /// For each layer the rows of its ports, their adjoints, its first spike output and its adjoint.
     pub(crate) ports: Vec<Vec<Option<SlotId>>>,
     pub(crate) port_adjoints: Vec<Vec<Option<SlotId>>>,
@@ -144,9 +158,15 @@ impl<R: Float> Simulator<R> {
         }
         let specs = specs(network);
         let dropouts = Dropout::all(network);
-        let incoming = (0..layers.len())
-            .map(|l| incoming(network, l, &specs, &dropouts, gradients))
-            .collect();
+        let delayed = Delayed::all(network, &specs);
+        let connections = |taps: Taps| -> Vec<Vec<ConnectionCode>> {
+            (0..layers.len())
+                .map(|l| incoming(network, l, &specs, &dropouts, (&delayed, taps), gradients))
+                .collect()
+        };
+        let learned = delayed.iter().any(|(_, d)| d.delays.learned);
+        let evaluated = learned.then(|| connections(Taps::Rounded));
+        let incoming = connections(Taps::Spread);
         let slots = |l: usize, adjoint: bool| {
             let ports = network.layers[l].neuron.ports.iter();
             ports
@@ -161,6 +181,10 @@ impl<R: Float> Simulator<R> {
         Ok(Simulator {
             incoming,
             dropouts,
+            evaluated,
+            tables: vec![Vec::new(); Delayed::count(&delayed)],
+            delayed,
+            progress: 0.0,
             ports: all.clone().map(|l| slots(l, false)).collect(),
             port_adjoints: all.clone().map(|l| slots(l, true)).collect(),
             spikes: all.clone().map(|l| spike(l, false)).collect(),
@@ -252,8 +276,50 @@ impl<R: Float> Simulator<R> {
             }
             code.set_parameters(&values, GROUP)?;
         }
+        self.fill_tables();
         self.copy_weights();
         Ok(())
+    }
+
+    /// Says which part of a training is done, from 0 to 1: it decides how far delays that are learned are spread
+    /// when gradients are computed.
+    pub fn set_progress(&mut self, progress: f64) {
+        if self.progress != progress {
+            self.progress = progress;
+            self.fill_tables();
+        }
+    }
+
+    /// The weights of the taps of delays, from those of their connections.
+    fn fill_tables(&mut self) {
+        let parameters = &self.parameters.values;
+        for (_, delayed) in &mut self.delayed {
+            delayed.fill(parameters, self.progress, &mut self.tables);
+        }
+        let evaluated = self.evaluated.iter_mut().flatten().flatten();
+        let rounded = evaluated.map(|code| (code, Taps::Rounded));
+        let incoming = self.incoming.iter_mut().flatten();
+        for (code, taps) in incoming.map(|code| (code, Taps::Spread)).chain(rounded) {
+            if let Some((index, tap)) = code.tap {
+                code.chain = self.delayed[index].1.chain(taps, tap);
+            }
+        }
+    }
+
+    /// For each layer the connections that end there.
+    pub(crate) fn connections(&self, pass: Pass) -> &[Vec<ConnectionCode>] {
+        match (pass, &self.evaluated) {
+            (Pass::Infer, Some(evaluated)) => evaluated,
+            (Pass::Infer, None) | (Pass::Forward | Pass::Backward, _) => &self.incoming,
+        }
+    }
+
+    /// The numbers that the weights of a connection are among.
+    pub(crate) fn numbers(&self, connection: &ConnectionCode) -> &[Vec<R>] {
+        match connection.tap {
+            None => &self.parameters.values,
+            Some(_) => &self.tables,
+        }
     }
 
     /// Copies the weights that are read at every step: for the forward to a cache line, for the backward
@@ -262,7 +328,7 @@ impl<R: Float> Simulator<R> {
         for part in &self.parts {
             for &l in part {
                 for connection in &self.incoming[l] {
-                    let Some(index) = connection.dense else {
+                    let (Some(index), None) = (connection.dense, connection.tap) else {
                         continue;
                     };
                     let weights = &self.parameters.values[index];
@@ -428,10 +494,19 @@ impl<R: Float> Simulator<R> {
 
     fn empty_sum(&self, pass: Pass) -> GradientSum<R> {
         let mut connections = vec![Vec::new(); self.parameters.specs.len()];
+        let mut tables = vec![Vec::new(); self.tables.len()];
         if pass == Pass::Forward {
             for connection in self.incoming.iter().flatten().filter(|c| c.trained) {
+                let numbers = self.numbers(connection);
+                let sums = match connection.tap {
+                    None => &mut connections,
+                    Some(_) => &mut tables,
+                };
                 for index in connection.chain.parameters() {
-                    connections[index] = vec![R::ZERO; self.parameters.values[index].len()];
+                    sums[index] = vec![R::ZERO; numbers[index].len()];
+                }
+                if let Some(bias) = connection.bias {
+                    connections[bias] = vec![R::ZERO; self.parameters.values[bias].len()];
                 }
             }
         }
@@ -454,6 +529,7 @@ impl<R: Float> Simulator<R> {
             });
         GradientSum {
             connections,
+            tables,
             collected,
             initial: initial.collect(),
             spikes: vec![0; self.layers.len()],
@@ -463,6 +539,16 @@ impl<R: Float> Simulator<R> {
     /// Sums to gradients: what was collected goes through the prologues.
     fn gradients(&self, total: GradientSum<R>) -> Result<Vec<Vec<R>>, RuntimeError> {
         let mut gradients = total.connections;
+        for (index, (_, delayed)) in self.delayed.iter().enumerate() {
+            let mut taps = self.incoming.iter().flatten();
+            let of_connection = |c: &&ConnectionCode| c.tap == Some((index, 0)) && c.trained;
+            if taps.any(|c| of_connection(&c)) {
+                let values = &self.parameters.values;
+                let [weight, delay] = delayed.gradients(values, self.progress, &total.tables);
+                gradients[delayed.weight] = weight;
+                gradients[delayed.delay] = delay;
+            }
+        }
         self.remove_self_connections(&mut gradients);
         for (l, code) in self.layers.iter().enumerate() {
             let of_layer = code.parameter_gradients(&total.collected[l], &total.initial[l])?;
@@ -495,8 +581,17 @@ impl<R: Float> Simulator<R> {
 }
 
 impl<R: Float> GradientSum<R> {
+    /// The gradients that those of the weights of a connection are among.
+    pub(crate) fn numbers(&mut self, connection: &ConnectionCode) -> &mut [Vec<R>] {
+        match connection.tap {
+            None => &mut self.connections,
+            Some(_) => &mut self.tables,
+        }
+    }
+
     fn add(&mut self, other: &GradientSum<R>) {
-        for (sum, part) in self.connections.iter_mut().zip(&other.connections) {
+        let mine = self.connections.iter_mut().chain(&mut self.tables);
+        for (sum, part) in mine.zip(other.connections.iter().chain(&other.tables)) {
             sum.iter_mut().zip(part).for_each(|(s, &p)| *s = s.add(p));
         }
         for (sum, part) in self
@@ -537,6 +632,7 @@ fn incoming(
     l: usize,
     specs: &[ParameterSpec],
     dropouts: &[Dropout],
+    (delayed, taps): (&[(usize, Delayed)], Taps),
     gradients: Gradients,
 ) -> Vec<ConnectionCode> {
     let mut incoming = Vec::new();
@@ -547,16 +643,30 @@ fn incoming(
         .filter(|(_, c)| c.to == l)
     {
         debug_assert!(network.source_size(connection.from) > 0);
-        let chain = Chain::new(c, connection, specs, dropouts);
-        incoming.push(ConnectionCode {
+        let code = |chain: Chain, delay: u32, bias: Option<usize>, tap| ConnectionCode {
             from: connection.from,
             port: connection.port,
-            delay: connection.delay as usize,
+            delay: delay as usize,
+            tap,
             dense: chain.only_dense(),
-            bias: chain.last_bias(),
+            bias,
             chain,
             trained: gradients == Gradients::All || !connection.frozen,
-        });
+        };
+        let chain = Chain::new(c, connection, specs, dropouts);
+        let bias = chain.last_bias();
+        match delayed.iter().position(|(owner, _)| *owner == c) {
+            None => incoming.push(code(chain, connection.delay, bias, None)),
+            Some(index) => {
+                let delayed = &delayed[index].1;
+                // The bias is there once, whatever the delays are.
+                incoming.extend((0..delayed.delays.taps()).map(|tap| {
+                    let delay = delayed.delays.shortest + tap as u32;
+                    let bias = bias.filter(|_| tap == 0);
+                    code(delayed.chain(taps, tap), delay, bias, Some((index, tap)))
+                }));
+            }
+        }
     }
     incoming
 }

@@ -76,6 +76,7 @@ fn network() -> Network {
         delay,
         frozen: false,
         tied: None,
+        delays: None,
     };
     Network {
         name: "Net".into(),

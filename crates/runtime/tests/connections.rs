@@ -143,6 +143,7 @@ impl Case {
             port: 0,
             operations: operations.to_vec(),
             delay: delay as u32,
+            delays: None,
             frozen: false,
             tied: (self.tied && c == 1).then_some(0),
         });

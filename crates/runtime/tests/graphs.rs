@@ -198,6 +198,7 @@ impl Case {
             delay: delay as u32,
             frozen: false,
             tied: None,
+            delays: None,
         };
         Network {
             name: "Net".into(),

@@ -40,6 +40,18 @@ pub fn initial_parameters<R: Real>(
                 let bias = network.connections[c].operations[o].bias.as_ref();
                 (bias.expect("a bias that is a parameter"), None)
             }
+            Owner::Delay(c) => {
+                let delays = network.connections[c].delays.as_ref();
+                let delays = delays.expect("delays that are parameters");
+                let bounds = (f64::from(delays.shortest), f64::from(delays.longest));
+                fill(values, &delays.initial, (1.0, 1.0), Some(bounds), &mut rng);
+                if !delays.learned {
+                    // What is saved is what runs.
+                    let whole = |v: &R| R::from_f64(v.to_f64().round());
+                    values.iter_mut().for_each(|v| *v = whole(v));
+                }
+                continue;
+            }
             Owner::Neuron(l, p) => {
                 let parameter = &network.layers[l].neuron.params[p];
                 (&parameter.initial, parameter.bounds)

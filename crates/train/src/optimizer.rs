@@ -111,6 +111,7 @@ impl Optimizer {
             let own = match spec.owner {
                 Owner::Weight(..) | Owner::Feedback(..) => &plan.groups.weights,
                 Owner::Bias(..) => &plan.groups.biases,
+                Owner::Delay(..) => &plan.groups.delays,
                 Owner::Neuron(..) => &plan.groups.neurons,
             };
             own.as_ref().unwrap_or(&plan.optimizer).clone()
@@ -360,6 +361,13 @@ fn range(network: &Network, spec: &ParameterSpec) -> Range {
         Owner::Bias(..) | Owner::Feedback(..) => Range {
             constraint: Constraint::None,
             bounds: None,
+        },
+        Owner::Delay(c) => Range {
+            constraint: Constraint::Clamp,
+            bounds: network.connections[c]
+                .delays
+                .as_ref()
+                .map(|d| (f64::from(d.shortest), f64::from(d.longest))),
         },
         Owner::Neuron(l, p) => {
             let parameter = &network.layers[l].neuron.params[p];

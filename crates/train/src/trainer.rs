@@ -306,6 +306,9 @@ impl Trainer {
         position: f64,
     ) -> Result<StepReport, TrainError> {
         let start = Instant::now();
+        let epoch = position as usize;
+        self.simulator
+            .set_progress(epoch as f64 / self.plan.epochs.max(1) as f64);
         let indices = prepared.indices;
         let batch = batch(&prepared.inputs, self.samples.steps(), prepared.keys);
         let judged = Judged {

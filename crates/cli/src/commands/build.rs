@@ -59,6 +59,15 @@ pub struct BuildArgs {
 pub fn build(args: &BuildArgs, console: &Console) -> Result<(), Failure> {
     let front = compile(&args.file, console)?;
     let job = Job::network(front, &args.network, Arrays::new(), &args.set, console)?;
+    if let Some(connection) = job.network.connections.iter().find(|c| c.delays.is_some()) {
+        return Err(Failure::Coded {
+            code: "E0211",
+            message: format!(
+                "an object file cannot do delays that differ between synapses, as in `{}`",
+                connection.name
+            ),
+        });
+    }
     let inference = inference(&job, args)?;
     let target = match &args.target {
         None => Target::host_object(),

@@ -32,6 +32,10 @@ pub(crate) fn shown(network: &Network, parameters: &Parameters<f32>) -> Vec<Show
                     let port = &network.layers[connection.to].neuron.ports[connection.port];
                     port.unit.clone()
                 }
+                Owner::Delay(_) => rheobase_ir::program::Unit {
+                    text: "step".to_string(),
+                    factor: 1.0,
+                },
                 Owner::Neuron(layer, param) => {
                     network.layers[layer].neuron.params[param].unit.clone()
                 }

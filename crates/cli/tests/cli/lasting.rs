@@ -83,15 +83,25 @@ fn wait_for(path: &Path) {
 
 #[test]
 fn killed_at_any_moment_a_run_ends_with_the_same_bits() {
+    killed("tiny.snn", 8);
+}
+
+/// The width of delays that are spread depends on the epoch.
+#[test]
+fn a_run_with_learned_delays_that_is_killed_ends_with_the_same_bits() {
+    killed("delays.snn", 4);
+}
+
+fn killed(file: &str, kills: u32) {
     let place = Place::new();
-    let file = fixture("tiny.snn");
+    let file = fixture(file);
     let begun = Instant::now();
     place.ok(&slices(&train(&file, "whole")));
     let whole_time = begun.elapsed();
     // A linear congruential generator: other moments at every kill, the same ones in every test.
     let mut random = 12345u64;
     let mut killed = 0;
-    for kill in 0..8 {
+    for kill in 0..kills {
         let args = if kill == 0 {
             train(&file, "killed")
         } else {

@@ -44,6 +44,8 @@ pub struct Groups {
     pub biases: Option<Optimizer>,
     /// Of the parameters of neurons, such as time constants.
     pub neurons: Option<Optimizer>,
+    /// Of delays that are learned.
+    pub delays: Option<Optimizer>,
 }
 
 /// How the learning rate changes over epochs, as a factor.

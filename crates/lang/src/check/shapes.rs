@@ -250,10 +250,12 @@ fn delay_steps(
     let Some(delay) = &connection.delay else {
         return 0;
     };
-    let expr = match &delay.start {
-        Start::Value(expr) => expr,
-        // A distribution of delays: the smallest one decides whether a cycle is delayed.
-        Start::Random(draw) => match draw.args.first() {
+    let expr = match (&delay.start, &delay.bounds) {
+        // Where delays differ, the smallest one decides whether a cycle is delayed.
+        (Start::Random(_), Some(bounds)) => &bounds.lo,
+        (Start::Value(_), Some(bounds)) if delay.learn.is_some() => &bounds.lo,
+        (Start::Value(expr), _) => expr,
+        (Start::Random(draw), None) => match draw.args.first() {
             Some(Some(expr)) => expr,
             Some(None) | None => return 0,
         },

@@ -180,8 +180,8 @@ impl Check<'_> {
     ) -> SettingValue {
         match name {
             "data" | "valid" | "test" | "encode" | "optimizer" | "optimizer_weights"
-            | "optimizer_biases" | "optimizer_neurons" | "schedule" | "clip" | "gradient"
-            | "average" | "stop" => self.choice(scope, name, value),
+            | "optimizer_biases" | "optimizer_neurons" | "optimizer_delays" | "schedule"
+            | "clip" | "gradient" | "average" | "stop" => self.choice(scope, name, value),
             "augment" => self.choices(scope, name, value),
             "duration" => self.number_setting(scope, name, value, Dimension::TIME),
             "batch" | "accumulate" | "epochs" | "seed" => {

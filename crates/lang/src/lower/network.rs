@@ -3,13 +3,13 @@
 use super::start;
 use super::{Findings, fluctuation, neuron, unchecked, unsupported};
 use crate::check::{Around, Elaborated, Shaped, elaborate};
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic};
 use crate::model::builtin::{Law, Operation as Kind};
 use crate::model::{
     Argument, Connection, Expr, Layer, LayerKind, Model, Network, Operation, Ref, Source, Start,
     eval,
 };
-use rheobase_ir::program::{self, Initial, Pooling, Synapses};
+use rheobase_ir::program::{self, Delays, Initial, MOST_TAPS, Pooling, Synapses};
 
 /// Lowers a network with arguments for its parameters.
 pub(super) fn lower(
@@ -104,14 +104,6 @@ fn lower_connection(
     let (Some(to), Some(port)) = (connection.target, connection.port) else {
         return Err(wrong());
     };
-    if let Some(delay) = &connection.delay {
-        if let Some(learn) = delay.learn {
-            return Err(Box::new(unsupported(learn.span, "a learnable delay")));
-        }
-        if let Start::Random(draw) = &delay.start {
-            return Err(Box::new(unsupported(draw.span, "a delay for each synapse")));
-        }
-    }
     // All connections that share weights leave the same ones out.
     let owner = connection.tied.map_or(index, |tied| tied.to);
     let shares = |(i, c): (usize, &Connection)| i == owner || c.tied.is_some_and(|t| t.to == owner);
@@ -159,6 +151,7 @@ fn lower_connection(
         let what = "`self = false` beside another operation";
         return Err(Box::new(unsupported(connection.span, what)));
     }
+    let delays = delays(model, network, elaborated, connection, &operations)?;
     let path = |p: &crate::ast::Path| {
         let names: Vec<&str> = p.segments.iter().map(|n| n.text.as_str()).collect();
         names.join(".")
@@ -173,9 +166,101 @@ fn lower_connection(
         to,
         port,
         operations,
-        delay: elaborated.delays[index],
+        delay: delays
+            .as_ref()
+            .map_or(elaborated.delays[index], |d| d.shortest),
+        delays,
         frozen: connection.frozen,
         tied: connection.tied.map(|t| t.to),
+    })
+}
+
+/// The delays of the synapses, if they have their own.
+fn delays(
+    model: &Model,
+    network: &Network,
+    elaborated: &Elaborated,
+    connection: &Connection,
+    operations: &[program::Operation],
+) -> Result<Option<Delays>, Box<Diagnostic>> {
+    let Some(delay) = &connection.delay else {
+        return Ok(None);
+    };
+    if delay.learn.is_none() && matches!(delay.start, Start::Value(_)) {
+        return Ok(None);
+    }
+    let refuse = |what: &str| Err(Box::new(unsupported(delay.span, what)));
+    match operations {
+        [operation] if operation.weight.is_some() => match operation.synapses {
+            Synapses::Dense { .. } | Synapses::Sparse { .. } | Synapses::OneToOne => {}
+            Synapses::Scale
+            | Synapses::Convolution(_)
+            | Synapses::Pool { .. }
+            | Synapses::Dropout { .. } => {
+                return refuse("a delay for each synapse of this operation");
+            }
+        },
+        _ => return refuse("a delay for each synapse of several operations"),
+    }
+    if operations.iter().any(|o| o.feedback.is_some()) {
+        return refuse("a delay for each synapse with feedback");
+    }
+    if connection.tied.is_some() {
+        return refuse("a delay for each synapse of a tied connection");
+    }
+    let lookup = |name: Ref| elaborated.lookup(name);
+    let env = eval::Env::new(model, Some(elaborated.step_ms), &lookup).with_lets(&network.lets);
+    let initial = start::initial(&env, &delay.start)?;
+    let range = match (&delay.bounds, &initial) {
+        (Some(bounds), _) => start::bounds(&env, bounds)?,
+        (None, Initial::Uniform { low, high }) => (*low, *high),
+        (None, _) => {
+            let message = "delays that are drawn need bounds: how far back must be remembered?";
+            let finding = Diagnostic::new(Code::E0606, delay.span, message);
+            return Err(Box::new(finding.help("add `in 0 ms .. 50 ms`")));
+        }
+    };
+    let step = elaborated.step_ms;
+    let steps = |ms: f64| (ms / step).round();
+    let (low, high) = (steps(range.0), steps(range.1));
+    if !(low >= 0.0 && low <= high && high - low < f64::from(MOST_TAPS) && high < 1e6) {
+        let message = format!("delays from {low} to {high} steps are impossible");
+        let finding = Diagnostic::new(Code::E0606, delay.span, message);
+        let help = format!("at most {MOST_TAPS} different delays, none of them negative");
+        return Err(Box::new(finding.help(help)));
+    }
+    let Some(initial) = in_steps(&initial, step) else {
+        return refuse("this distribution for delays");
+    };
+    Ok(Some(Delays {
+        initial,
+        shortest: low as u32,
+        longest: high as u32,
+        learned: delay.learn.is_some() && !connection.frozen,
+    }))
+}
+
+/// A time or its distribution in steps; `None` for distributions that are made for weights.
+fn in_steps(initial: &Initial, step: f64) -> Option<Initial> {
+    Some(match *initial {
+        Initial::Constant(value) => Initial::Constant(value / step),
+        Initial::Normal { mean, std } => Initial::Normal {
+            mean: mean / step,
+            std: std / step,
+        },
+        Initial::LogNormal { median, sigma } => Initial::LogNormal {
+            median: median / step,
+            sigma,
+        },
+        Initial::Uniform { low, high } => Initial::Uniform {
+            low: low / step,
+            high: high / step,
+        },
+        Initial::KaimingNormal { .. }
+        | Initial::KaimingUniform { .. }
+        | Initial::XavierNormal { .. }
+        | Initial::XavierUniform { .. }
+        | Initial::Orthogonal { .. } => return None,
     })
 }
 

@@ -145,6 +145,31 @@ impl Chain {
         }
     }
 
+    /// One operation whose weights are a table of their own: some pairs, all, or each neuron to itself.
+    pub(crate) fn of_table(
+        pairs: Option<Arc<Pairs>>,
+        dense: bool,
+        table: usize,
+        [inputs, outputs]: [usize; 2],
+    ) -> Chain {
+        let map = match pairs {
+            Some(pairs) => Map::Sparse(pairs),
+            None if dense => Map::Dense,
+            None => Map::OneToOne,
+        };
+        let stage = Stage {
+            map,
+            weight: Some(table),
+            bias: None,
+            feedback: None,
+            inputs,
+            outputs,
+        };
+        Chain {
+            stages: vec![stage],
+        }
+    }
+
     /// The weights if there is one dense operation and nothing else, whose gradient goes back by them.
     pub(crate) fn only_dense(&self) -> Option<usize> {
         match &self.stages[..] {

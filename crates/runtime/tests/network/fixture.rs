@@ -107,6 +107,7 @@ pub(crate) fn network() -> Network {
             delay,
             frozen: false,
             tied: None,
+            delays: None,
         }
     };
     Network {

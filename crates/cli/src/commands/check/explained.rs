@@ -303,6 +303,7 @@ fn connections(network: &Network) -> Vec<(String, Vec<usize>, String, bool)> {
             Owner::Weight(c, o) => {
                 let connection = &network.connections[c];
                 let delay = match connection.delay {
+                    _ if connection.delays.is_some() => String::new(),
                     0 => String::new(),
                     1 => ", delay 1 step".to_string(),
                     n => format!(", delay {n} steps"),
@@ -317,6 +318,13 @@ fn connections(network: &Network) -> Vec<(String, Vec<usize>, String, bool)> {
                 let operation = &network.connections[c].operations[o];
                 let words = ", takes the place of the weights in the backward".to_string();
                 (operation.feedback.as_ref(), words)
+            }
+            Owner::Delay(c) => {
+                let delays = network.connections[c].delays.as_ref();
+                let range = delays.map_or(String::new(), |d| {
+                    format!(", {} to {} steps", d.shortest, d.longest)
+                });
+                (delays.map(|d| &d.initial), range)
             }
             Owner::Neuron(..) => continue,
         };

@@ -204,6 +204,9 @@ pub(super) fn delivery(network: &Network) -> Vec<String> {
         let to = &network.layers[connection.to];
         let port = &to.neuron.ports[connection.port].name;
         let when = match connection.delay {
+            shortest if let Some(delays) = &connection.delays => {
+                format!("{shortest} to {} steps later, by synapse", delays.longest)
+            }
             0 => "in the same step".to_string(),
             1 => "one step later".to_string(),
             n => format!("{n} steps later"),

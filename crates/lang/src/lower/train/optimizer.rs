@@ -18,6 +18,7 @@ impl Plan<'_> {
             weights: group("optimizer_weights")?,
             biases: group("optimizer_biases")?,
             neurons: group("optimizer_neurons")?,
+            delays: group("optimizer_delays")?,
         })
     }
 

@@ -29,6 +29,7 @@ const OPTIMIZERS: &[&str] = &[
     "optimizer_weights",
     "optimizer_biases",
     "optimizer_neurons",
+    "optimizer_delays",
 ];
 
 /// Readers of files, with the name that the data crate knows them by.
@@ -465,6 +466,7 @@ pub const SETTINGS: &[&str] = &[
     "optimizer_weights",
     "optimizer_biases",
     "optimizer_neurons",
+    "optimizer_delays",
     "schedule",
     "clip",
     "average",
