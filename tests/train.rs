@@ -243,6 +243,7 @@ fn every_optimiser_schedule_and_group_resumes_to_the_same_bits() {
             channels: 64,
             classes: 10,
             density: 0.05,
+            graded: false,
             seed: 3,
         };
         plan.encoding = Encoding::BinSpikes(Binning {
