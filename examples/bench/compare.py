@@ -12,8 +12,8 @@ of the steps counts, over the rounds the median of those.
 Nothing is installed. A library that is missing is left out, and what to install is said. The interpreter that runs this
 file also runs the libraries, unless `--python` names another one.
 
-What is the same for all: sizes, steps, samples, density and seed of the input, the scale of the weights, detached hard
-or subtractive reset as the library has it, time constants of 10 and 20 ms, 32-bit numbers. What differs is what a
+What is the same for all: sizes, steps, samples, density and seed of the input, detached hard
+or subtractive reset as the library has it, time constants of 10 and 20 ms, 32-bit numbers. What differs is how large weights are and what a
 library calls a neuron; `MODELS` below says it in a line each.
 """
 
