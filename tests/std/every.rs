@@ -1,7 +1,8 @@
 //! Every neuron of every embedded file: checked without a finding, lowered, and its derived gradient against
 //! finite differences.
 
-use rheobase_ir::gradcheck::{Config, gradcheck};
+use rheobase_ir::gradcheck::{Config, gradcheck, transposition};
+use rheobase_ir::pipeline::{Wanted, build};
 use rheobase_lang::check::check;
 use rheobase_lang::diag::render::render_all;
 use rheobase_lang::load::{NoFiles, STD, load};
@@ -38,6 +39,13 @@ fn gradients_of_every_neuron() {
             assert!(
                 lowered.spikes.is_empty() || report.spiking > 0.0,
                 "{name} never spiked"
+            );
+            // Forward mode of the same step is the transpose of its reverse mode.
+            let stages = build(&lowered, Wanted::ALL).expect("the pipeline is right");
+            let products = transposition(&stages.hoisted, 7).expect("the step runs");
+            assert!(
+                products.error <= 1e-12 && products.points >= 8,
+                "{name}: {products:?}"
             );
             checked += 1;
         }

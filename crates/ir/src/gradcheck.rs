@@ -13,6 +13,7 @@
 mod analytic;
 mod lane;
 mod numeric;
+mod transposition;
 mod trial;
 
 use std::collections::BTreeSet;
@@ -25,6 +26,8 @@ use crate::pipeline::{Stages, Wanted, build};
 use crate::program::Neuron;
 use crate::types::Rate;
 use crate::verify::VerifyError;
+
+pub use transposition::{Transposition, transposition};
 
 use analytic::Gradients;
 use numeric::{Smoothed, Tweak};

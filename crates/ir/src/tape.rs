@@ -26,6 +26,23 @@ pub struct Saved {
     pub ty: Type,
     /// The adjoints that need it.
     pub readers: Vec<Slot>,
+    /// What would have to be kept to compute it again: the states and inputs of the step that it comes from. None
+    /// if it is one of them itself.
+    pub sources: Vec<(Slot, Type)>,
+}
+
+impl Saved {
+    /// Why this value is in the tape, as a phrase.
+    pub fn reason(&self) -> String {
+        let bytes: usize = self.sources.iter().map(|(_, ty)| cost(*ty)).sum();
+        match &self.sources[..] {
+            [] => "gone after the step".to_owned(),
+            sources => {
+                let names: Vec<String> = sources.iter().map(|(s, _)| s.to_string()).collect();
+                format!("in place of {} ({bytes} bytes)", names.join(", "))
+            }
+        }
+    }
 }
 
 /// A step cut into its two directions.
@@ -68,6 +85,7 @@ pub fn plan_tape(joint: &Kernel, name: &str) -> Plan {
             slot,
             ty: joint.ty(value),
             readers,
+            sources: sources(joint, value, &varying),
         });
         values.push(value);
     }
@@ -151,6 +169,27 @@ fn readers(joint: &Kernel, value: Value, adjoint: &[bool]) -> Vec<Slot> {
         .iter()
         .filter(|o| o.slot.adjoint && reads(o.value))
         .map(|o| o.slot.clone())
+        .collect()
+}
+
+/// The inputs that change from step to step of which a value is computed.
+fn sources(joint: &Kernel, value: Value, varying: &[bool]) -> Vec<(Slot, Type)> {
+    if let Def::Input(_) = joint.node(value).def {
+        return Vec::new();
+    }
+    let mut needed = vec![false; joint.nodes.len()];
+    needed[value.index()] = true;
+    for (v, node) in joint.values().rev() {
+        if let Def::Inst(_, args) = &node.def
+            && needed[v.index()]
+        {
+            args.iter().for_each(|a| needed[a.index()] = true);
+        }
+    }
+    let inputs = joint.inputs();
+    inputs
+        .filter(|(v, _)| needed[v.index()] && varying[v.index()])
+        .map(|(v, input)| (input.slot.clone(), joint.ty(v)))
         .collect()
 }
 

@@ -3,8 +3,9 @@
 use std::fs;
 
 use rheobase_ir::cases::neuron;
-use rheobase_ir::gradcheck::{Against, Config, GradcheckError, Report, gradcheck};
+use rheobase_ir::gradcheck::{Against, Config, GradcheckError, Report, gradcheck, transposition};
 use rheobase_ir::kernel::{Role, Slot};
+use rheobase_ir::pipeline::{Wanted, build};
 use rheobase_ir::program::Neuron;
 
 fn read(name: &str) -> String {
@@ -110,4 +111,23 @@ fn no_finite_run_is_an_error() {
     let infinite = lif_with("; param tau_mem = 20.0", "; param tau_mem = 0.0");
     let report = gradcheck(&infinite, &Config::STANDARD);
     assert_eq!(report, Err(GradcheckError::NotFinite));
+}
+
+/// Forward mode and reverse mode of a step are transposes of each other.
+#[test]
+fn modes_are_transposes() {
+    insta::glob!("neurons/*.kir", |path| {
+        let text = fs::read_to_string(path).expect("readable file");
+        let neuron = neuron(&text).expect("a neuron");
+        let stages = build(&neuron, Wanted::ALL).expect("pipeline");
+        for step in [&stages.step, &stages.hoisted] {
+            let result = transposition(step, 3).expect("the step runs");
+            assert!(
+                result.points >= 8 && result.inputs > 0,
+                "{}: {result:?}",
+                step.name
+            );
+            assert!(result.error <= 1e-12, "{}: {result:?}", step.name);
+        }
+    });
 }

@@ -34,7 +34,8 @@ fn plans() {
             .iter()
             .map(|s| {
                 let readers: Vec<String> = s.readers.iter().map(Slot::to_string).collect();
-                format!("; {} {} for {}\n", s.ty, s.slot, readers.join(", "))
+                let (ty, slot, why) = (s.ty, &s.slot, s.reason());
+                format!("; {ty} {slot}, {why}, for {}\n", readers.join(", "))
             })
             .collect();
         insta::assert_snapshot!(format!(

@@ -2,8 +2,9 @@
 
 use rheobase_ir::executor::Executor;
 use rheobase_ir::interp::Interpreter;
-use rheobase_ir::kernel::Kernel;
+use rheobase_ir::kernel::{Kernel, Param};
 use rheobase_ir::real::Real;
+use rheobase_ir::types::Rate;
 use rheobase_jit::{Lane, Target};
 
 use crate::error::RuntimeError;
@@ -34,5 +35,21 @@ impl Backend {
             Backend::Jit => Box::new(rheobase_jit::compile::<R>(kernel, &Target::host())?),
             Backend::Interpreter => Box::new(Interpreter::new(kernel.clone())?),
         })
+    }
+
+    /// An executor for a kernel that runs once for each change of parameters, in double precision.
+    ///
+    /// If nothing in it is different between neurons it is a few dozen operations on single numbers, and the
+    /// interpreter is done with hundreds of updates in the time that it takes to make code.
+    ///
+    /// # Errors
+    ///
+    /// The kernel cannot be compiled.
+    pub(crate) fn prologue(self, kernel: &Kernel) -> Result<Box<dyn Executor<f64>>, RuntimeError> {
+        let uniform = |param: &Param| param.rate == Rate::Uniform;
+        if kernel.signature().iter().all(uniform) {
+            return Backend::Interpreter.executor(kernel);
+        }
+        self.executor(kernel)
     }
 }

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use rheobase_ir::draws;
 use rheobase_ir::executor::{Arg, Executor};
@@ -93,7 +94,9 @@ pub(crate) struct LayerCode<R> {
     pub(crate) stages: Stages,
     rows: Vec<RowInfo>,
     index: BTreeMap<Slot, SlotId>,
-    infer: Code<R>,
+    backend: Backend,
+    /// The step without a tape; made when it is first called, which a training step never does.
+    infer: OnceLock<Result<Code<R>, RuntimeError>>,
     forward: Code<R>,
     backward: Code<R>,
     /// Draws initial states, and its backward; `None` if none are drawn.
@@ -193,20 +196,8 @@ impl<R: Float> LayerCode<R> {
             // It is listed after every step.
             rows[row].place = Place::Step;
         }
-        let code = |kernel: &Kernel| -> Result<Code<R>, RuntimeError> {
-            let signature = kernel.signature();
-            let rows = signature.iter().map(|p| index[&row_slot(&p.slot)]);
-            let rows = rows.collect();
-            Ok(Code {
-                executor: backend.executor(kernel)?,
-                rows,
-            })
-        };
-        let (infer, forward, backward) = (
-            code(&stages.infer)?,
-            code(&stages.forward)?,
-            code(&stages.backward)?,
-        );
+        let code = |kernel: &Kernel| code(backend, kernel, &index);
+        let (forward, backward) = (code(&stages.forward)?, code(&stages.backward)?);
         let start = match stages.start.outputs.is_empty() {
             true => None,
             false => Some((code(&stages.start)?, code(&stages.start_gradient)?)),
@@ -230,12 +221,13 @@ impl<R: Float> LayerCode<R> {
         let per_channel = layer.size() / layer.shape.first().copied().unwrap_or(1).max(1);
         Ok(LayerCode {
             n: layer.size(),
-            prologue: backend.executor(&stages.prologue)?,
-            prologue_gradient: backend.executor(&stages.prologue_gradient)?,
+            prologue: backend.prologue(&stages.prologue)?,
+            prologue_gradient: backend.prologue(&stages.prologue_gradient)?,
             stages,
             rows,
             index,
-            infer,
+            backend,
+            infer: OnceLock::new(),
             forward,
             backward,
             start,
@@ -596,7 +588,7 @@ impl<R: Float> LayerCode<R> {
         lanes: usize,
     ) -> Result<(), RuntimeError> {
         let code = match pass {
-            Pass::Infer => &self.infer,
+            Pass::Infer => self.infer()?,
             Pass::Forward => &self.forward,
             Pass::Backward => &self.backward,
         };
@@ -610,6 +602,14 @@ impl<R: Float> LayerCode<R> {
             }
         }
         Ok(())
+    }
+
+    fn infer(&self) -> Result<&Code<R>, RuntimeError> {
+        let make = || code(self.backend, &self.stages.infer, &self.index);
+        self.infer
+            .get_or_init(make)
+            .as_ref()
+            .map_err(RuntimeError::clone)
     }
 
     /// Draws the initial states that are random.
@@ -678,6 +678,20 @@ impl<R: Float> LayerCode<R> {
         }
         Ok(code.executor.call(lanes, &mut args)?)
     }
+}
+
+/// A kernel, ready to be called.
+fn code<R: Float>(
+    backend: Backend,
+    kernel: &Kernel,
+    index: &BTreeMap<Slot, SlotId>,
+) -> Result<Code<R>, RuntimeError> {
+    let signature = kernel.signature();
+    let rows = signature.iter().map(|p| index[&row_slot(&p.slot)]);
+    Ok(Code {
+        rows: rows.collect(),
+        executor: backend.executor(kernel)?,
+    })
 }
 
 /// The slot whose row an argument is in: initial values are drawn where the states are.

@@ -173,7 +173,7 @@ fn code(
     Ok(text)
 }
 
-/// Each saved value with its bytes and what reads it.
+/// Each saved value with its bytes, why it is saved and what reads it.
 fn tape(neuron: &Neuron, stages: &Stages) -> String {
     let bytes = |ty| match ty {
         Type::Real => 4,
@@ -187,10 +187,11 @@ fn tape(neuron: &Neuron, stages: &Stages) -> String {
     for saved in &stages.saved {
         let readers: Vec<String> = saved.readers.iter().map(ToString::to_string).collect();
         let line = format!(
-            "  {} : {}, {} bytes, read by {}",
+            "  {} : {}, {} bytes, {}; read by {}",
             saved.slot,
             saved.ty,
             bytes(saved.ty),
+            saved.reason(),
             readers.join(", ")
         );
         writeln!(text, "{line}").expect("writing to a string does not fail");
