@@ -142,7 +142,10 @@ fn emit_prints_every_stage() {
     assert!(emit("model").contains("neuron LIF"));
     assert!(emit("kernel").contains("integrate.auto"));
     assert!(emit("gradient").contains("adjoint state v"));
-    assert!(emit("tape").contains("saved u : real, 4 bytes, read by"));
+    assert!(
+        emit("tape")
+            .contains("saved u : real, 4 bytes, in place of port x, state v (8 bytes); read by")
+    );
     let optimised = emit("optimised");
     for kernel in ["LIF.prologue", "LIF.infer", "LIF.forward", "LIF.backward"] {
         assert!(
