@@ -187,7 +187,12 @@ fn numbers(network: &Network, simulator: &Simulator<f64>) -> Results {
             Synapses::Dense { self_connections } => {
                 !self_connections && places[k][0] == places[k][1]
             }
-            _ => false,
+            Synapses::Sparse { .. }
+            | Synapses::OneToOne
+            | Synapses::Scale
+            | Synapses::Convolution(_)
+            | Synapses::Pool { .. }
+            | Synapses::Dropout { .. } => false,
         };
         let draws = values(20 + c, weight.len()).into_iter().enumerate();
         let weights = draws.map(|(k, x)| if diagonal(k) { 0.0 } else { x + 0.4 });
