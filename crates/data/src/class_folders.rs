@@ -2,7 +2,9 @@
 //!
 //! The order is that of the names, never that of the file system, so that sample i is the same on every machine.
 
+use crate::dataset::Card;
 use crate::error::DataError;
+use crate::layout::Shape;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +14,24 @@ pub(crate) struct ClassFolders {
     /// File and label of each sample, by class and then by name.
     pub(crate) samples: Vec<(PathBuf, u32)>,
     /// The largest label + 1.
-    pub(crate) n_classes: u32,
+    n_classes: u32,
+    /// The names of the sub-folders, if they are no numbers.
+    class_names: Vec<String>,
+}
+
+impl ClassFolders {
+    /// The card of the folder as a data set.
+    pub(crate) fn card(&self, folder: &Path, shape: Shape) -> Card {
+        Card {
+            class_names: self.class_names.clone(),
+            ..Card::new(
+                folder.display().to_string(),
+                self.samples.len(),
+                self.n_classes,
+                shape,
+            )
+        }
+    }
 }
 
 /// Lists the files with the extension `extension` in the sub-folders of `folder`.
@@ -36,6 +55,10 @@ pub(crate) fn list(
             .filter(|&n| n < u32::MAX)
     };
     let numbers: Option<Vec<u32>> = classes.iter().map(number).collect();
+    let class_names = match numbers {
+        Some(_) => Vec::new(),
+        None => classes.iter().map(|class| name(class)).collect(),
+    };
     let labels = numbers.unwrap_or_else(|| (0..classes.len() as u32).collect());
     let mut samples = Vec::new();
     for (class, label) in classes.drain(..).zip(labels) {
@@ -51,7 +74,17 @@ pub(crate) fn list(
         (left, left_file).cmp(&(right, right_file))
     });
     let n_classes = samples.last().map_or(0, |(_, label)| label + 1);
-    Ok(ClassFolders { samples, n_classes })
+    Ok(ClassFolders {
+        samples,
+        n_classes,
+        // The last folders may be without samples.
+        class_names: class_names.into_iter().take(n_classes as usize).collect(),
+    })
+}
+
+fn name(folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {

@@ -3,20 +3,27 @@
 //! The cells of a line are separated by commas (or semicolons, or tabs: what the first line has) and never quoted. A
 //! first line with a cell that is no number names the columns. The class is the column `label`, `class`, `target` or
 //! `y`, or else the last one; all other columns are the input channels, in their order.
+//!
+//! All lines are read and checked once. What is kept of them is where they are and their classes; a sample's line is
+//! read again when it is asked for, so a table larger than the memory can be used.
 
-use crate::dataset::{Dataset, Raw};
+use crate::dataset::{Card, Dataset, Raw};
 use crate::error::DataError;
-use crate::plain_or_gzip;
-use std::path::Path;
+use crate::layout::Shape;
+use crate::store::Store;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+/// Longest line that is believed.
+const MAX_LINE: u64 = 1 << 24;
 
 /// A table; see [`csv`].
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Csv {
-    name: String,
-    channels: u32,
-    n_classes: u32,
-    values: Vec<f32>,
-    labels: Vec<u32>,
+    card: Card,
+    path: PathBuf,
+    store: Store,
+    table: Table,
 }
 
 /// Reads the table at `path`. Samples are pictures of one row: values divided by `scale` must be in 0..=1.
@@ -27,21 +34,21 @@ pub struct Csv {
 /// or outside the range; `DataError::Setting` if the scale is not a positive number.
 pub fn csv(path: &Path, scale: f64) -> Result<Csv, DataError> {
     check_scale(scale)?;
-    let bytes = plain_or_gzip::read(path, "CSV")?;
-    let table = parse(&String::from_utf8_lossy(&bytes), scale);
-    let (channels, values, labels) = table.map_err(|(place, reason, help)| DataError::Format {
+    let store = Store::open_plain_or_gzip(path, "CSV")?;
+    let table = Table::of(BufReader::with_capacity(1 << 16, store.stream(0)), scale);
+    let table = table.map_err(|(place, reason, help)| DataError::Format {
         file: path.to_path_buf(),
         format: "CSV",
         place,
         reason,
         help: help.to_owned(),
     })?;
+    let name = path.display().to_string();
     Ok(Csv {
-        name: path.display().to_string(),
-        channels,
-        n_classes: labels.iter().max().map_or(0, |&max| max + 1),
-        values,
-        labels,
+        card: Card::of_labels(name, &table.labels, Shape::line(table.form.channels())),
+        path: path.to_path_buf(),
+        store,
+        table,
     })
 }
 
@@ -58,33 +65,34 @@ pub(crate) fn check_scale(scale: f64) -> Result<(), DataError> {
 }
 
 impl Dataset for Csv {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn len(&self) -> usize {
-        self.labels.len()
-    }
-
-    fn n_classes(&self) -> u32 {
-        self.n_classes
-    }
-
-    fn n_channels(&self) -> u32 {
-        self.channels
+    fn card(&self) -> &Card {
+        &self.card
     }
 
     fn label(&self, i: usize) -> u32 {
-        self.labels[i]
+        self.table.labels[i]
     }
 
     fn get(&self, i: usize) -> Result<Raw, DataError> {
-        DataError::check_index(&self.name, i, self.len())?;
-        let size = self.channels as usize;
+        DataError::check_index(self.name(), i, self.len())?;
+        let (start, length) = self.table.places[i];
+        let bytes = self.store.read_sample(start, u64::from(length))?;
+        let mut pixels = Vec::with_capacity(self.n_channels() as usize);
+        let read = self
+            .table
+            .form
+            .row(&String::from_utf8_lossy(&bytes), &mut pixels);
+        // The line was checked before: the file has changed since.
+        read.map_err(|(place, reason, _)| DataError::Sample {
+            file: self.path.clone(),
+            index: i as u64,
+            reason: format!("{place} {reason}"),
+            help: "leave the table alone while it is used".to_owned(),
+        })?;
         Ok(Raw::Image {
-            pixels: self.values[i * size..(i + 1) * size].to_vec(),
+            pixels,
             height: 1,
-            width: self.channels,
+            width: self.n_channels(),
             channels: 1,
         })
     }
@@ -93,74 +101,151 @@ impl Dataset for Csv {
 /// Place, reason and help.
 type Wrong = (String, String, &'static str);
 
-/// Number of channels, values of all samples, labels.
-fn parse(text: &str, scale: f64) -> Result<(u32, Vec<f32>, Vec<u32>), Wrong> {
-    let text = text.trim_start_matches('\u{feff}');
-    let mut lines = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-        .peekable();
-    let wrong = |place: String, reason: String| Err((place, reason, "correct the table"));
-    let Some(&(_, first)) = lines.peek() else {
-        return wrong(String::new(), "it is empty".to_owned());
-    };
-    let separator = [',', ';', '\t']
-        .into_iter()
-        .find(|&c| first.contains(c))
-        .unwrap_or(',');
-    let names: Vec<&str> = first.split(separator).map(str::trim).collect();
-    let columns = names.len();
-    if columns < 2 || u32::try_from(columns).is_err() {
-        return wrong(
-            "line 1".to_owned(),
-            format!("{columns} columns are no sample with a class"),
-        );
-    }
-    let mut label_column = columns - 1;
-    if names.iter().any(|name| name.parse::<f64>().is_err()) {
+fn wrong<T>(place: String, reason: String) -> Result<T, Wrong> {
+    Err((place, reason, "correct the table"))
+}
+
+/// How the lines of a table are read.
+#[derive(Debug)]
+struct Form {
+    separator: char,
+    columns: usize,
+    label_column: usize,
+    scale: f64,
+}
+
+impl Form {
+    /// By the first line, and whether that is a line of names.
+    fn of(first: &str, scale: f64) -> Result<(Form, bool), Wrong> {
+        let separator = [',', ';', '\t']
+            .into_iter()
+            .find(|&c| first.contains(c))
+            .unwrap_or(',');
+        let names: Vec<&str> = first.split(separator).map(str::trim).collect();
+        let columns = names.len();
+        if columns < 2 || u32::try_from(columns).is_err() {
+            let reason = format!("{columns} columns are no sample with a class");
+            return wrong("line 1".to_owned(), reason);
+        }
+        let named = names.iter().any(|name| name.parse::<f64>().is_err());
         let is_label = |name: &&str| ["label", "class", "target", "y"].contains(name);
-        label_column = names.iter().position(is_label).unwrap_or(label_column);
-        lines.next();
+        let label_column = names.iter().position(is_label).unwrap_or(columns - 1);
+        let form = Form {
+            separator,
+            columns,
+            label_column,
+            scale,
+        };
+        Ok((form, named))
     }
-    let (mut values, mut labels) = (Vec::new(), Vec::new());
-    for (at, line) in lines {
-        let mut found = 0;
-        for (column, cell) in line.split(separator).map(str::trim).enumerate() {
+
+    fn channels(&self) -> u32 {
+        // `of` saw that the number of columns is a u32 and at least 2.
+        self.columns as u32 - 1
+    }
+
+    /// The class of a line; its values are appended. Places are columns.
+    fn row(&self, line: &str, values: &mut Vec<f32>) -> Result<u32, Wrong> {
+        let (mut label, mut found) = (0, 0);
+        for (column, cell) in line.split(self.separator).map(str::trim).enumerate() {
             found += 1;
-            let place = || format!("line {}, column {}", at + 1, column + 1);
+            let place = || format!("column {}", column + 1);
             let Ok(value) = cell.parse::<f64>() else {
                 return wrong(place(), format!("`{}` is no number", shortened(cell)));
             };
-            if column == label_column {
+            if column == self.label_column {
                 if !(0.0..1e9).contains(&value) || value.fract() != 0.0 {
                     return wrong(place(), format!("{value} is no class"));
                 }
-                labels.push(value as u32);
+                label = value as u32;
                 continue;
             }
-            let value = value / scale;
+            let value = value / self.scale;
             if !(0.0..=1.0).contains(&value) {
-                let reason = format!("{cell} is not in 0 to {scale}");
-                return Err((
-                    place(),
-                    reason,
-                    "give `scale`, the largest value, or correct the table",
-                ));
+                let reason = format!("{cell} is not in 0 to {}", self.scale);
+                let help = "give `scale`, the largest value, or correct the table";
+                return Err((place(), reason, help));
             }
             values.push(value as f32);
         }
-        if found != columns {
-            return wrong(
-                format!("line {}", at + 1),
-                format!("{found} columns, not {columns}"),
-            );
+        if found != self.columns {
+            let reason = format!("{found} columns, not {}", self.columns);
+            return wrong(String::new(), reason);
+        }
+        Ok(label)
+    }
+}
+
+/// What is kept of a table.
+#[derive(Debug)]
+struct Table {
+    form: Form,
+    /// The first byte and the length of the line of each sample.
+    places: Vec<(u64, u32)>,
+    labels: Vec<u32>,
+}
+
+impl Table {
+    /// Reads and checks all lines.
+    fn of(mut reader: impl BufRead, scale: f64) -> Result<Table, Wrong> {
+        let mut table: Option<Table> = None;
+        let (mut bytes, mut values) = (Vec::new(), Vec::new());
+        let mut start = 0;
+        for number in 1.. {
+            bytes.clear();
+            let mut limited = reader.by_ref().take(MAX_LINE);
+            let length = match limited.read_until(b'\n', &mut bytes) {
+                Ok(0) => break,
+                Ok(length) => length as u64,
+                Err(error) => return wrong(format!("line {number}"), error.to_string()),
+            };
+            if length == MAX_LINE {
+                let reason = format!("it is longer than {MAX_LINE} bytes");
+                return wrong(format!("line {number}"), reason);
+            }
+            let text = String::from_utf8_lossy(&bytes);
+            let (mut line, mut begin) = (&*text, start);
+            start += length;
+            if number == 1
+                && let Some(rest) = line.strip_prefix('\u{feff}')
+            {
+                (line, begin) = (rest, begin + 3);
+            }
+            if line.trim().is_empty() {
+                continue;
+            }
+            let table = match &mut table {
+                Some(table) => table,
+                None => {
+                    let (form, named) = Form::of(line, scale)?;
+                    let fresh = table.insert(Table {
+                        form,
+                        places: Vec::new(),
+                        labels: Vec::new(),
+                    });
+                    if named {
+                        continue;
+                    }
+                    fresh
+                }
+            };
+            values.clear();
+            let label = table.form.row(line, &mut values);
+            let label = label.map_err(|(place, reason, help)| {
+                let comma = if place.is_empty() { "" } else { ", " };
+                (format!("line {number}{comma}{place}"), reason, help)
+            })?;
+            table.places.push((begin, (start - begin) as u32));
+            table.labels.push(label);
+        }
+        match table {
+            None => wrong(String::new(), "it is empty".to_owned()),
+            Some(table) if table.labels.is_empty() => {
+                wrong(String::new(), "it has no samples".to_owned())
+            }
+            Some(table) => Ok(table),
         }
     }
-    if labels.is_empty() {
-        return wrong(String::new(), "it has no samples".to_owned());
-    }
-    Ok((columns as u32 - 1, values, labels))
 }
 
 fn shortened(cell: &str) -> String {
@@ -171,6 +256,20 @@ fn shortened(cell: &str) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// Number of channels, values of all samples, labels: by their places.
+    fn parse(text: &str, scale: f64) -> Result<(u32, Vec<f32>, Vec<u32>), Wrong> {
+        let table = Table::of(text.as_bytes(), scale)?;
+        let mut values = Vec::new();
+        for (&(start, length), &label) in table.places.iter().zip(&table.labels) {
+            let line = &text.as_bytes()[start as usize..][..length as usize];
+            let found = table
+                .form
+                .row(&String::from_utf8_lossy(line), &mut values)?;
+            assert_eq!(found, label);
+        }
+        Ok((table.form.channels(), values, table.labels))
+    }
 
     #[test]
     fn with_and_without_names() {

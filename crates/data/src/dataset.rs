@@ -48,26 +48,46 @@ pub enum Targets {
     Spikes(SpikeTrain),
 }
 
+/// What is known of a data set before a sample is read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Card {
+    /// A name for messages: the built-in's name or the file's path.
+    pub name: String,
+    /// Number of samples.
+    pub len: usize,
+    /// Number of classes; every label is below it.
+    pub n_classes: u32,
+    /// Names of the classes, one for each; none if the data set has numbers only.
+    pub class_names: Vec<String>,
+    /// How the channels of every sample are arranged; in a line if the data set does not say.
+    pub shape: Shape,
+}
+
+impl Card {
+    /// The card of classes without names.
+    pub fn new(name: impl Into<String>, len: usize, n_classes: u32, shape: Shape) -> Card {
+        Card {
+            name: name.into(),
+            len,
+            n_classes,
+            class_names: Vec::new(),
+            shape,
+        }
+    }
+
+    /// The card of samples with these labels.
+    pub(crate) fn of_labels(name: impl Into<String>, labels: &[u32], shape: Shape) -> Card {
+        let n_classes = labels.iter().max().map_or(0, |&max| max.saturating_add(1));
+        Card::new(name, labels.len(), n_classes, shape)
+    }
+}
+
 /// Labelled samples, numbered from 0.
 ///
 /// `get` may be called from any thread and gives the same sample for the same index, always.
 pub trait Dataset: Send + Sync {
-    /// A name for messages: the built-in's name or the file's path.
-    fn name(&self) -> &str;
-
-    /// Number of samples.
-    fn len(&self) -> usize;
-
-    /// Number of classes; every label is below it.
-    fn n_classes(&self) -> u32;
-
-    /// Number of input channels of every sample (pixels × colours for a picture).
-    fn n_channels(&self) -> u32;
-
-    /// How the channels are arranged; in a line if the data set does not say.
-    fn shape(&self) -> Shape {
-        Shape::line(self.n_channels())
-    }
+    /// What is known before a sample is read.
+    fn card(&self) -> &Card;
 
     /// Class of sample `i`. Panics if `i` is not below `len()`, as indexing a slice does.
     fn label(&self, i: usize) -> u32;
@@ -94,6 +114,31 @@ pub trait Dataset: Send + Sync {
     fn group(&self, i: usize) -> Option<u32> {
         let _ = i;
         None
+    }
+
+    /// A name for messages: the built-in's name or the file's path.
+    fn name(&self) -> &str {
+        &self.card().name
+    }
+
+    /// Number of samples.
+    fn len(&self) -> usize {
+        self.card().len
+    }
+
+    /// Number of classes; every label is below it.
+    fn n_classes(&self) -> u32 {
+        self.card().n_classes
+    }
+
+    /// How the channels are arranged.
+    fn shape(&self) -> Shape {
+        self.card().shape
+    }
+
+    /// Number of input channels of every sample (pixels × colours for a picture).
+    fn n_channels(&self) -> u32 {
+        self.shape().channels()
     }
 
     /// Whether there are no samples.

@@ -1,19 +1,22 @@
 //! Arrays of all samples: an NPZ archive with values and labels, or two NPY files.
 //!
 //! The first axis of the values is the sample. What follows is a picture, [pixels], [rows, columns] or [rows, columns,
-//! colours]; or, if the caller says so, time and then channels. An NPZ archive is read whole (it is compressed); of an
-//! NPY file only the sample that is asked for, so that a set larger than the memory can be used.
+//! colours]; or, if the caller says so, time and then channels. Only the sample that is asked for is read, so a set
+//! larger than the memory can be used; a compressed array is unpacked once, into a temporary file (`store.rs`). Arrays
+//! in Fortran's order, where the values of a sample are not beside each other, are read whole from an archive and
+//! refused as files.
 
 use crate::csv::check_scale;
-use crate::dataset::{Dataset, Raw};
+use crate::dataset::{Card, Dataset, Raw};
 use crate::element::Element;
 use crate::error::DataError;
-use crate::npy;
-use crate::npz;
+use crate::layout::Shape;
+use crate::npy::{self, Header};
+use crate::npz::{Archive, Entry};
 use crate::spike_train::SpikeTrain;
+use crate::store::Store;
 use ndarray::{ArrayD, ArrayView2};
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 /// What the files do not say.
@@ -26,24 +29,24 @@ pub struct DenseConfig {
 }
 
 /// Samples in one array; see [`dense_npz`] and [`dense_npy`].
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Dense {
-    name: String,
+    card: Card,
     path: PathBuf,
-    store: Store,
+    values: Values,
     /// Sides of one sample.
     sides: Vec<usize>,
-    channels: u32,
     labels: Vec<u32>,
-    n_classes: u32,
     config: DenseConfig,
 }
 
-#[derive(Debug, Clone)]
-enum Store {
+/// Where the values are.
+#[derive(Debug)]
+enum Values {
     Memory(Vec<f32>),
-    /// The elements begin at this byte of the file.
-    File {
+    /// The elements begin at this byte.
+    Stored {
+        store: Store,
         start: u64,
         element: Element,
     },
@@ -55,30 +58,52 @@ enum Store {
 /// Errors: `DataError::Io`; `DataError::Format` if there are no such arrays, or more than one of values;
 /// `DataError::Setting` for a scale that is not positive.
 pub fn dense_npz(path: &Path, config: DenseConfig) -> Result<Dense, DataError> {
-    let mut arrays = npz::read(path)?;
+    let Archive {
+        mut file, arrays, ..
+    } = Archive::open(path)?;
     let fail = |reason| format_error(path, "NPZ", reason);
-    let is_label = |name: &&str| ["y", "label", "labels", "target", "targets"].contains(name);
-    let names: Vec<String> = arrays.keys().cloned().collect();
-    let label = names.iter().map(String::as_str).find(is_label);
-    let label = label.and_then(|name| arrays.remove(name));
-    let label =
-        label.ok_or_else(|| fail(format!("no array `labels`; found: {}", names.join(", "))))?;
+    let is_label = |name: &str| ["y", "label", "labels", "target", "targets"].contains(&name);
+    let (labels, others): (Vec<Entry>, Vec<Entry>) =
+        arrays.into_iter().partition(|array| is_label(&array.name));
+    let Some(label) = labels.first() else {
+        let names: Vec<&str> = others.iter().map(|array| array.name.as_str()).collect();
+        let found = names.join(", ");
+        return Err(fail(format!("no array `labels`; found: {found}")));
+    };
+    let label = file.read(label)?;
     let n = label.len();
-    arrays.retain(|_, array| array.ndim() >= 2 && array.shape()[0] == n);
-    let candidates: Vec<String> = arrays.keys().cloned().collect();
-    let (Some((_, values)), None) = (arrays.pop_first(), arrays.pop_first()) else {
-        let found = if candidates.is_empty() {
+    let holds_samples =
+        |array: &&Entry| array.header.shape.len() >= 2 && array.header.shape[0] == n;
+    let candidates: Vec<&Entry> = others.iter().filter(holds_samples).collect();
+    let [values] = candidates[..] else {
+        let names: Vec<&str> = candidates.iter().map(|array| array.name.as_str()).collect();
+        let found = if names.is_empty() {
             "none".to_owned()
         } else {
-            candidates.join(", ")
+            names.join(", ")
         };
         return Err(fail(format!(
             "one array of {n} samples is needed; found: {found}"
         )));
     };
-    let sides = values.shape()[1..].to_vec();
-    let values = values.iter().map(|&value| value as f32).collect();
-    Dense::new(path, "NPZ", Store::Memory(values), sides, &label, config)
+    let Header {
+        shape,
+        fortran_order,
+        ..
+    } = &values.header;
+    let sides = shape[1..].to_vec();
+    let values = if *fortran_order {
+        let whole = file.read(values)?;
+        Values::Memory(whole.iter().map(|&value| value as f32).collect())
+    } else {
+        let (store, start) = file.place(values)?;
+        Values::Stored {
+            store,
+            start,
+            element: values.element,
+        }
+    };
+    Dense::new(path, "NPZ", values, sides, &label, config)
 }
 
 /// The values in the NPY file `values`, the labels in the NPY file `labels`.
@@ -86,12 +111,12 @@ pub fn dense_npz(path: &Path, config: DenseConfig) -> Result<Dense, DataError> {
 /// Errors: `DataError::Io`; `DataError::Format` if a file is no NPY file of numbers in C order, is cut off or too long,
 /// or the two differ in their number of samples; `DataError::Setting` for a scale that is not positive.
 pub fn dense_npy(values: &Path, labels: &Path, config: DenseConfig) -> Result<Dense, DataError> {
-    let (mut file, header, element) = open(labels)?;
-    let label = npy::read_elements(&header, element, &mut file);
+    let (store, header, element) = open(labels)?;
+    let elements = BufReader::new(store.stream(header.bytes));
+    let label = npy::read_elements(&header, element, elements);
     let label = label.map_err(|reason| format_error(labels, "NPY", reason))?;
-    let (mut file, header, element) = open(values)?;
+    let (store, header, element) = open(values)?;
     let fail = |reason| Err(format_error(values, "NPY", reason));
-    let io = |error: std::io::Error| DataError::io(values, "read", &error);
     let [n, sides @ ..] = header.shape.as_slice() else {
         return fail("it is one number".to_owned());
     };
@@ -101,50 +126,46 @@ pub fn dense_npy(values: &Path, labels: &Path, config: DenseConfig) -> Result<De
     if *n != label.len() {
         return fail(format!("it has {n} samples for {} labels", label.len()));
     }
-    let start = file.stream_position().map_err(io)?;
-    let length = file.get_ref().metadata().map_err(io)?.len();
-    let count = header
-        .shape
-        .iter()
-        .try_fold(element.size(), |count, &side| count.checked_mul(side));
-    if count.and_then(|bytes| start.checked_add(bytes as u64)) != Some(length) {
+    let start = header.bytes;
+    let end = header
+        .size(element)
+        .and_then(|size| size.checked_add(start));
+    if end != Some(store.len()) {
         return fail(format!(
-            "its {length} bytes are not the header and {:?} elements",
+            "its {} bytes are not the header and {:?} elements",
+            store.len(),
             header.shape
         ));
     }
     let sides = sides.to_vec();
-    Dense::new(
-        values,
-        "NPY",
-        Store::File { start, element },
-        sides,
-        &label,
-        config,
-    )
+    let values_of = Values::Stored {
+        store,
+        start,
+        element,
+    };
+    Dense::new(values, "NPY", values_of, sides, &label, config)
 }
 
-fn open(path: &Path) -> Result<(BufReader<File>, npy::Header, Element), DataError> {
-    let file = File::open(path).map_err(|error| DataError::io(path, "read", &error))?;
-    let mut reader = BufReader::new(file);
-    let header =
-        npy::read_header(&mut reader).map_err(|reason| format_error(path, "NPY", reason))?;
+/// An NPY file with its header.
+fn open(path: &Path) -> Result<(Store, Header, Element), DataError> {
+    let store = Store::open(path)?;
+    let fail = |reason| format_error(path, "NPY", reason);
+    let header = npy::read_header(&mut BufReader::new(store.stream(0))).map_err(fail)?;
     let element = header.element();
     let element = element.ok_or_else(|| {
-        format_error(
-            path,
-            "NPY",
-            format!("its elements have type {}, no number", header.descr),
-        )
+        fail(format!(
+            "its elements have type {}, no number",
+            header.descr
+        ))
     })?;
-    Ok((reader, header, element))
+    Ok((store, header, element))
 }
 
 impl Dense {
     fn new(
         path: &Path,
         format: &'static str,
-        store: Store,
+        values: Values,
         sides: Vec<usize>,
         labels: &ArrayD<f64>,
         config: DenseConfig,
@@ -182,13 +203,12 @@ impl Dense {
             }
             numbers.push(label as u32);
         }
+        let name = path.display().to_string();
         Ok(Dense {
-            name: path.display().to_string(),
+            card: Card::of_labels(name, &numbers, Shape::line(channels)),
             path: path.to_path_buf(),
-            store,
+            values,
             sides,
-            channels,
-            n_classes: numbers.iter().max().map_or(0, |&max| max + 1),
             labels: numbers,
             config,
         })
@@ -198,18 +218,18 @@ impl Dense {
     fn values(&self, i: usize) -> Result<Vec<f32>, DataError> {
         let size: usize = self.sides.iter().product();
         let scale = self.config.scale as f32;
-        match &self.store {
-            Store::Memory(all) => {
+        match &self.values {
+            Values::Memory(all) => {
                 let values = all[i * size..(i + 1) * size].iter();
                 Ok(values.map(|value| value / scale).collect())
             }
-            Store::File { start, element } => {
-                let io = |error| DataError::io(&self.path, "read", &error);
-                let mut file = File::open(&self.path).map_err(io)?;
-                let mut bytes = vec![0; size * element.size()];
-                let at = start + i as u64 * bytes.len() as u64;
-                file.seek(SeekFrom::Start(at)).map_err(io)?;
-                file.read_exact(&mut bytes).map_err(io)?;
+            Values::Stored {
+                store,
+                start,
+                element,
+            } => {
+                let size = size as u64 * element.size() as u64;
+                let bytes = store.read_sample(start + i as u64 * size, size)?;
                 Ok(element
                     .values(&bytes)
                     .map(|value| value as f32 / scale)
@@ -220,20 +240,8 @@ impl Dense {
 }
 
 impl Dataset for Dense {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn len(&self) -> usize {
-        self.labels.len()
-    }
-
-    fn n_classes(&self) -> u32 {
-        self.n_classes
-    }
-
-    fn n_channels(&self) -> u32 {
-        self.channels
+    fn card(&self) -> &Card {
+        &self.card
     }
 
     fn label(&self, i: usize) -> u32 {
@@ -241,7 +249,7 @@ impl Dataset for Dense {
     }
 
     fn get(&self, i: usize) -> Result<Raw, DataError> {
-        DataError::check_index(&self.name, i, self.len())?;
+        DataError::check_index(self.name(), i, self.len())?;
         let values = self.values(i)?;
         let damaged = |reason: String, help: &str| DataError::Sample {
             file: self.path.clone(),
@@ -250,7 +258,7 @@ impl Dataset for Dense {
             help: help.to_owned(),
         };
         if self.config.time {
-            let shape = (self.sides[0], self.channels as usize);
+            let shape = (self.sides[0], self.n_channels() as usize);
             let dense = ArrayView2::from_shape(shape, &values);
             let train = dense
                 .map_err(|error| error.to_string())

@@ -4,8 +4,9 @@
 //! (`assets/LICENCE.md`). The file is compiled in, gzip-compressed (54 kB), and decoded on the first use, so that a
 //! fresh clone trains without a download and a program that does not use it pays nothing.
 
-use crate::dataset::{Dataset, Raw};
+use crate::dataset::{Card, Dataset, Raw};
 use crate::error::DataError;
+use crate::layout::Shape;
 use flate2::read::GzDecoder;
 use std::io::Read;
 use std::sync::OnceLock;
@@ -24,6 +25,7 @@ pub struct Digits {
 
 #[derive(Debug)]
 struct Table {
+    card: Card,
     /// [samples × 64], 0..=16.
     pixels: Vec<u8>,
     labels: Vec<u8>,
@@ -40,20 +42,8 @@ pub fn digits() -> Digits {
 }
 
 impl Dataset for Digits {
-    fn name(&self) -> &str {
-        "digits"
-    }
-
-    fn len(&self) -> usize {
-        self.table.labels.len()
-    }
-
-    fn n_classes(&self) -> u32 {
-        10
-    }
-
-    fn n_channels(&self) -> u32 {
-        SIDE * SIDE
+    fn card(&self) -> &Card {
+        &self.table.card
     }
 
     fn label(&self, i: usize) -> u32 {
@@ -81,6 +71,7 @@ fn decode(compressed: &[u8]) -> Option<Table> {
     let mut text = String::new();
     GzDecoder::new(compressed).read_to_string(&mut text).ok()?;
     let mut table = Table {
+        card: Card::new("digits", 0, 10, Shape::line(SIDE * SIDE)),
         pixels: Vec::new(),
         labels: Vec::new(),
     };
@@ -97,6 +88,7 @@ fn decode(compressed: &[u8]) -> Option<Table> {
         table.pixels.extend_from_slice(pixels);
         table.labels.push(label);
     }
+    table.card.len = table.labels.len();
     Some(table)
 }
 

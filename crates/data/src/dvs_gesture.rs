@@ -9,7 +9,7 @@
 //! A sample is a gesture. Its session is read packet by packet when it is asked for and left after its end, so memory
 //! grows with a packet and a gesture and not with the file.
 
-use crate::dataset::{Dataset, Raw};
+use crate::dataset::{Card, Dataset, Raw};
 use crate::error::DataError;
 use crate::layout::Shape;
 use std::fs::{self, File};
@@ -17,7 +17,20 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 const SIDE: u32 = 128;
-const CLASSES: u32 = 11;
+/// The gestures in the order of their numbers.
+const CLASSES: [&str; 11] = [
+    "hand clapping",
+    "right hand wave",
+    "left hand wave",
+    "right arm clockwise",
+    "right arm counter-clockwise",
+    "left arm clockwise",
+    "left arm counter-clockwise",
+    "arm roll",
+    "air drums",
+    "air guitar",
+    "other gestures",
+];
 /// Longest packet that is believed; the cameras write some 100 kB.
 const MAX_PACKET: u64 = 1 << 28;
 const FORMAT: &str = "DVS128 Gesture";
@@ -25,7 +38,7 @@ const FORMAT: &str = "DVS128 Gesture";
 /// A folder of sessions; see [`dvs_gesture`].
 #[derive(Debug, Clone)]
 pub struct DvsGesture {
-    name: String,
+    card: Card,
     gestures: Vec<Gesture>,
 }
 
@@ -59,10 +72,13 @@ pub fn dvs_gesture(path: &Path) -> Result<DvsGesture, DataError> {
             }
             let [class, start_us, end_us] = whole_numbers(line)
                 .filter(|&[class, start, end]| {
-                    (1..=u64::from(CLASSES)).contains(&class) && start <= end
+                    (1..=CLASSES.len() as u64).contains(&class) && start <= end
                 })
                 .ok_or_else(|| {
-                    let reason = format!("`{line}` is no class (1 to {CLASSES}), start and end");
+                    let reason = format!(
+                        "`{line}` is no class (1 to {}), start and end",
+                        CLASSES.len()
+                    );
                     format_error(&table, format!("line {}", at + 1), reason, "fetch it again")
                 })?;
             gestures.push(Gesture {
@@ -83,8 +99,18 @@ pub fn dvs_gesture(path: &Path) -> Result<DvsGesture, DataError> {
             help,
         ));
     }
+    let shape = Shape {
+        planes: 2,
+        height: SIDE,
+        width: SIDE,
+    };
+    let name = path.display().to_string();
+    let n_classes = CLASSES.len() as u32;
     Ok(DvsGesture {
-        name: path.display().to_string(),
+        card: Card {
+            class_names: CLASSES.map(str::to_owned).to_vec(),
+            ..Card::new(name, gestures.len(), n_classes, shape)
+        },
         gestures,
     })
 }
@@ -113,28 +139,8 @@ fn whole_numbers<const N: usize>(line: &str) -> Option<[u64; N]> {
 }
 
 impl Dataset for DvsGesture {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn len(&self) -> usize {
-        self.gestures.len()
-    }
-
-    fn n_classes(&self) -> u32 {
-        CLASSES
-    }
-
-    fn n_channels(&self) -> u32 {
-        2 * SIDE * SIDE
-    }
-
-    fn shape(&self) -> Shape {
-        Shape {
-            planes: 2,
-            height: SIDE,
-            width: SIDE,
-        }
+    fn card(&self) -> &Card {
+        &self.card
     }
 
     fn label(&self, i: usize) -> u32 {
@@ -146,7 +152,7 @@ impl Dataset for DvsGesture {
     }
 
     fn get(&self, i: usize) -> Result<Raw, DataError> {
-        DataError::check_index(&self.name, i, self.len())?;
+        DataError::check_index(self.name(), i, self.len())?;
         let gesture = &self.gestures[i];
         let path = &gesture.session;
         let file = File::open(path).map_err(|error| DataError::io(path, "read", &error))?;

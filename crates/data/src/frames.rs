@@ -4,7 +4,7 @@
 //! rows, columns] with the number of events as the value. A frame is a time step.
 
 use crate::class_folders::{self, ClassFolders};
-use crate::dataset::{Dataset, Raw};
+use crate::dataset::{Card, Dataset, Raw};
 use crate::error::DataError;
 use crate::layout::Shape;
 use crate::npz;
@@ -15,11 +15,10 @@ use std::path::Path;
 /// A folder of frames; see [`frames`].
 #[derive(Debug, Clone)]
 pub struct Frames {
-    name: String,
+    card: Card,
     files: ClassFolders,
     /// Sides of one frame.
     sides: Vec<usize>,
-    channels: u32,
 }
 
 /// The recordings in the sub-folders of `folder`, one sub-folder per class; the first file says the shape of all.
@@ -49,11 +48,19 @@ pub fn frames(folder: &Path) -> Result<Frames, DataError> {
             "a frame of shape {sides:?} has no channels, or too many"
         )));
     };
+    let shape = match *sides.as_slice() {
+        // Each side is at most the number of channels, which is a u32.
+        [planes, height, width] => Shape {
+            planes: planes as u32,
+            height: height as u32,
+            width: width as u32,
+        },
+        _ => Shape::line(channels),
+    };
     Ok(Frames {
-        name: folder.display().to_string(),
+        card: files.card(folder, shape),
         files,
         sides,
-        channels,
     })
 }
 
@@ -70,32 +77,8 @@ fn read(path: &Path) -> Result<Result<ArrayD<f64>, String>, DataError> {
 }
 
 impl Dataset for Frames {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn len(&self) -> usize {
-        self.files.samples.len()
-    }
-
-    fn n_classes(&self) -> u32 {
-        self.files.n_classes
-    }
-
-    fn n_channels(&self) -> u32 {
-        self.channels
-    }
-
-    fn shape(&self) -> Shape {
-        match *self.sides.as_slice() {
-            // Each side is at most the number of channels, which is a u32.
-            [planes, height, width] => Shape {
-                planes: planes as u32,
-                height: height as u32,
-                width: width as u32,
-            },
-            _ => Shape::line(self.channels),
-        }
+    fn card(&self) -> &Card {
+        &self.card
     }
 
     fn label(&self, i: usize) -> u32 {
@@ -103,7 +86,7 @@ impl Dataset for Frames {
     }
 
     fn get(&self, i: usize) -> Result<Raw, DataError> {
-        DataError::check_index(&self.name, i, self.len())?;
+        DataError::check_index(self.name(), i, self.len())?;
         let path = &self.files.samples[i].0;
         let damaged = |reason| DataError::Sample {
             file: path.clone(),
@@ -121,7 +104,7 @@ impl Dataset for Frames {
             return Err(damaged(reason));
         }
         let values: Vec<f32> = array.iter().map(|&value| value as f32).collect();
-        let shape = (array.shape()[0], self.channels as usize);
+        let shape = (array.shape()[0], self.n_channels() as usize);
         let dense =
             ArrayView2::from_shape(shape, &values).map_err(|error| damaged(error.to_string()))?;
         let train = SpikeTrain::from_dense(dense).map_err(|error| damaged(error.to_string()))?;

@@ -6,7 +6,7 @@
 //! Files are read when a sample is asked for, so the size of the set does not matter.
 
 use crate::class_folders::{self, ClassFolders};
-use crate::dataset::{Dataset, Raw};
+use crate::dataset::{Card, Dataset, Raw};
 use crate::error::DataError;
 use crate::layout::Shape;
 use std::fs;
@@ -20,7 +20,7 @@ const OVERFLOW_US: u64 = 1 << 13;
 /// An N-MNIST folder; see [`nmnist`].
 #[derive(Debug, Clone)]
 pub struct Nmnist {
-    name: String,
+    card: Card,
     files: ClassFolders,
 }
 
@@ -32,35 +32,20 @@ pub struct Nmnist {
 /// Errors: `DataError::Io`; `DataError::Format` if there are no `.bin` files in sub-folders.
 pub fn nmnist(folder: &Path) -> Result<Nmnist, DataError> {
     let files = class_folders::list(folder, "bin", "N-MNIST")?;
+    let shape = Shape {
+        planes: POLARITIES,
+        height: SIDE,
+        width: SIDE,
+    };
     Ok(Nmnist {
-        name: folder.display().to_string(),
+        card: files.card(folder, shape),
         files,
     })
 }
 
 impl Dataset for Nmnist {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn len(&self) -> usize {
-        self.files.samples.len()
-    }
-
-    fn n_classes(&self) -> u32 {
-        self.files.n_classes
-    }
-
-    fn n_channels(&self) -> u32 {
-        POLARITIES * SIDE * SIDE
-    }
-
-    fn shape(&self) -> Shape {
-        Shape {
-            planes: POLARITIES,
-            height: SIDE,
-            width: SIDE,
-        }
+    fn card(&self) -> &Card {
+        &self.card
     }
 
     fn label(&self, i: usize) -> u32 {
@@ -68,7 +53,7 @@ impl Dataset for Nmnist {
     }
 
     fn get(&self, i: usize) -> Result<Raw, DataError> {
-        DataError::check_index(&self.name, i, self.len())?;
+        DataError::check_index(self.name(), i, self.len())?;
         let path = &self.files.samples[i].0;
         let bytes = fs::read(path).map_err(|error| DataError::io(path, "read", &error))?;
         let (time_s, channel) = decode(&bytes).map_err(|reason| DataError::Sample {

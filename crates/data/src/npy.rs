@@ -20,6 +20,8 @@ pub(crate) struct Header {
     pub(crate) descr: String,
     pub(crate) fortran_order: bool,
     pub(crate) shape: Vec<usize>,
+    /// Bytes before the first element.
+    pub(crate) bytes: u64,
 }
 
 /// Width of the numbers to write.
@@ -36,6 +38,13 @@ impl Header {
     pub(crate) fn element(&self) -> Option<Element> {
         Element::from_descr(&self.descr)
     }
+
+    /// Bytes of all elements of a type; `None` if a number cannot say it.
+    pub(crate) fn size(&self, element: Element) -> Option<u64> {
+        let sides = self.shape.iter().map(|&side| side as u64);
+        let mut sides = sides.chain([element.size() as u64]);
+        sides.try_fold(1u64, |product, side| product.checked_mul(side))
+    }
 }
 
 /// Reads the header; the reader is then at the first element.
@@ -45,16 +54,16 @@ pub(crate) fn read_header(reader: &mut impl Read) -> Result<Header, String> {
     if &start[..6] != b"\x93NUMPY" {
         return Err("it does not begin with the NPY mark".to_owned());
     }
-    let length = match start[6] {
+    let (before, length) = match start[6] {
         1 => {
             let mut length = [0; 2];
             read_exact(reader, &mut length)?;
-            usize::from(u16::from_le_bytes(length))
+            (10, usize::from(u16::from_le_bytes(length)))
         }
         2 | 3 => {
             let mut length = [0; 4];
             read_exact(reader, &mut length)?;
-            u32::from_le_bytes(length) as usize
+            (12, u32::from_le_bytes(length) as usize)
         }
         other => return Err(format!("NPY version {other} is unknown")),
     };
@@ -66,7 +75,7 @@ pub(crate) fn read_header(reader: &mut impl Read) -> Result<Header, String> {
     let text = String::from_utf8_lossy(&header);
     let mut cursor = Cursor { rest: &text };
     cursor
-        .header()
+        .header(before + length as u64)
         .ok_or_else(|| format!("the header is not understood: {}", text.trim()))
 }
 
@@ -77,13 +86,9 @@ pub(crate) fn read_elements(
     reader: impl Read,
 ) -> Result<ArrayD<f64>, String> {
     let too_large = || format!("the shape {:?} is too large", header.shape);
-    let count = header
-        .shape
-        .iter()
-        .try_fold(1usize, |count, &side| count.checked_mul(side));
-    let expected = count
-        .and_then(|count| count.checked_mul(element.size()))
-        .ok_or_else(too_large)?;
+    let expected = header.size(element);
+    let expected = expected.and_then(|size| usize::try_from(size).ok());
+    let expected = expected.ok_or_else(too_large)?;
     let mut bytes = Vec::new();
     // One byte more than expected shows that there is more.
     let limit = expected as u64 + 1;
@@ -162,7 +167,7 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    fn header(&mut self) -> Option<Header> {
+    fn header(&mut self, bytes: u64) -> Option<Header> {
         let (mut descr, mut fortran_order, mut shape) = (None, None, None);
         self.token("{")?;
         while self.token("}").is_none() {
@@ -183,6 +188,7 @@ impl<'a> Cursor<'a> {
             descr: descr?,
             fortran_order: fortran_order?,
             shape: shape?,
+            bytes,
         })
     }
 

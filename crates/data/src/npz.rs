@@ -8,13 +8,16 @@
 //! disk, so a reader sees the old file or the new one and a failed write leaves nothing behind. The same arrays give
 //! the same bytes (no time stamp is stored).
 
+use crate::element::Element;
 use crate::error::DataError;
-use crate::npy;
+use crate::npy::{self, Header};
+use crate::store::Store;
 use ndarray::ArrayD;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
-use std::path::Path;
+use std::io::{self, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use zip::read::ZipFile;
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
@@ -65,15 +68,18 @@ pub fn read(path: &Path) -> Result<BTreeMap<String, ArrayD<f64>>, DataError> {
 /// Errors: `DataError::Io` if the file cannot be read; `DataError::Format` if it is no ZIP archive or an array in it is
 /// damaged, with the array's name.
 pub fn read_contents(path: &Path) -> Result<Contents, DataError> {
-    let file = File::open(path).map_err(|error| DataError::io(path, "read", &error))?;
-    let mut archive = ZipArchive::new(BufReader::new(file))
-        .map_err(|error| zip_error(path, "", "read", error))?;
+    let Archive {
+        mut file,
+        arrays,
+        skipped,
+    } = Archive::open(path)?;
     let mut contents = Contents {
         arrays: BTreeMap::new(),
-        skipped: Vec::new(),
+        skipped,
     };
-    for index in 0..archive.len() {
-        read_entry(path, &mut archive, index, &mut contents)?;
+    for array in arrays {
+        let values = file.read(&array)?;
+        contents.arrays.insert(array.name, values);
     }
     Ok(contents)
 }
@@ -130,42 +136,136 @@ fn write_archive(
     Ok(())
 }
 
-fn read_entry(
-    path: &Path,
-    archive: &mut ZipArchive<impl Read + Seek>,
+/// An archive of which only the headers are read.
+pub(crate) struct Archive {
+    pub(crate) file: ArchiveFile,
+    pub(crate) arrays: Vec<Entry>,
+    pub(crate) skipped: Vec<Skipped>,
+}
+
+/// A numeric array of an archive.
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) header: Header,
+    pub(crate) element: Element,
     index: usize,
-    contents: &mut Contents,
-) -> Result<(), DataError> {
-    let mut entry = archive
-        .by_index(index)
-        .map_err(|error| zip_error(path, "", "read", error))?;
-    let file_name = entry.name().to_owned();
-    let mut skip = |name: &str, reason: String| {
-        contents.skipped.push(Skipped {
-            name: name.to_owned(),
-            reason,
+}
+
+/// The file of an [`Archive`].
+pub(crate) struct ArchiveFile {
+    path: PathBuf,
+    zip: ZipArchive<BufReader<File>>,
+}
+
+impl Archive {
+    /// Errors: as [`read_contents`].
+    pub(crate) fn open(path: &Path) -> Result<Archive, DataError> {
+        let file = File::open(path).map_err(|error| DataError::io(path, "read", &error))?;
+        let zip = ZipArchive::new(BufReader::new(file))
+            .map_err(|error| zip_error(path, "", "read", error))?;
+        let mut file = ArchiveFile {
+            path: path.to_path_buf(),
+            zip,
+        };
+        let (mut arrays, mut skipped) = (Vec::new(), Vec::new());
+        for index in 0..file.zip.len() {
+            match file.header(index)? {
+                Ok(entry) => arrays.push(entry),
+                Err(entry) => skipped.push(entry),
+            }
+        }
+        Ok(Archive {
+            file,
+            arrays,
+            skipped,
         })
-    };
-    let Some(name) = file_name.strip_suffix(".npy") else {
-        skip(&file_name, "no array".to_owned());
-        return Ok(());
-    };
-    let damaged = |reason| {
-        format_error(
-            path,
-            &format!("array `{name}`"),
-            reason,
-            "write the file again",
-        )
-    };
-    let header = npy::read_header(&mut entry).map_err(damaged)?;
-    let Some(element) = header.element() else {
-        skip(name, format!("type {}", header.descr));
-        return Ok(());
-    };
-    let array = npy::read_elements(&header, element, entry).map_err(damaged)?;
-    contents.arrays.insert(name.to_owned(), array);
-    Ok(())
+    }
+}
+
+impl ArchiveFile {
+    /// The header of an entry, or why it is no numeric array.
+    fn header(&mut self, index: usize) -> Result<Result<Entry, Skipped>, DataError> {
+        let path = &self.path;
+        let mut entry = self
+            .zip
+            .by_index(index)
+            .map_err(|error| zip_error(path, "", "read", error))?;
+        let file_name = entry.name().to_owned();
+        let skip = |name: &str, reason: String| {
+            Ok(Err(Skipped {
+                name: name.to_owned(),
+                reason,
+            }))
+        };
+        let Some(name) = file_name.strip_suffix(".npy") else {
+            return skip(&file_name, "no array".to_owned());
+        };
+        let header = npy::read_header(&mut entry).map_err(|reason| damaged(path, name, reason))?;
+        let Some(element) = header.element() else {
+            return skip(name, format!("type {}", header.descr));
+        };
+        Ok(Ok(Entry {
+            name: name.to_owned(),
+            header,
+            element,
+            index,
+        }))
+    }
+
+    /// The bytes of an entry from its first element on.
+    fn elements(&mut self, entry: &Entry) -> Result<ZipFile<'_, BufReader<File>>, DataError> {
+        let path = &self.path;
+        let found = self.zip.by_index(entry.index);
+        let mut file = found.map_err(|error| zip_error(path, "", "read", error))?;
+        npy::read_header(&mut file).map_err(|reason| damaged(path, &entry.name, reason))?;
+        Ok(file)
+    }
+
+    /// The values of an array.
+    pub(crate) fn read(&mut self, entry: &Entry) -> Result<ArrayD<f64>, DataError> {
+        let path = self.path.clone();
+        let elements = self.elements(entry)?;
+        npy::read_elements(&entry.header, entry.element, elements)
+            .map_err(|reason| damaged(&path, &entry.name, reason))
+    }
+
+    /// The bytes of an array's elements, to be read in parts, and where they begin: in the archive itself if they are
+    /// stored as they are, else unpacked once. All of them are read for it, so their checksum is known to be right.
+    pub(crate) fn place(&mut self, entry: &Entry) -> Result<(Store, u64), DataError> {
+        let path = self.path.clone();
+        let wrong = |reason: String| damaged(&path, &entry.name, reason);
+        let mut elements = self.elements(entry)?;
+        let start = elements.data_start() + entry.header.bytes;
+        let is_stored = elements.compression() == CompressionMethod::Stored;
+        let ((store, start), length) = if is_stored {
+            let length = io::copy(&mut elements, &mut io::sink());
+            let length = length.map_err(|error| wrong(error.to_string()))?;
+            ((Store::open(&path)?, start), length)
+        } else {
+            let store = Store::unpack(&path, elements, |error| wrong(error.to_string()))?;
+            let length = store.len();
+            ((store, 0), length)
+        };
+        match entry.header.size(entry.element) {
+            Some(size) if size == length => Ok((store, start)),
+            Some(size) => Err(wrong(format!(
+                "it has {length} bytes for the {size} of its shape"
+            ))),
+            None => Err(wrong(format!(
+                "the shape {:?} is too large",
+                entry.header.shape
+            ))),
+        }
+    }
+}
+
+fn damaged(path: &Path, name: &str, reason: String) -> DataError {
+    format_error(
+        path,
+        &format!("array `{name}`"),
+        reason,
+        "write the file again",
+    )
 }
 
 fn format_error(path: &Path, place: &str, reason: String, help: &str) -> DataError {

@@ -5,7 +5,7 @@
 //! sample is asked for.
 
 use crate::class_folders::{self, ClassFolders};
-use crate::dataset::{Dataset, Raw};
+use crate::dataset::{Card, Dataset, Raw};
 use crate::error::DataError;
 use crate::layout::Shape;
 use crate::npz;
@@ -25,10 +25,9 @@ pub struct NpzEventsConfig {
 /// A folder of NPZ event files; see [`npz_events`].
 #[derive(Debug, Clone)]
 pub struct NpzEvents {
-    name: String,
+    card: Card,
     files: ClassFolders,
     config: NpzEventsConfig,
-    n_channels: u32,
 }
 
 /// The recordings in the sub-folders of `folder`, one sub-folder per class.
@@ -50,14 +49,14 @@ pub fn npz_events(folder: &Path, config: NpzEventsConfig) -> Result<NpzEvents, D
         .height
         .checked_mul(config.width)
         .and_then(|pixels| pixels.checked_mul(2));
-    let Some(n_channels) = pixels.filter(|&pixels| pixels > 0) else {
+    if pixels.is_none_or(|pixels| pixels == 0) {
         let reason = format!("a sensor of {} × {} pixels", config.height, config.width);
         return fail(
             "npz_events.height",
             reason,
             "give the height and width of the sensor",
         );
-    };
+    }
     if !(config.time_unit_s.is_finite() && config.time_unit_s > 0.0) {
         let reason = format!("{} s is not a unit of time", config.time_unit_s);
         return fail(
@@ -67,37 +66,21 @@ pub fn npz_events(folder: &Path, config: NpzEventsConfig) -> Result<NpzEvents, D
         );
     }
     let files = class_folders::list(folder, "npz", "NPZ events")?;
+    let shape = Shape {
+        planes: 2,
+        height: config.height,
+        width: config.width,
+    };
     Ok(NpzEvents {
-        name: folder.display().to_string(),
+        card: files.card(folder, shape),
         files,
         config,
-        n_channels,
     })
 }
 
 impl Dataset for NpzEvents {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn len(&self) -> usize {
-        self.files.samples.len()
-    }
-
-    fn n_classes(&self) -> u32 {
-        self.files.n_classes
-    }
-
-    fn n_channels(&self) -> u32 {
-        self.n_channels
-    }
-
-    fn shape(&self) -> Shape {
-        Shape {
-            planes: 2,
-            height: self.config.height,
-            width: self.config.width,
-        }
+    fn card(&self) -> &Card {
+        &self.card
     }
 
     fn label(&self, i: usize) -> u32 {
@@ -105,7 +88,7 @@ impl Dataset for NpzEvents {
     }
 
     fn get(&self, i: usize) -> Result<Raw, DataError> {
-        DataError::check_index(&self.name, i, self.len())?;
+        DataError::check_index(self.name(), i, self.len())?;
         let path = &self.files.samples[i].0;
         let arrays = npz::read(path)?;
         let damaged = |reason| DataError::Sample {
@@ -150,7 +133,7 @@ impl Dataset for NpzEvents {
         Ok(Raw::Events {
             time_s,
             channel,
-            n_channels: self.n_channels,
+            n_channels: self.n_channels(),
         })
     }
 }

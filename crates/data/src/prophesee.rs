@@ -10,7 +10,7 @@
 //! Read here rather than by a crate: both forms are a few cases of one word each, with no state beyond a sample.
 
 use crate::class_folders::{self, ClassFolders};
-use crate::dataset::{Dataset, Raw};
+use crate::dataset::{Card, Dataset, Raw};
 use crate::error::DataError;
 use crate::layout::Shape;
 use std::fs::{self, File};
@@ -22,10 +22,8 @@ const FORMAT: &str = "Prophesee RAW";
 /// A folder of RAW files; see [`prophesee`].
 #[derive(Debug, Clone)]
 pub struct Prophesee {
-    name: String,
+    card: Card,
     files: ClassFolders,
-    height: u32,
-    width: u32,
 }
 
 /// The recordings in the sub-folders of `folder`, one sub-folder per class; all of one sensor, that of the first file.
@@ -46,37 +44,20 @@ pub fn prophesee(folder: &Path) -> Result<Prophesee, DataError> {
         reason,
         help: "record it again, or convert it with the vendor's tools".to_owned(),
     })?;
-    Ok(Prophesee {
-        name: folder.display().to_string(),
-        files,
+    let shape = Shape {
+        planes: 2,
         height: header.height,
         width: header.width,
+    };
+    Ok(Prophesee {
+        card: files.card(folder, shape),
+        files,
     })
 }
 
 impl Dataset for Prophesee {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn len(&self) -> usize {
-        self.files.samples.len()
-    }
-
-    fn n_classes(&self) -> u32 {
-        self.files.n_classes
-    }
-
-    fn n_channels(&self) -> u32 {
-        2 * self.height * self.width
-    }
-
-    fn shape(&self) -> Shape {
-        Shape {
-            planes: 2,
-            height: self.height,
-            width: self.width,
-        }
+    fn card(&self) -> &Card {
+        &self.card
     }
 
     fn label(&self, i: usize) -> u32 {
@@ -84,11 +65,12 @@ impl Dataset for Prophesee {
     }
 
     fn get(&self, i: usize) -> Result<Raw, DataError> {
-        DataError::check_index(&self.name, i, self.len())?;
+        DataError::check_index(self.name(), i, self.len())?;
         let path = &self.files.samples[i].0;
         let bytes = fs::read(path).map_err(|error| DataError::io(path, "read", &error))?;
+        let Shape { height, width, .. } = self.shape();
         let (time_s, channel) =
-            decode(&bytes, self.height, self.width).map_err(|reason| DataError::Sample {
+            decode(&bytes, height, width).map_err(|reason| DataError::Sample {
                 file: PathBuf::from(path),
                 index: i as u64,
                 reason,

@@ -3,8 +3,9 @@
 //! Each sample is a function of the seed and its index alone and is made when it is asked for, so a set of any size
 //! takes no memory.
 
-use crate::dataset::{Dataset, Raw};
+use crate::dataset::{Card, Dataset, Raw};
 use crate::error::DataError;
+use crate::layout::Shape;
 use crate::rng::{Philox, derive_key, domain, philox4x32};
 use crate::spike_train::Builder;
 
@@ -28,8 +29,9 @@ pub struct RandomSpikesConfig {
 }
 
 /// Random spikes; see [`random_spikes`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct RandomSpikes {
+    card: Card,
     config: RandomSpikesConfig,
 }
 
@@ -69,24 +71,21 @@ pub fn random_spikes(config: RandomSpikesConfig) -> Result<RandomSpikes, DataErr
             "keep steps × channels below 2^32",
         );
     }
-    Ok(RandomSpikes { config })
+    let RandomSpikesConfig {
+        samples,
+        channels,
+        classes,
+        ..
+    } = config;
+    Ok(RandomSpikes {
+        card: Card::new("random_spikes", samples, classes, Shape::line(channels)),
+        config,
+    })
 }
 
 impl Dataset for RandomSpikes {
-    fn name(&self) -> &str {
-        "random_spikes"
-    }
-
-    fn len(&self) -> usize {
-        self.config.samples
-    }
-
-    fn n_classes(&self) -> u32 {
-        self.config.classes
-    }
-
-    fn n_channels(&self) -> u32 {
-        self.config.channels
+    fn card(&self) -> &Card {
+        &self.card
     }
 
     fn label(&self, i: usize) -> u32 {

@@ -10,9 +10,10 @@
 
 mod global_heap;
 
-use crate::dataset::{Dataset, Raw};
+use crate::dataset::{Card, Dataset, Raw};
 use crate::element::{Element, Kind};
 use crate::error::DataError;
+use crate::layout::Shape;
 use global_heap::{GlobalHeap, ListRef};
 use hdf5_pure::{Datatype, DatatypeByteOrder};
 use std::path::{Path, PathBuf};
@@ -24,13 +25,12 @@ const UNITS: u32 = 700;
 #[derive(Debug)]
 pub struct Shd {
     path: PathBuf,
-    name: String,
+    card: Card,
     heap: GlobalHeap,
     times: Lists,
     units: Lists,
     labels: Vec<u32>,
     speakers: Option<Vec<u32>>,
-    n_classes: u32,
 }
 
 /// A data set of variable-length lists: the type of the elements and where each list is.
@@ -75,6 +75,7 @@ pub fn shd(path: &Path) -> Result<Shd, DataError> {
     }
     let largest = labels.iter().max().map_or(0, |&max| max.saturating_add(1));
     let n_classes = reader.n_keys()?.unwrap_or(largest);
+    let class_names = reader.keys(n_classes);
     if let Some(at) = labels.iter().position(|&label| label >= n_classes) {
         return Err(reader.bad(
             "/labels",
@@ -82,35 +83,25 @@ pub fn shd(path: &Path) -> Result<Shd, DataError> {
         ));
     }
     let base = reader.file.superblock().base_address.get();
-    let heap = GlobalHeap::open(path, base).map_err(|error| DataError::io(path, "read", &error))?;
+    let heap = GlobalHeap::open(path, base)?;
     let name = path.display().to_string();
     Ok(Shd {
         path: path.to_path_buf(),
-        name,
+        card: Card {
+            class_names,
+            ..Card::new(name, n, n_classes, Shape::line(UNITS))
+        },
         heap,
         times,
         units,
         labels,
         speakers,
-        n_classes,
     })
 }
 
 impl Dataset for Shd {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn len(&self) -> usize {
-        self.labels.len()
-    }
-
-    fn n_classes(&self) -> u32 {
-        self.n_classes
-    }
-
-    fn n_channels(&self) -> u32 {
-        UNITS
+    fn card(&self) -> &Card {
+        &self.card
     }
 
     fn label(&self, i: usize) -> u32 {
@@ -118,7 +109,7 @@ impl Dataset for Shd {
     }
 
     fn get(&self, i: usize) -> Result<Raw, DataError> {
-        DataError::check_index(&self.name, i, self.len())?;
+        DataError::check_index(self.name(), i, self.len())?;
         let damaged = |reason| DataError::Sample {
             file: self.path.clone(),
             index: i as u64,
@@ -269,6 +260,17 @@ impl Reader<'_> {
             .shape()
             .map_err(|error| self.bad("/extra/keys", error.to_string()))?;
         Ok(shape.first().and_then(|&length| u32::try_from(length).ok()))
+    }
+
+    /// The names of the classes; none if they are no strings or not one for each.
+    fn keys(&self, n_classes: u32) -> Vec<String> {
+        let has = self.has("extra", "keys");
+        let read = has.then(|| self.dataset("/extra/keys").ok()?.read_string().ok());
+        let names = read.flatten().unwrap_or_default();
+        match names.len() == n_classes as usize {
+            true => names,
+            false => Vec::new(),
+        }
     }
 
     /// A data set of `n` variable-length lists of numbers.

@@ -187,7 +187,9 @@ fn spread(mut values: Vec<f64>) -> Option<Spread> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::Card;
     use crate::digits::digits;
+    use crate::layout::Shape;
 
     #[test]
     fn the_digits_in_numbers() {
@@ -214,20 +216,11 @@ mod tests {
     }
 
     /// Two recordings, and a damaged sample between them.
-    struct Recordings;
+    struct Recordings(Card);
 
     impl Dataset for Recordings {
-        fn name(&self) -> &str {
-            "recordings"
-        }
-        fn len(&self) -> usize {
-            3
-        }
-        fn n_classes(&self) -> u32 {
-            2
-        }
-        fn n_channels(&self) -> u32 {
-            4
+        fn card(&self) -> &Card {
+            &self.0
         }
         fn label(&self, _: usize) -> u32 {
             1
@@ -256,7 +249,8 @@ mod tests {
 
     #[test]
     fn recordings_and_damage() {
-        let found = summarise(&Recordings).expect("few classes");
+        let found = summarise(&Recordings(Card::new("recordings", 3, 2, Shape::line(4))))
+            .expect("few classes");
         assert_eq!((found.classes, found.groups), (vec![0, 3], Some(2)));
         let spread = |min, median, max| Some(Spread { min, median, max });
         assert_eq!(found.duration, spread(0.5, 1.5, 1.5));

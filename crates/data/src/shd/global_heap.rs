@@ -8,10 +8,9 @@
 //! Nothing in the file is trusted: a collection must lie inside the file and an object inside its collection. Addresses
 //! and sizes are 8 bytes, as in every file that h5py writes.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use crate::error::DataError;
+use crate::store::Store;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 /// Where a list is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,21 +36,15 @@ impl ListRef {
 /// The heap of one file. Any thread may read.
 #[derive(Debug)]
 pub(super) struct GlobalHeap {
-    file: Mutex<File>,
-    file_size: u64,
+    file: Store,
     /// Addresses in the file count from here.
     base: u64,
 }
 
 impl GlobalHeap {
-    pub(super) fn open(path: &Path, base: u64) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let file_size = file.metadata()?.len();
-        Ok(GlobalHeap {
-            file: Mutex::new(file),
-            file_size,
-            base,
-        })
+    pub(super) fn open(path: &Path, base: u64) -> Result<Self, DataError> {
+        let file = Store::open(path)?;
+        Ok(GlobalHeap { file, base })
     }
 
     /// The bytes of a list whose elements have `element_size` bytes. Errors are reasons.
@@ -75,28 +68,17 @@ impl GlobalHeap {
     fn collection(&self, address: u64) -> Result<Vec<u8>, String> {
         let outside = || format!("the heap collection at {address} is not inside the file");
         let start = self.base.checked_add(address).ok_or_else(outside)?;
-        let header = self.bytes(start, HEADER as u64).map_err(|_| outside())?;
+        let header = self
+            .file
+            .read(start, HEADER as u64)
+            .map_err(|_| outside())?;
         if &header[..5] != b"GCOL\x01" {
             return Err(format!("there is no heap collection at {address}"));
         }
         let size = little(&header[8..16]);
-        self.bytes(start, size.max(HEADER as u64))
+        self.file
+            .read(start, size.max(HEADER as u64))
             .map_err(|_| outside())
-    }
-
-    fn bytes(&self, start: u64, size: u64) -> io::Result<Vec<u8>> {
-        if start
-            .checked_add(size)
-            .is_none_or(|end| end > self.file_size)
-        {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let mut bytes = vec![0; size as usize];
-        // A thread that panicked while it read left nothing half-done here: the position is set before each read.
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(start))?;
-        file.read_exact(&mut bytes)?;
-        Ok(bytes)
     }
 }
 

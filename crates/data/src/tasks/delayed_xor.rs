@@ -5,8 +5,9 @@
 //! cue is a burst of one group. The first cue is in the steps before `cue`, the second one after another `delay`.
 
 use super::{bernoulli, check_cells, probability, refuse};
-use crate::dataset::{Dataset, Raw};
+use crate::dataset::{Card, Dataset, Raw};
 use crate::error::DataError;
+use crate::layout::Shape;
 use crate::rng::{derive_key, domain, philox4x32};
 
 /// What [`delayed_xor`] makes.
@@ -33,8 +34,9 @@ pub struct DelayedXorConfig {
 }
 
 /// Delayed exclusive or; see [`delayed_xor`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct DelayedXor {
+    card: Card,
     config: DelayedXorConfig,
     p_cue: f64,
     p_background: f64,
@@ -75,7 +77,9 @@ pub fn delayed_xor(config: DelayedXorConfig) -> Result<DelayedXor, DataError> {
         );
         return refuse("delayed_xor.delay", reason, "make the duration longer");
     }
+    let shape = Shape::line(config.channels);
     Ok(DelayedXor {
+        card: Card::new("delayed_xor", config.samples, 2, shape),
         config,
         p_cue,
         p_background,
@@ -95,20 +99,8 @@ impl DelayedXor {
 }
 
 impl Dataset for DelayedXor {
-    fn name(&self) -> &str {
-        "delayed_xor"
-    }
-
-    fn len(&self) -> usize {
-        self.config.samples
-    }
-
-    fn n_classes(&self) -> u32 {
-        2
-    }
-
-    fn n_channels(&self) -> u32 {
-        self.config.channels
+    fn card(&self) -> &Card {
+        &self.card
     }
 
     fn label(&self, i: usize) -> u32 {

@@ -7,8 +7,9 @@
 //! A larger α makes the functions smoother. The coefficients a, b, φ are uniform in 0..1.
 
 use super::{check_cells, refuse};
-use crate::dataset::{Dataset, Raw};
+use crate::dataset::{Card, Dataset, Raw};
 use crate::error::DataError;
+use crate::layout::Shape;
 use crate::rng::{Philox, derive_key, domain};
 use crate::spike_train::Builder;
 use std::f64::consts::TAU;
@@ -49,6 +50,7 @@ struct Function {
 /// Smooth random manifolds; see [`manifolds`].
 #[derive(Debug, Clone)]
 pub struct Manifolds {
+    card: Card,
     config: ManifoldsConfig,
     /// [classes × channels]
     functions: Vec<Function>,
@@ -78,7 +80,12 @@ pub fn manifolds(config: ManifoldsConfig) -> Result<Manifolds, DataError> {
         return refuse("manifolds", reason, "make the set smaller");
     }
     let functions = (0..functions).map(|f| Function::new(&config, f)).collect();
-    Ok(Manifolds { config, functions })
+    let shape = Shape::line(config.channels);
+    Ok(Manifolds {
+        card: Card::new("manifolds", config.samples, config.classes, shape),
+        config,
+        functions,
+    })
 }
 
 impl Function {
@@ -122,20 +129,8 @@ impl Function {
 }
 
 impl Dataset for Manifolds {
-    fn name(&self) -> &str {
-        "manifolds"
-    }
-
-    fn len(&self) -> usize {
-        self.config.samples
-    }
-
-    fn n_classes(&self) -> u32 {
-        self.config.classes
-    }
-
-    fn n_channels(&self) -> u32 {
-        self.config.channels
+    fn card(&self) -> &Card {
+        &self.card
     }
 
     fn label(&self, i: usize) -> u32 {

@@ -4,8 +4,9 @@
 //! (2018): neurons learn to answer a fixed Poisson input with precisely timed spikes.
 
 use super::{bernoulli, check_cells, probability, refuse};
-use crate::dataset::{Dataset, Raw, Targets};
+use crate::dataset::{Card, Dataset, Raw, Targets};
 use crate::error::DataError;
+use crate::layout::Shape;
 use crate::rng::{Philox, derive_key, domain};
 use crate::spike_train::Builder;
 
@@ -33,8 +34,9 @@ pub struct SpikePatternsConfig {
 }
 
 /// Frozen input with target spikes; see [`spike_patterns`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct SpikePatterns {
+    card: Card,
     config: SpikePatternsConfig,
     p: f64,
 }
@@ -59,7 +61,12 @@ pub fn spike_patterns(config: SpikePatternsConfig) -> Result<SpikePatterns, Data
             "give fewer, or a longer duration",
         );
     }
-    Ok(SpikePatterns { config, p })
+    let shape = Shape::line(config.channels);
+    Ok(SpikePatterns {
+        card: Card::new("spike_patterns", config.samples, 1, shape),
+        config,
+        p,
+    })
 }
 
 impl SpikePatterns {
@@ -90,20 +97,8 @@ impl SpikePatterns {
 }
 
 impl Dataset for SpikePatterns {
-    fn name(&self) -> &str {
-        "spike_patterns"
-    }
-
-    fn len(&self) -> usize {
-        self.config.samples
-    }
-
-    fn n_classes(&self) -> u32 {
-        1
-    }
-
-    fn n_channels(&self) -> u32 {
-        self.config.channels
+    fn card(&self) -> &Card {
+        &self.card
     }
 
     fn label(&self, i: usize) -> u32 {

@@ -7,8 +7,9 @@
 //! stores and recalls in a sequence; one of each keeps the answer a class.
 
 use super::{bernoulli, check_cells, probability, refuse};
-use crate::dataset::{Dataset, Raw};
+use crate::dataset::{Card, Dataset, Raw};
 use crate::error::DataError;
+use crate::layout::Shape;
 use crate::rng::{Philox, derive_key, domain};
 
 const GROUPS: u32 = 4;
@@ -35,8 +36,9 @@ pub struct StoreRecallConfig {
 }
 
 /// Store and recall; see [`store_recall`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct StoreRecall {
+    card: Card,
     config: StoreRecallConfig,
     periods: usize,
     p: f64,
@@ -70,7 +72,13 @@ pub fn store_recall(config: StoreRecallConfig) -> Result<StoreRecall, DataError>
             "make the duration a multiple of the period",
         );
     }
-    Ok(StoreRecall { config, periods, p })
+    let shape = Shape::line(config.channels);
+    Ok(StoreRecall {
+        card: Card::new("store_recall", config.samples, 2, shape),
+        config,
+        periods,
+        p,
+    })
 }
 
 impl StoreRecall {
@@ -91,20 +99,8 @@ impl StoreRecall {
 }
 
 impl Dataset for StoreRecall {
-    fn name(&self) -> &str {
-        "store_recall"
-    }
-
-    fn len(&self) -> usize {
-        self.config.samples
-    }
-
-    fn n_classes(&self) -> u32 {
-        2
-    }
-
-    fn n_channels(&self) -> u32 {
-        self.config.channels
+    fn card(&self) -> &Card {
+        &self.card
     }
 
     fn label(&self, i: usize) -> u32 {

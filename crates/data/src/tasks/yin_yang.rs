@@ -5,8 +5,9 @@
 //! that every point has the same total input.
 
 use super::refuse;
-use crate::dataset::{Dataset, Raw};
+use crate::dataset::{Card, Dataset, Raw};
 use crate::error::DataError;
+use crate::layout::Shape;
 use crate::rng::{Philox, derive_key, domain};
 
 const R_BIG: f64 = 0.5;
@@ -23,8 +24,9 @@ pub struct YinYangConfig {
 }
 
 /// The Yin-Yang figure; see [`yin_yang`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct YinYang {
+    card: Card,
     config: YinYangConfig,
 }
 
@@ -36,7 +38,10 @@ pub fn yin_yang(config: YinYangConfig) -> Result<YinYang, DataError> {
         let help = "give at least 1";
         return refuse("yin_yang.samples", "there are none".to_owned(), help);
     }
-    Ok(YinYang { config })
+    Ok(YinYang {
+        card: Card::new("yin_yang", config.samples, CLASSES, Shape::line(4)),
+        config,
+    })
 }
 
 /// The class of a point; `None` outside the big circle.
@@ -63,20 +68,8 @@ impl YinYang {
 }
 
 impl Dataset for YinYang {
-    fn name(&self) -> &str {
-        "yin_yang"
-    }
-
-    fn len(&self) -> usize {
-        self.config.samples
-    }
-
-    fn n_classes(&self) -> u32 {
-        CLASSES
-    }
-
-    fn n_channels(&self) -> u32 {
-        4
+    fn card(&self) -> &Card {
+        &self.card
     }
 
     fn label(&self, i: usize) -> u32 {
