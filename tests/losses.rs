@@ -25,6 +25,9 @@ neuron LIF {
   spike when v >= 1 surrogate superspike(beta = 5)
   on spike detached { v = 0 }
 }
+fn hinge(x, m = 1) = max(0, m - x)
+fn in_units(x, unit) = x / unit
+fn both(x, k) = hinge(x, m = 2 * k)^(1 + k / 0.3) + tanh(x) * hinge(-x)
 network Smooth {
   step 1 ms
   input inp[64]
@@ -77,6 +80,7 @@ fn gradients_agree_with_differences() {
         "loss = mean(relu(abs(out.v) - 0.2)^2)",
         "loss = cross_entropy(last_step(out.v), label) + 0.3 * mean(tanh(out.v)) - mean(out.v) / 2",
         "loss = cross_entropy(last_step(out.v), label)\n  penalty = 0.1 * sum(weights(out)^2) + 0.1 * mean((out.tau / 20 ms)^2)",
+        "loss = mean(both(max_over_time(out.v), k = 0.3)) + mean(hinge(in_units(out.tau, 30 ms)))",
         "loss = cross_entropy(last_step(out.v), label)\n  penalty = mean(mean_over_batch(sum_over_time(out.v))^2) / 10",
     ];
     for loss in losses {

@@ -6,7 +6,9 @@
 //! - `epochs`, `batch`, `seed`, …: a setting of the plan;
 //! - `optimizer.lr`, `data.density`, …: an argument of a setting;
 //! - `n_hidden`: a parameter of the network;
-//! - `hid.tau_mem`: a parameter of a layer's neuron.
+//! - `hid.tau_mem`: a parameter of a layer's neuron;
+//! - `tower.0.h.tau_mem`, `tower.h.tau_mem`: that of a layer in a group, of one copy or of all of them. These
+//!   have no place in the text, so they are set in the checked model, before anything is computed from them.
 //!
 //! What is none of these may be the name of a weight; it is left to the caller, who knows the weights only
 //! after lowering. Each value becomes a small file of its own, so that a message about it can point at it.
@@ -14,9 +16,11 @@
 use rheobase_lang::ast::{self, Arg, Expr, ExprKind, Item, Name, NetworkStmt, Param, Value};
 use rheobase_lang::diag::Diagnostic;
 use rheobase_lang::model::builtin::{Choice, SETTINGS};
+use rheobase_lang::model::{self, Model, Start};
 use rheobase_lang::parse::parse_expr;
 use rheobase_lang::span::SourceMap;
 
+use crate::failure::Failure;
 use crate::settings::Setting;
 
 /// What is edited.
@@ -65,6 +69,59 @@ pub(crate) fn edit<'s>(
         }
     }
     Ok(unknown)
+}
+
+/// Sets parameters of layers inside groups. Gives back the settings that name none.
+///
+/// # Errors
+///
+/// A value is no number in the unit of the parameter.
+pub(crate) fn edit_groups<'s>(
+    model: &mut Model,
+    target: Target<'_>,
+    settings: Vec<&'s Setting>,
+) -> Result<Vec<&'s Setting>, Failure> {
+    let networks = &mut model.networks;
+    let network = networks.iter_mut().find(|n| n.name.text == target.network);
+    let Some(network) = network else {
+        return Ok(settings);
+    };
+    let mut unknown = Vec::new();
+    for setting in settings {
+        let Some((layer, name)) = setting.name.rsplit_once('.') else {
+            unknown.push(setting);
+            continue;
+        };
+        let layers = network.layers.iter_mut();
+        let layers =
+            layers.filter(|l| l.name.text.contains('.') && names_parameter(layer, &l.name.text));
+        let params = layers.flat_map(|l| l.params.iter_mut());
+        let mut found = false;
+        for param in params.filter(|p| p.name.text == name) {
+            let (value, unit) = setting.of_dimension(param.dimension)?;
+            param.start = Start::Value(model::Expr {
+                kind: model::ExprKind::Number { value, unit },
+                span: param.span,
+            });
+            found = true;
+        }
+        if !found {
+            unknown.push(setting);
+        }
+    }
+    Ok(unknown)
+}
+
+/// Whether the name of a setting is this parameter, or that of all copies of its layer.
+pub(crate) fn names_parameter(setting: &str, parameter: &str) -> bool {
+    setting == parameter || setting == without_copies(parameter)
+}
+
+/// `tower.h` of `tower.0.h`.
+fn without_copies(layer: &str) -> String {
+    let is_copy = |part: &&str| part.starts_with(|c: char| c.is_ascii_digit());
+    let parts: Vec<&str> = layer.split('.').filter(|part| !is_copy(part)).collect();
+    parts.join(".")
 }
 
 fn plan<'f>(files: &'f mut [ast::File], target: Target<'_>) -> Option<&'f mut ast::Train> {

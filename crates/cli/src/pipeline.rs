@@ -23,7 +23,7 @@ use rheobase_lang::parse::MAX_FILE_BYTES;
 use rheobase_lang::span::{SourceMap, Span};
 
 use crate::console::Console;
-use crate::edits::{Target, edit};
+use crate::edits::{Target, edit, edit_groups};
 use crate::failure::Failure;
 use crate::names::unknown;
 use crate::settings::Setting;
@@ -225,11 +225,12 @@ impl Front {
                 return Err(Failure::ReportedUsage);
             }
         };
-        let edited = checked(sources, files, Vec::new());
+        let mut edited = checked(sources, files, Vec::new());
         if diag::has_errors(&edited.diagnostics) {
             edited.report(&edited.diagnostics, console);
             return Err(Failure::ReportedUsage);
         }
+        let unknown = edit_groups(&mut edited.model, target, unknown)?;
         Ok((edited, unknown))
     }
 

@@ -79,6 +79,29 @@ pub fn parse_save_every(text: &str) -> Result<SaveEvery, String> {
 }
 
 impl Setting {
+    /// The number and its unit, for a parameter of this dimension; any dimension if it is unknown.
+    ///
+    /// # Errors
+    ///
+    /// The text is no number with a unit, or the unit is of another dimension.
+    pub(crate) fn of_dimension(
+        &self,
+        wanted: Option<Dimension>,
+    ) -> Result<(f64, rheobase_lang::units::Unit), Failure> {
+        let fail = |message: String| Failure::Usage(format!("--set {}: {message}", self.name));
+        let Quantity { value, unit } =
+            quantity(&self.value).map_err(|error| fail(error.to_string()))?;
+        match wanted {
+            Some(wanted) if wanted != unit.dimension => Err(fail(format!(
+                "`{}` is {}, but the parameter is {}",
+                self.value,
+                described(unit.dimension),
+                described(wanted)
+            ))),
+            Some(_) | None => Ok((value, unit)),
+        }
+    }
+
     /// The value in base units of a quantity that is shown in `unit`.
     ///
     /// # Errors

@@ -6,6 +6,8 @@
 mod build;
 #[path = "cli/classless.rs"]
 mod classless;
+#[path = "cli/copies.rs"]
+mod copies;
 #[path = "cli/data.rs"]
 mod data;
 #[path = "cli/delays.rs"]

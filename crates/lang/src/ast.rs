@@ -23,6 +23,13 @@ pub struct Name {
     pub span: Span,
 }
 
+impl Name {
+    /// Whether it is the number of a copy, as in `tower.0.h`.
+    pub fn is_number(&self) -> bool {
+        self.text.starts_with(|c: char| c.is_ascii_digit())
+    }
+}
+
 /// One file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct File {

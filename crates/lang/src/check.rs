@@ -16,10 +16,12 @@
 //! - `groups` checks networks that are layers of others, `ties` connections that share weights, and
 //!   `expand` writes groups out, so that nothing after it sees one;
 //! - `draws` looks for distributions and probabilities that cannot be;
+//! - `arrivals` compares units where no weight stands between what is sent and the port;
 //! - `shapes` gives a network its sizes and delays;
 //! - `flow`, `dynamics`, `stability`, `hazards` look at finished neurons: what reaches what,
 //!   integrators, values that cannot work, with `interval` for what values are possible.
 
+mod arrivals;
 mod draws;
 mod dynamics;
 mod expand;

@@ -541,6 +541,8 @@ pub struct Spike {
     pub trigger: Trigger,
     /// The number that it carries instead of 1.
     pub payload: Option<Expr>,
+    /// The dimension of that number; `None` where it is unknown (reported).
+    pub carries: Option<Dimension>,
     /// What the margin is divided by.
     pub scale: Option<Expr>,
     /// Its derivative in the backward.

@@ -81,3 +81,48 @@ fn feedback_takes_the_place_of_weights_in_the_backward_only() {
     assert!(plain[hidden].iter().any(|&g| g != 0.0));
     assert!(cut[hidden].iter().all(|&g| g == 0.0));
 }
+
+/// Feedback is explained, and set from the command line as weights are.
+#[test]
+fn feedback_is_explained_and_set() {
+    let place = Place::new();
+    place.file(
+        "a.snn",
+        &network("w = normal(0, 1), feedback = normal(0, 0.5)"),
+    );
+    let told = place.ok(&["check", "a.snn", "--explain"]).out;
+    let line = told.lines().find(|l| l.contains("hid.out.x.feedback"));
+    let line = line.expect("the feedback is listed");
+    for words in [
+        "[3, 5]",
+        "normal(0, 0.5)",
+        "takes the place of the weights in the backward",
+    ] {
+        assert!(line.contains(words), "{words}: {line}");
+    }
+    let hidden = "grad.inp.hid.x.weight";
+    let drawn = gradients(&place, "w = normal(0, 1), feedback = normal(0, 0.5)", 0.75);
+    let written = gradients(&place, "w = normal(0, 1), feedback = 0.25", 0.75);
+    assert_ne!(drawn[hidden], written[hidden]);
+    place.file(
+        "a.snn",
+        &network("w = normal(0, 1), feedback = normal(0, 0.5)"),
+    );
+    place.ok(&[
+        "grad",
+        "a.snn",
+        "--network",
+        "Net",
+        "--input",
+        "in.npz",
+        "--cotangents",
+        "ct.npz",
+        "--precision",
+        "f64",
+        "--set",
+        "hid.out.x.feedback=0.25",
+        "--out",
+        "set.npz",
+    ]);
+    assert_eq!(place.read("set.npz")[hidden], written[hidden]);
+}

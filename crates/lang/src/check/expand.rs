@@ -477,9 +477,14 @@ impl Expander<'_> {
             &self.instances[instance].parts[layer],
             raw.layers[layer].kind,
         ) {
-            (Part::Copies(copies), _) => {
-                self.output(*copies.last().ok_or(Vec::new())?, &names[1..])
-            }
+            (Part::Copies(copies), _) => match names.get(1).filter(|name| name.is_number()) {
+                None => self.output(*copies.last().ok_or(Vec::new())?, &names[1..]),
+                Some(number) => {
+                    let copy = number.text.parse().ok().and_then(|n: usize| copies.get(n));
+                    let copy = copy.ok_or_else(|| no_copy(&names[0], number, copies.len()))?;
+                    self.output(*copy, &names[2..])
+                }
+            },
             (Part::Layer(index), LayerKind::Neuron(n)) => match names.get(1) {
                 None => Ok(Source::Layer(*index)),
                 Some(state) => {
@@ -546,6 +551,17 @@ impl Expander<'_> {
             Argument::Flag(_) | Argument::Invalid => {}
         }
     }
+}
+
+/// A number behind the name of a repeated group that is none of its copies.
+fn no_copy(group: &Name, number: &Name, count: usize) -> Vec<Diagnostic> {
+    let message = format!(
+        "`{}` has {count} copies, 0 to {}; there is no copy {}",
+        group.text,
+        count.saturating_sub(1),
+        number.text
+    );
+    vec![Diagnostic::new(Code::E0603, number.span, message)]
 }
 
 /// What a name of a group is among the lets of the network that it is written out in.

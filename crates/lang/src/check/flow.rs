@@ -340,24 +340,7 @@ impl Check<'_> {
         let SettingValue::Loss(loss) = &setting.value else {
             return;
         };
-        let mut reached = vec![false; network.layers.len()];
-        for layer in loss.layers() {
-            reached[layer] = true;
-        }
-        let mut changed = true;
-        while changed {
-            changed = false;
-            for connection in &network.connections {
-                if let (Source::Layer(from) | Source::State(from, _), Some(to)) =
-                    (connection.source, connection.target)
-                    && reached[to]
-                    && !reached[from]
-                {
-                    reached[from] = true;
-                    changed = true;
-                }
-            }
-        }
+        let reached = reaching(network, loss.layers());
         for (layer, reached) in network.layers.iter().zip(reached) {
             if !reached {
                 let message = format!("layer `{}` does not reach the loss", layer.name.text);
@@ -365,6 +348,45 @@ impl Check<'_> {
             }
         }
         self.learnable_path(train, network, loss);
+    }
+
+    /// W0604: layers from which no readout is reached, in a network that has readouts and no plan, which
+    /// would say what is read.
+    pub(super) fn readouts_reached(&mut self, network: &Network) {
+        let plans = self.items.trains.iter();
+        let mut plans = plans.map(|plan| &plan.network.text);
+        if network.is_group || plans.any(|name| *name == network.name.text) {
+            return;
+        }
+        let is_readout = |layer: &crate::model::Layer| match layer.kind {
+            LayerKind::Neuron(n) => {
+                let neuron = &self.model.neurons[n];
+                neuron.spikes.is_empty() && !neuron.broken && !neuron.ports.is_empty()
+            }
+            LayerKind::Group(_) | LayerKind::Unknown => false,
+        };
+        let layers = network.layers.iter();
+        let readouts: Vec<usize> = layers
+            .enumerate()
+            .filter_map(|(i, layer)| is_readout(layer).then_some(i))
+            .collect();
+        let Some(first) = readouts.first().map(|&i| network.layers[i].name.clone()) else {
+            return;
+        };
+        let reached = reaching(network, readouts);
+        for (layer, reached) in network.layers.iter().zip(reached) {
+            if !reached {
+                let message = format!("layer `{}` reaches no readout", layer.name.text);
+                self.report(
+                    Check::finding(Code::W0604, layer.name.span, message)
+                        .secondary(first.span, "a readout: it does not spike")
+                        .help(format!(
+                            "connect it, as in `connect {} -> …`, or remove it",
+                            layer.name.text
+                        )),
+                );
+            }
+        }
     }
 
     /// E0410: nothing that can be trained reaches the loss.
@@ -389,6 +411,29 @@ impl Check<'_> {
             );
         }
     }
+}
+
+/// The layers that have a way to one of these.
+fn reaching(network: &Network, ends: Vec<usize>) -> Vec<bool> {
+    let mut reached = vec![false; network.layers.len()];
+    for layer in ends {
+        reached[layer] = true;
+    }
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for connection in &network.connections {
+            if let (Source::Layer(from) | Source::State(from, _), Some(to)) =
+                (connection.source, connection.target)
+                && reached[to]
+                && !reached[from]
+            {
+                reached[from] = true;
+                changed = true;
+            }
+        }
+    }
+    reached
 }
 
 /// Whether a port is read by a block or a formula.

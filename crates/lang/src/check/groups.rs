@@ -194,8 +194,9 @@ impl Check<'_> {
         self.source(network, path) != Source::Unknown
     }
 
-    /// Whether a path names something that a group shows; reported if not.
-    pub(super) fn group_source(&mut self, group: usize, path: &ast::Path) -> bool {
+    /// Whether a path names something that a group shows; reported if not. Behind the name of a group that is
+    /// `repeated` may stand the number of a copy.
+    pub(super) fn group_source(&mut self, group: usize, path: &ast::Path, repeated: bool) -> bool {
         let inner = self.model.networks[group].clone();
         if inner.broken {
             return false;
@@ -204,7 +205,15 @@ impl Check<'_> {
             let names: Vec<&str> = names.iter().map(|n| n.text.as_str()).collect();
             names.join(".")
         };
-        let (first, rest) = (&path.segments[0], &path.segments[1..]);
+        let (first, mut rest) = (&path.segments[0], &path.segments[1..]);
+        if let Some(copy) = rest.first().filter(|name| name.is_number()) {
+            if !repeated {
+                let message = format!("`{}` is not repeated: it has no copies", first.text);
+                self.report(Check::finding(Code::E0603, copy.span, message));
+                return false;
+            }
+            rest = &rest[1..];
+        }
         let outputs: Vec<String> = inner.outputs.iter().map(|o| text(&o.segments)).collect();
         if rest.is_empty() {
             if let [only] = inner.outputs.as_slice() {

@@ -280,18 +280,14 @@ impl Check<'_> {
                 self.port_dimension(network, target, port)
             }
         };
-        let weight = match (port_dimension, source) {
-            (port, Source::Group(_)) => port,
-            // A state is sent as it is: the weight turns its unit into the port's.
-            (Some(port), Source::State(layer, state)) => match network.layers[layer].kind {
-                LayerKind::Neuron(n) => {
-                    let sent = self.model.neurons[n].states[state].dimension;
-                    sent.and_then(|d| port.over(d))
-                }
-                LayerKind::Group(_) | LayerKind::Unknown => None,
-            },
-            (port, Source::Input(_) | Source::Layer(_)) => port,
-            (None, Source::State(..)) | (_, Source::Unknown) => None,
+        let weight = match source {
+            Source::Group(_) => port_dimension,
+            Source::Unknown => None,
+            // What is sent may have a unit: the weight turns it into the port's.
+            Source::Input(_) | Source::Layer(_) | Source::State(..) => {
+                let sent = self.sent_dimension(network, source);
+                port_dimension.zip(sent).and_then(|(p, d)| p.over(d))
+            }
         };
         let mut inner = scope.clone();
         inner.provide("fan_in", Ref::FanIn);
@@ -362,7 +358,8 @@ impl Check<'_> {
         let n = match network.layers[layer].kind {
             LayerKind::Neuron(n) => n,
             LayerKind::Group(group) => {
-                return match self.group_source(group, path) {
+                let repeated = network.layers[layer].repeat.is_some();
+                return match self.group_source(group, path, repeated) {
                     true => Source::Group(layer),
                     false => Source::Unknown,
                 };

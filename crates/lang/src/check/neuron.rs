@@ -214,7 +214,10 @@ impl<'a> Check<'a> {
         self.integrators(&mut neuron, statements);
         self.events(&mut neuron, &scope, statements);
         self.once(&mut neuron, &scope, statements);
-        self.neuron_units(&neuron, &scope);
+        let carried = self.neuron_units(&neuron, &scope);
+        for (spike, dimension) in neuron.spikes.iter_mut().zip(carried) {
+            spike.carries = dimension;
+        }
         neuron
     }
 

@@ -12,8 +12,13 @@ use crate::model::{
 use crate::units::{Dimension, print};
 
 impl Check<'_> {
-    /// Checks all statements of a neuron whose declarations are built.
-    pub(super) fn neuron_units(&mut self, neuron: &Neuron, scope: &Scope) {
+    /// Checks all statements of a neuron whose declarations are built; gives the dimension of what each of
+    /// its spikes carries.
+    pub(super) fn neuron_units(
+        &mut self,
+        neuron: &Neuron,
+        scope: &Scope,
+    ) -> Vec<Option<Dimension>> {
         let types = |name: Ref| neuron_type(neuron, name);
         for state in &neuron.states {
             let Some(dynamics) = &state.dynamics else {
@@ -37,8 +42,10 @@ impl Check<'_> {
         for assign in receives.chain(resets) {
             self.assignment(neuron, scope, assign);
         }
+        let mut carried = Vec::new();
         for spike in &neuron.spikes {
             self.spike_units(neuron, scope, spike);
+            carried.push(self.payload_unit(neuron, scope, spike));
         }
         if let Some(refractory) = &neuron.refractory {
             let ty = self.infer(scope, &refractory.duration, &types);
@@ -56,6 +63,16 @@ impl Check<'_> {
                 });
             }
         }
+        carried
+    }
+
+    /// The dimension of what a spike carries.
+    fn payload_unit(&mut self, neuron: &Neuron, scope: &Scope, spike: &Spike) -> Option<Dimension> {
+        let Some(payload) = &spike.payload else {
+            return Some(Dimension::NONE);
+        };
+        let ty = self.infer(scope, payload, &|name| neuron_type(neuron, name));
+        self.expect_number(ty, payload)
     }
 
     fn assignment(&mut self, neuron: &Neuron, scope: &Scope, assign: &Assign) {
@@ -163,10 +180,6 @@ impl Check<'_> {
                     self.report(Check::finding(Code::E0303, arg.span, message));
                 }
             }
-        }
-        if let Some(payload) = &spike.payload {
-            let ty = self.infer(scope, payload, &types);
-            self.expect_number(ty, payload);
         }
     }
 

@@ -355,6 +355,8 @@ impl Check<'_> {
             return;
         }
         self.dead_layers(&network);
+        self.readouts_reached(&network);
+        self.unweighted_units(&network);
         self.detached_recurrence(&network);
         if complete {
             self.check_instance(&network, &[]);

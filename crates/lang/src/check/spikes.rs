@@ -6,6 +6,7 @@ use super::scope::Scope;
 use crate::ast::{self, BinaryOp};
 use crate::diag::Code;
 use crate::model::{Expr, ExprKind, Spike, Trigger};
+use crate::units::Dimension;
 
 impl Check<'_> {
     /// Resolves a spike statement.
@@ -24,6 +25,7 @@ impl Check<'_> {
         Spike {
             name: tree.name.clone(),
             trigger,
+            carries: payload.is_none().then_some(Dimension::NONE),
             payload,
             scale,
             surrogate,

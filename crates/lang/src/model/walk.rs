@@ -58,6 +58,37 @@ pub fn rename(expr: &mut Expr, new: &dyn Fn(Ref) -> Ref) {
     }
 }
 
+/// Replaces the names of an expression that `by` has a value for.
+pub fn replace(expr: &mut Expr, by: &dyn Fn(Ref) -> Option<ExprKind>) {
+    match &mut expr.kind {
+        ExprKind::Ref(name) => {
+            if let Some(kind) = by(*name) {
+                expr.kind = kind;
+            }
+        }
+        ExprKind::Error | ExprKind::Number { .. } | ExprKind::Bool(_) => {}
+        ExprKind::Neg(a) | ExprKind::Not(a) => replace(a, by),
+        ExprKind::Binary { lhs, rhs, .. } => {
+            replace(lhs, by);
+            replace(rhs, by);
+        }
+        ExprKind::If {
+            cond,
+            then,
+            otherwise,
+        } => {
+            for part in [cond, then, otherwise] {
+                replace(part, by);
+            }
+        }
+        ExprKind::Builtin { args, .. } | ExprKind::Call { args, .. } => {
+            for arg in args {
+                replace(arg, by);
+            }
+        }
+    }
+}
+
 /// The names that an expression reads itself, in order, repeated as written.
 pub fn refs(expr: &Expr) -> Vec<Ref> {
     let mut found = Vec::new();

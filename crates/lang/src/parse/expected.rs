@@ -90,9 +90,9 @@ fn phrase(rule: Rule) -> Option<String> {
     }
     match rule_name.as_str() {
         "EOI" => None,
-        "name" | "word" | "names" | "path" | "arg_name" | "setting_name" | "spike_name" => {
-            Some(NAME.into())
-        }
+        // The number of a copy stands where a name may, which is said already.
+        "name" | "word" | "names" | "path" | "copy" | "arg_name" | "setting_name"
+        | "spike_name" => Some(NAME.into()),
         "compare_op" | "sum_op" | "product_op" => Some(OPERATOR.into()),
         "assign_op" => Some("`=`|`+=`|`-=`|`*=`|`/=`".into()),
         "phase" => Some("a phase: `receive`, `integrate`, `spike` or `reset`".into()),

@@ -339,6 +339,17 @@ impl<'a> Repairer<'a> {
         let before = before.filter(|t| t.end == dot.start);
         let after = tokens.get(i + 1).filter(|t| t.start == dot.end);
         let number = |t: &Token| t.kind == TokenKind::Number;
+        // `tower.0.h`: the number of a copy between two dots, or in front of the name behind it.
+        let in_path = |at: usize| {
+            let dots = at.checked_sub(1).map(|at| tokens[at]);
+            dots.is_some_and(|t| t.text(self.source) == "." && t.end == tokens[at].start)
+        };
+        let copy_before = before.is_some_and(|t| number(&t)) && in_path(i - 1);
+        let copy_after =
+            before.is_some_and(|t| t.kind == TokenKind::Word) && after.is_some_and(number);
+        if copy_before || copy_after {
+            return;
+        }
         if let Some(number) = before.filter(number) {
             let range = number.start..dot.end;
             let span = self.file.span(range);

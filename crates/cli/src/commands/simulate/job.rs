@@ -5,13 +5,14 @@
 
 use ndarray::Axis;
 use rheobase_ir::kernel::{Def, Kernel, Role, Slot};
-use rheobase_ir::program::{Initial, Layer, Network, Neuron, Sharing};
+use rheobase_ir::program::{Initial, Layer, Network, Neuron, Sharing, Unit};
 use rheobase_ir::types::Rate;
 use rheobase_lang::lower::Override;
+use rheobase_runtime::{Owner, specs};
 
 use super::{RunArgs, shown};
 use crate::console::Console;
-use crate::edits::Target;
+use crate::edits::{Target, names_parameter};
 use crate::failure::Failure;
 use crate::inputs::{Arrays, steps_samples_neurons};
 use crate::names::unknown;
@@ -139,7 +140,7 @@ fn layer_values(network: &Network, settings: &[Setting]) -> Vec<(String, f64)> {
         for param in &layer.neuron.params {
             let name = format!("{}.{}", layer.name, param.name);
             if let Initial::Constant(value) = param.initial
-                && settings.iter().any(|s| s.name == name)
+                && settings.iter().any(|s| names_parameter(&s.name, &name))
             {
                 values.push((name, value));
             }
@@ -148,25 +149,40 @@ fn layer_values(network: &Network, settings: &[Setting]) -> Vec<(String, f64)> {
     values
 }
 
-/// The value of `a.b.x.weight=0.5`, in the unit of the port.
+/// The value of `a.b.x.weight=0.5`, in its unit; of a delay in steps.
 fn weight_value(network: &Network, setting: &Setting) -> Result<f64, Failure> {
-    let mut names = Vec::new();
-    for connection in &network.connections {
-        let port = &network.layers[connection.to].neuron.ports[connection.port];
-        for part in ["weight", "bias"] {
-            let name = format!("{}.{part}", connection.name);
-            if name == setting.name {
-                return setting.in_base(&port.unit, network.step_ms);
+    let specs = specs(network);
+    let Some(spec) = specs.iter().find(|spec| spec.name == setting.name) else {
+        let names = specs.iter().map(|spec| spec.name.as_str());
+        return Err(Failure::Usage(unknown("parameter", &setting.name, names)));
+    };
+    let step_ms = network.step_ms;
+    let port = |c: usize| {
+        let connection = &network.connections[c];
+        &network.layers[connection.to].neuron.ports[connection.port].unit
+    };
+    match spec.owner {
+        // The first weights of a chain have the unit of the port, the others multiply them.
+        Owner::Weight(c, o) | Owner::Feedback(c, o) => {
+            let before = &network.connections[c].operations[..o];
+            match before.iter().any(|operation| operation.weight.is_some()) {
+                true => setting.in_base(&Unit::one(), step_ms),
+                false => setting.in_base(port(c), step_ms),
             }
-            names.push(name);
+        }
+        Owner::Bias(c, _) => setting.in_base(port(c), step_ms),
+        Owner::Delay(_) => {
+            let ms = Unit {
+                text: "ms".to_string(),
+                factor: 1.0,
+            };
+            Ok(setting.in_base(&ms, step_ms)? / step_ms)
+        }
+        Owner::Neuron(layer, param) => {
+            let unit = &network.layers[layer].neuron.params[param].unit;
+            setting.in_base(unit, step_ms)
         }
     }
-    names.extend(network.layers.iter().flat_map(|layer| {
-        let params = layer.neuron.params.iter();
-        params.map(|p| format!("{}.{}", layer.name, p.name))
-    }));
-    let names = names.iter().map(String::as_str);
-    Err(Failure::Usage(unknown("parameter", &setting.name, names)))
 }
 
 /// The number of lanes: the last axis of the first input array.

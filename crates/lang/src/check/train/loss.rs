@@ -1,11 +1,14 @@
 //! Loss and penalty: expressions over traces, targets and weights, with units, shapes, and whether a part belongs
-//! to a sample or to the batch. `calls` has the functions, `trace` what is read of a layer.
+//! to a sample or to the batch. `calls` has the functions, `trace` what is read of a layer, `formulas` the functions
+//! of the program.
 
 mod calls;
+mod formulas;
 mod trace;
 
 use crate::ast::{self, BinaryOp, UnaryOp};
 use crate::check::Check;
+use crate::check::items::ItemRef;
 use crate::check::scope::Scope;
 use crate::check::units::words;
 use crate::diag::{Code, Diagnostic};
@@ -109,10 +112,16 @@ impl Check<'_> {
                 span: expr.span,
             }),
             ast::ExprKind::Name(_) | ast::ExprKind::Field { .. } => self.trace_term(place, expr),
-            ast::ExprKind::Call { callee, args } => match Builtin::find(&callee.text) {
-                Some(function) => self.function_term(place, function, callee, args, expr.span),
-                None => self.loss_call(place, callee, args, expr.span),
-            },
+            ast::ExprKind::Call { callee, args } => {
+                let item = self.items.find(&callee.text, callee.span);
+                if let Some(ItemRef::Fn(function)) = item {
+                    return self.formula(place, function, callee, args, expr.span);
+                }
+                match Builtin::find(&callee.text) {
+                    Some(function) => self.function_term(place, function, callee, args, expr.span),
+                    None => self.loss_call(place, callee, args, expr.span),
+                }
+            }
             ast::ExprKind::Unary {
                 op: UnaryOp::Neg,
                 operand,
@@ -209,14 +218,19 @@ impl Check<'_> {
             self.report(Check::finding(Code::E0210, callee.span, message));
             return None;
         }
-        if function.is_flat() {
-            let message = format!("`{}` has the derivative 0 everywhere", callee.text);
-            self.report(Check::finding(Code::E0403, span, message));
-            return None;
-        }
         let mut terms = Vec::new();
         for arg in args {
             terms.push(self.term(place, &arg.value)?);
+        }
+        self.builtin_term(function, terms, span)
+    }
+
+    fn builtin_term(&mut self, function: Builtin, terms: Vec<Term>, span: Span) -> Option<Term> {
+        let name = function.name();
+        if function.is_flat() {
+            let message = format!("`{name}` has the derivative 0 everywhere");
+            self.report(Check::finding(Code::E0403, span, message));
+            return None;
         }
         let (mut shape, mut of) = (terms[0].shape, terms[0].of);
         let mut dimension = terms[0].dimension;
@@ -229,7 +243,7 @@ impl Check<'_> {
             UnitRule::Root => dimension.and_then(|d| Exponent::new(1, 2).and_then(|e| d.power(e))),
             UnitRule::Forget => Some(Dimension::NONE),
             UnitRule::Plain => {
-                self.plain_term(&terms[0], &format!("the argument of `{}`", callee.text));
+                self.plain_term(&terms[0], &format!("the argument of `{name}`"));
                 Some(Dimension::NONE)
             }
         };
@@ -250,13 +264,23 @@ impl Check<'_> {
         rhs: &ast::Expr,
         span: Span,
     ) -> Option<Term> {
-        let arithmetic = match op {
-            BinaryOp::Add => Arithmetic::Add,
-            BinaryOp::Sub => Arithmetic::Sub,
-            BinaryOp::Mul => Arithmetic::Mul,
-            BinaryOp::Div => Arithmetic::Div,
-            BinaryOp::Pow => return self.power_term(place, lhs, rhs, span),
-            BinaryOp::Lt
+        if op == BinaryOp::Pow {
+            return self.power_term(place, lhs, rhs, span);
+        }
+        let arithmetic = self.arithmetic(op, span)?;
+        let (a, b) = (self.term(place, lhs), self.term(place, rhs));
+        self.arithmetic_term(arithmetic, a?, b?, span)
+    }
+
+    /// The operator between two terms; a power has its own rules.
+    fn arithmetic(&mut self, op: BinaryOp, span: Span) -> Option<Arithmetic> {
+        match op {
+            BinaryOp::Add => Some(Arithmetic::Add),
+            BinaryOp::Sub => Some(Arithmetic::Sub),
+            BinaryOp::Mul => Some(Arithmetic::Mul),
+            BinaryOp::Div => Some(Arithmetic::Div),
+            BinaryOp::Pow
+            | BinaryOp::Lt
             | BinaryOp::Le
             | BinaryOp::Gt
             | BinaryOp::Ge
@@ -269,11 +293,18 @@ impl Check<'_> {
                     Check::finding(Code::E0704, span, message)
                         .help("`relu(x - bound)` is above 0 where x is above the bound"),
                 );
-                return None;
+                None
             }
-        };
-        let (a, b) = (self.term(place, lhs), self.term(place, rhs));
-        let (a, b) = (a?, b?);
+        }
+    }
+
+    fn arithmetic_term(
+        &mut self,
+        arithmetic: Arithmetic,
+        a: Term,
+        b: Term,
+        span: Span,
+    ) -> Option<Term> {
         let sum = matches!(arithmetic, Arithmetic::Add | Arithmetic::Sub);
         let (shape, of) = self.joined((a.shape, a.of), &b, sum, span)?;
         let dimension = match arithmetic {
@@ -307,6 +338,10 @@ impl Check<'_> {
         }
         let base = self.term(place, base)?;
         let exponent = self.number_term(place, exponent)?;
+        self.power_of(base, exponent, span)
+    }
+
+    fn power_of(&mut self, base: Term, exponent: Term, span: Span) -> Option<Term> {
         self.plain_term(&exponent, "an exponent");
         let TermKind::Number(power) = exponent.kind else {
             return None;

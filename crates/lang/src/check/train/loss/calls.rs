@@ -171,7 +171,10 @@ impl Check<'_> {
             Some(near) => finding.help_edit(format!("did you mean `{near}`?"), callee.span, near),
             None => {
                 let names: Vec<&str> = names().collect();
-                finding.help(format!("there are: {}", names.join(", ")))
+                finding.help(format!(
+                    "there are: {}; and the functions of formulas, and what `fn` defines",
+                    names.join(", ")
+                ))
             }
         });
         None
