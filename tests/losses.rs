@@ -28,6 +28,24 @@ neuron LIF {
 fn hinge(x, m = 1) = max(0, m - x)
 fn in_units(x, unit) = x / unit
 fn both(x, k) = hinge(x, m = 2 * k)^(1 + k / 0.3) + tanh(x) * hinge(-x)
+neuron Steep {
+  param slope = 5 in 1 .. 20 learn via clamp
+  param fixed = 5 in 1 .. 20 learn via clamp
+  input x
+  state v = 0
+  v' = -v / 20 ms
+  on receive x { v += x }
+  spike when v >= 1 surrogate sigmoid(slope = slope + detach(fixed))
+  on spike detached { v = 0 }
+}
+network Shaped {
+  step 1 ms
+  input inp[64]
+  layer hid : Steep[40]
+  layer out : LI[10]
+  connect inp -> hid.x : dense(w = normal(0.05, 2 / sqrt(fan_in)))
+  connect hid -> out.x : dense(w = normal(0.05, 2 / sqrt(fan_in)))
+}
 network Smooth {
   step 1 ms
   input inp[64]
@@ -174,4 +192,24 @@ fn penalties_move_rates() {
             "{penalty}: there are no classes"
         );
     }
+}
+
+/// The slope of a surrogate is learned like any parameter, through the smoothed spike; one in `detach` stays.
+#[test]
+fn slopes_of_surrogates_are_learned() {
+    let mut trainer = trainer(
+        "Shaped",
+        "loss = cross_entropy(max_over_time(out.v), label)\n  optimizer = adam(lr = 1e-2)",
+    );
+    let value = |trainer: &Trainer, name: &str| {
+        let parameters = trainer.parameters();
+        let at = parameters.position(name).expect("it is learned");
+        parameters.values[at][0]
+    };
+    for (i, batch) in trainer.order(0).chunks_exact(32).take(10).enumerate() {
+        trainer.step(batch, i as f64 / 56.0).expect("a step");
+    }
+    let moved = (value(&trainer, "hid.slope") - 5.0).abs();
+    assert!(moved > 1e-2, "by {moved}");
+    assert_eq!(value(&trainer, "hid.fixed"), 5.0);
 }

@@ -92,9 +92,10 @@ pub fn active(kernel: &Kernel, wrt: &dyn Fn(&Slot) -> bool) -> Vec<bool> {
         active.push(match &node.def {
             Def::Input(input) => input.ty == Type::Real && wrt(&input.slot),
             Def::Inst(op, args) => match op {
-                // Only the margin of a spike carries a gradient.
-                Op::Spike(_) | Op::Count => active[args[0].index()],
+                // The margin of a spike carries a gradient, and the primitive one to its shape.
+                Op::Spike(_) | Op::Count => active[args[0].index()] || shape_active(&active, args),
                 Op::Detach
+                | Op::Hold
                 | Op::Sign
                 | Op::Floor
                 | Op::Round
@@ -129,6 +130,11 @@ pub fn active(kernel: &Kernel, wrt: &dyn Fn(&Slot) -> bool) -> Vec<bool> {
         });
     }
     active
+}
+
+/// Whether the primitive of a spike moves with something that it does not hold.
+fn shape_active(active: &[bool], spike: &[Value]) -> bool {
+    spike.get(2).is_some_and(|p| active[p.index()])
 }
 
 fn any(active: &[bool], args: &[Value]) -> bool {

@@ -158,7 +158,8 @@ impl Builder {
         self.inst(Op::Select, &[c, a, b])
     }
 
-    /// A spike of margin `u` with surrogate derivative `d` and, where known, primitive `p`.
+    /// A spike of margin `u` with surrogate derivative `d` and, where known, primitive `p`, which reads the
+    /// margin as `hold u`.
     pub fn spike(&mut self, edge: Edge, u: Value, d: Value, p: Option<Value>) -> Value {
         match p {
             Some(p) => self.inst(Op::Spike(edge), &[u, d, p]),

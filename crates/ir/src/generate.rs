@@ -180,7 +180,10 @@ impl Generator {
                 0 => Edge::Above,
                 _ => Edge::AtOrAbove,
             }),
-            3 => Op::Detach,
+            3 => match self.random.below(2) {
+                0 => Op::Detach,
+                _ => Op::Hold,
+            },
             4 => Op::Phi(self.random.below(4) as u8),
             5 => Op::Uniform(self.random.below(4) as u32),
             7 => Op::Count,
@@ -293,6 +296,7 @@ impl Generator {
             Op::Spike(_)
             | Op::Count
             | Op::Detach
+            | Op::Hold
             | Op::Integrate(_)
             | Op::Const(_)
             | Op::Truth(_) => value,
@@ -331,7 +335,7 @@ impl Generator {
             Op::Const(literal) => literal.value().abs(),
             Op::Truth(_) | Op::Spike(_) | Op::And | Op::Or | Op::Not | Op::ToReal => 1.0,
             Op::Lt | Op::Le | Op::Eq | Op::Ne => 1.0,
-            Op::Neg | Op::Abs | Op::Detach => size(0),
+            Op::Neg | Op::Abs | Op::Detach | Op::Hold => size(0),
             Op::Add | Op::Sub => size(0) + size(1),
             Op::Mul => size(0) * size(1),
             Op::Div => 2.0 * size(0),

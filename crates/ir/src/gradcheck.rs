@@ -16,11 +16,10 @@ mod numeric;
 mod transposition;
 mod trial;
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::executor::CallError;
-use crate::kernel::{Def, Kernel, Role, Slot, Value};
+use crate::kernel::{Def, Kernel, Role, Slot};
 use crate::ops::Op;
 use crate::pipeline::{Stages, Wanted, build};
 use crate::program::Neuron;
@@ -207,16 +206,16 @@ pub fn gradcheck(neuron: &Neuron, config: &Config) -> Result<Report, GradcheckEr
     };
     let mut entries = Vec::new();
     let derived = analytic::derived(neuron, &stages, &trial, Mode::Hard)?;
-    entries.extend(check.smoothed(Against::Tangent, &derived, &BTreeSet::new())?);
-    let mut shape_params = primitive_params(&stages.step);
-    if let Some(skipped) = &shape_params {
+    entries.extend(check.smoothed(Against::Tangent, &derived)?);
+    let mut has_primitive = has_primitives(&stages.step);
+    if has_primitive {
         let derived = analytic::derived(neuron, &stages, &trial, Mode::Primitive)?;
         if derived.is_finite() {
-            entries.extend(check.smoothed(Against::Primitive, &derived, skipped)?);
+            entries.extend(check.smoothed(Against::Primitive, &derived)?);
         } else {
             // Half a reset does not stop a membrane that runs away, such as Izhikevich's: there is no
             // run to compare with.
-            shape_params = None;
+            has_primitive = false;
         }
     }
     let optimised = analytic::optimised(neuron, &stages, &trial)?;
@@ -225,50 +224,25 @@ pub fn gradcheck(neuron: &Neuron, config: &Config) -> Result<Report, GradcheckEr
         entries,
         spiking: trial.spiking,
         input_size: trial.port_size,
-        has_primitive: shape_params.is_some(),
+        has_primitive,
     })
 }
 
-/// The parameters that the primitives read not through the margin (such as a surrogate's steepness), for
-/// which the primitive program has a derivative that the surrogate gradient does not have. `None` if the
-/// kernel has no spikes, a spike has no primitive, or a primitive reads something else beside its margin.
-fn primitive_params(step: &Kernel) -> Option<BTreeSet<Slot>> {
-    let mut params = BTreeSet::new();
+/// Whether there is a program in which every spike is its surrogate's primitive.
+fn has_primitives(step: &Kernel) -> bool {
     let mut spikes = 0;
     for node in &step.nodes {
-        if let Def::Inst(Op::Count, _) = &node.def {
-            return None;
-        }
-        let Def::Inst(Op::Spike(_), args) = &node.def else {
+        let Def::Inst(op, args) = &node.def else {
             continue;
         };
-        spikes += 1;
-        let (margin, primitive) = (args[0], *args.get(2)?);
-        for slot in read_beside(step, primitive, margin) {
-            if slot.role != Role::Param {
-                return None;
+        if *op == Op::Count || matches!(op, Op::Spike(_)) {
+            spikes += 1;
+            if args.len() < 3 {
+                return false;
             }
-            params.insert(slot.clone());
         }
     }
-    (spikes > 0).then_some(params)
-}
-
-/// The inputs that `root` depends on when `margin` is not looked into.
-fn read_beside(kernel: &Kernel, root: Value, margin: Value) -> Vec<&Slot> {
-    let mut slots = Vec::new();
-    let mut visited = vec![false; kernel.nodes.len()];
-    let mut open = vec![root];
-    while let Some(value) = open.pop() {
-        if value == margin || std::mem::replace(&mut visited[value.index()], true) {
-            continue;
-        }
-        match &kernel.node(value).def {
-            Def::Input(input) => slots.push(&input.slot),
-            Def::Inst(_, args) => open.extend(args),
-        }
-    }
-    slots
+    spikes > 0
 }
 
 /// One place of a quantity, before its numeric derivative is known.
@@ -308,7 +282,6 @@ impl Check<'_> {
         &self,
         against: Against,
         derived: &Gradients,
-        skipped: &BTreeSet<Slot>,
     ) -> Result<Vec<Entry>, GradcheckError> {
         let mode = match against {
             Against::Primitive => Mode::Primitive,
@@ -318,7 +291,7 @@ impl Check<'_> {
         let mut entries = Vec::new();
         for kind in self.kinds(derived) {
             let floor = self.floor(&kind);
-            for quantity in kind.iter().filter(|q| !skipped.contains(&q.slot)) {
+            for quantity in &kind {
                 let mut worst = None;
                 for place in &quantity.places {
                     let floor = floor / quantity.size;

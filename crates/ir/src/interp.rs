@@ -20,10 +20,12 @@ pub enum Spiking<'a> {
     /// As in a simulation, noting what the smoothed program must hold fixed.
     Record(&'a mut Vec<f64>),
     /// The smoothed program around a recorded evaluation: `spike` is its tangent with the surrogate
-    /// derivative as slope, `s + d·(u − u₀)`, and `detach` keeps its recorded value. The gradient of
-    /// this program at the recorded point is the surrogate gradient.
+    /// derivative as slope, `s + d·(u − u₀)`, and moves with its primitive, in which the margin is held,
+    /// `+ (p − p₀)`; `detach` and `hold` keep their recorded values. The gradient of this program at the
+    /// recorded point is the surrogate gradient.
     Tangent(&'a [f64]),
-    /// The smoothed program of the surrogate's primitive: `spike` is `p`; with notes as in `Record`.
+    /// The smoothed program of the surrogate's primitive: `spike` is `p`, where `hold` holds nothing; with
+    /// notes as in `Record`.
     PrimitiveRecord(&'a mut Vec<f64>),
     /// The same, with `detach` at its recorded value.
     Primitive(&'a [f64]),
@@ -102,17 +104,15 @@ impl Tape<'_, '_> {
         match self.spiking {
             Spiking::Hard => hard,
             Spiking::Record(record) => {
-                record.extend([hard.to_f64(), d.to_f64(), u.to_f64()]);
+                let p = p.map_or(0.0, Real::to_f64);
+                record.extend([hard.to_f64(), d.to_f64(), u.to_f64(), p]);
                 hard
             }
             Spiking::Tangent(recorded) => {
                 let recorded = *recorded;
-                let (s0, d0, u0) = (
-                    self.next(recorded),
-                    self.next(recorded),
-                    self.next(recorded),
-                );
-                R::from_f64(s0 + d0 * (u.to_f64() - u0))
+                let [s0, d0, u0, p0] = [(); 4].map(|()| self.next(recorded));
+                let shape = p.map_or(0.0, |p| p.to_f64() - p0);
+                R::from_f64(s0 + d0 * (u.to_f64() - u0) + shape)
             }
             Spiking::PrimitiveRecord(_) | Spiking::Primitive(_) => p.unwrap_or(hard),
         }
@@ -129,6 +129,14 @@ impl Tape<'_, '_> {
                 let recorded = *recorded;
                 R::from_f64(self.next(recorded))
             }
+        }
+    }
+
+    /// A margin as the primitive reads it.
+    fn hold<R: Real>(&mut self, margin: R) -> R {
+        match self.spiking {
+            Spiking::Hard | Spiking::PrimitiveRecord(_) | Spiking::Primitive(_) => margin,
+            Spiking::Record(_) | Spiking::Tangent(_) => self.detach(margin),
         }
     }
 }
@@ -155,6 +163,7 @@ fn apply<R: Real>(
         Op::Spike(edge) => tape.spike(edge, arg(0), arg(1), args.get(2).map(|p| values[p.index()])),
         Op::Count => tape.count(arg(0), arg(1)),
         Op::Detach => tape.detach(arg(0)),
+        Op::Hold => tape.hold(arg(0)),
         Op::Integrate(_) | Op::White(_) => return Err(CallError::Op { name: op.name() }),
         Op::Uniform(stream) => {
             let [a, b, t] = [0, 1, 2].map(|i| arg(i).to_f64());

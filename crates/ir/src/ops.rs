@@ -25,7 +25,7 @@ pub enum Class {
     Kinked,
     /// Derivative zero wherever it exists: no gradient passes.
     Flat,
-    /// The derivative is not that of the value: `spike`, `count` and `detach`.
+    /// The derivative is not that of the value: `spike`, `count`, `detach` and `hold`.
     Gate,
     /// A random number: a hash of its operands, without a derivative.
     Random,
@@ -130,10 +130,14 @@ macro_rules! table {
             /// A boolean constant.
             Truth(bool),
             /// `spike u, d` or `spike u, d, p`: true where the margin `u` reaches zero. In the backward
-            /// its derivative with respect to `u` is `d`, the surrogate derivative at `u`; where
-            /// gradients are checked its value is `p`, the surrogate's primitive at `u`. The operands
-            /// `d` and `p` get no gradient through the spike.
+            /// its derivative with respect to `u` is `d`, the surrogate derivative at `u`, and that with
+            /// respect to `p`, the surrogate's primitive at `hold u`, is 1: what shapes the surrogate
+            /// gets the derivative of the smoothed spike. Where gradients are checked `p` is the value.
+            /// The operand `d` gets no gradient through the spike.
             Spike(Edge),
+            /// The margin as the primitive of its spike reads it: a constant for the backward, since the
+            /// spike has its surrogate derivative for the margin, but not where `p` is the spike.
+            Hold,
             /// `count u, d`: the number of spikes ⌊u⌋ + 1 at a margin `u` in units of the threshold, 0 below it. As of a
             /// `spike`, its derivative by `u` is `d`, whatever `d` is.
             Count,
@@ -172,6 +176,7 @@ macro_rules! table {
                     Op::Spike(Edge::Above) => "spike.gt",
                     Op::Count => "count",
                     Op::Detach => "detach",
+                    Op::Hold => "hold",
                     Op::Integrate(_) => "integrate",
                     Op::Expm(_) => "expm",
                     Op::Phi(_) => "phi",
@@ -191,7 +196,7 @@ macro_rules! table {
                     Op::Uniform(k) | Op::Normal(k) | Op::White(k) => Some(format!(".{k}")),
                     Op::Expm(Element { n, row, col }) => Some(format!(".{n}.{row}.{col}")),
                     Op::Integrate(method) => Some(format!(".{method}")),
-                    Op::Spike(_) | Op::Count | Op::Detach => None,
+                    Op::Spike(_) | Op::Count | Op::Detach | Op::Hold => None,
                     $(Op::$name => None,)*
                 }
             }
@@ -203,6 +208,7 @@ macro_rules! table {
                     Op::Spike(_) => Operands::Reals(2),
                     Op::Count => Operands::Fixed(&[Real, Real]),
                     Op::Detach => Operands::Any,
+                    Op::Hold => Operands::Fixed(&[Real]),
                     Op::Integrate(_) => Operands::Fixed(&[Real, Real, Real]),
                     Op::Expm(_) => Operands::Reals(1),
                     Op::Phi(_) => Operands::Fixed(&[Real]),
@@ -215,7 +221,8 @@ macro_rules! table {
             /// The type of its result; `None` for `detach`, whose result has its operand's type.
             pub fn result(self) -> Option<Type> {
                 match self {
-                    Op::Const(_) | Op::Integrate(_) | Op::Expm(_) | Op::Phi(_) => Some(Real),
+                    Op::Const(_) | Op::Hold | Op::Integrate(_) => Some(Real),
+                    Op::Expm(_) | Op::Phi(_) => Some(Real),
                     Op::Uniform(_) | Op::Normal(_) | Op::White(_) | Op::Count => Some(Real),
                     Op::Truth(_) | Op::Spike(_) => Some(Bool),
                     Op::Detach => None,
@@ -227,7 +234,7 @@ macro_rules! table {
             pub fn class(self) -> Class {
                 match self {
                     Op::Const(_) | Op::Truth(_) => Class::Flat,
-                    Op::Spike(_) | Op::Count | Op::Detach => Class::Gate,
+                    Op::Spike(_) | Op::Count | Op::Detach | Op::Hold => Class::Gate,
                     Op::Integrate(_) | Op::Expm(_) | Op::Phi(_) => Class::Smooth,
                     Op::Uniform(_) | Op::Normal(_) | Op::White(_) => Class::Random,
                     $(Op::$name => Class::$class,)*

@@ -104,7 +104,7 @@ pub fn build(neuron: &Neuron, wanted: Wanted<'_>) -> Result<Stages, VerifyError>
     let mut joint = gradient.clone();
     // Optimising forgets the surrogates.
     let first = neuron.spikes.first();
-    let support = first.and_then(|spike| tell_support(&mut joint, spike));
+    let support = first.and_then(|spike| tell_support(&mut joint, spike, &active(&hoisted, &wrt)));
     optimise(&mut joint);
     let plan = plan_tape(&joint, &neuron.name);
     let infer = primal(&joint, &format!("{}.infer", neuron.name));

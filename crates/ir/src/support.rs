@@ -11,6 +11,9 @@
 //!                                   out saved active.s = v11
 //! ```
 //!
+//! A primitive through which a gradient goes to the surrogate's shape has none of these zeros: there the
+//! gradient goes on everywhere.
+//!
 //! Exponentials and quotients are 0 only where they underflow, which is not worth asking for.
 
 use crate::kernel::{Def, Kernel, Node, Output, Role, Slot, Value};
@@ -18,11 +21,12 @@ use crate::ops::Op;
 use crate::types::{Rate, Type};
 
 /// Adds to a joint kernel (see [`crate::tape`]) the output that tells where the gradient of a spike output
-/// goes on, and returns its slot. `None` if there is no such spike, or it may go on everywhere.
-pub fn tell_support(joint: &mut Kernel, spike: &str) -> Option<Slot> {
+/// goes on, and returns its slot. `None` if there is no such spike, or it may go on everywhere. `active` are
+/// the values of the step, which come first in the joint kernel, that carry a gradient.
+pub fn tell_support(joint: &mut Kernel, spike: &str, active: &[bool]) -> Option<Slot> {
     let output = |o: &&Output| o.slot == Slot::new(Role::Spike, spike);
     let spike_value = joint.outputs.iter().find(output)?.value;
-    let derivatives = derivatives(joint, spike_value);
+    let derivatives = derivatives(joint, spike_value, active)?;
     if derivatives.is_empty() || !derivatives.iter().all(|d| may_vanish(joint, *d)) {
         return None;
     }
@@ -57,8 +61,9 @@ fn push(kernel: &mut Kernel, op: Op, args: Vec<Value>) -> Value {
     value
 }
 
-/// The surrogate derivatives of all spikes that a boolean is made of.
-fn derivatives(kernel: &Kernel, spike: Value) -> Vec<Value> {
+/// The surrogate derivatives of all spikes that a boolean is made of; `None` if one has another way for its
+/// gradient.
+fn derivatives(kernel: &Kernel, spike: Value, active: &[bool]) -> Option<Vec<Value>> {
     let mut waiting = vec![spike];
     let mut seen = vec![false; kernel.nodes.len()];
     let mut found = Vec::new();
@@ -71,12 +76,15 @@ fn derivatives(kernel: &Kernel, spike: Value) -> Vec<Value> {
         };
         // What else is boolean has no gradient: a comparison, a detached spike.
         if matches!(op, Op::Spike(_)) {
+            if args.get(2).is_some_and(|p| active[p.index()]) {
+                return None;
+            }
             found.extend(args.get(1));
         } else if matches!(op, Op::And | Op::Or | Op::Not) {
             waiting.extend(args);
         }
     }
-    found
+    Some(found)
 }
 
 /// Whether a value is exactly 0 for more than single points.
@@ -102,7 +110,7 @@ fn may_vanish(kernel: &Kernel, value: Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::autodiff::differentiate;
+    use crate::autodiff::{active, differentiate};
     use crate::tape::{plan_tape, primal};
     use crate::text::parse;
     use crate::verify::verify;
@@ -145,10 +153,12 @@ mod tests {
             ("exp v6", false),
             ("max v6, v3", false),
         ] {
-            let mut joint = differentiate(&step(derivative), &|_| true);
-            let slot = tell_support(&mut joint, "s");
+            let step = step(derivative);
+            let active = active(&step, &|_| true);
+            let mut joint = differentiate(&step, &|_| true);
+            let slot = tell_support(&mut joint, "s", &active);
             assert_eq!(slot.is_some(), tells, "{derivative}");
-            assert_eq!(tell_support(&mut joint, "other"), None);
+            assert_eq!(tell_support(&mut joint, "other", &active), None);
             let plan = plan_tape(&joint, "N");
             for kernel in [&plan.forward, &plan.backward] {
                 verify(kernel).expect("it keeps the rules");
@@ -161,6 +171,32 @@ mod tests {
             };
             assert_eq!(has(&plan.forward), tells);
             assert!(!has(&primal(&joint, "N.infer")));
+        }
+    }
+
+    /// The gradient of a shape goes on where the surrogate derivative is zero, unless nobody asks for it.
+    #[test]
+    fn a_shape_has_no_support() {
+        let text = "kernel N.step {
+  v0 = in real state v
+  v1 = in real uniform param width
+  v2 = abs v0
+  v3 = sub v1, v2
+  v4 = const 0.0
+  v5 = max v3, v4
+  v6 = hold v0
+  v7 = mul v6, v1
+  v8 = spike.ge v0, v5, v7
+  out state v = v0
+  out spike s = v8
+}";
+        let step = parse(text).expect("a kernel");
+        for learns in [false, true] {
+            let wrt = |slot: &Slot| learns || slot.role != Role::Param;
+            let active = active(&step, &wrt);
+            let mut joint = differentiate(&step, &wrt);
+            let slot = tell_support(&mut joint, "s", &active);
+            assert_eq!(slot.is_none(), learns);
         }
     }
 }

@@ -62,7 +62,7 @@ fn the_same_seed_gives_the_same_report() {
 /// A surrogate derivative that is not the derivative of its primitive is caught by the primitive program.
 #[test]
 fn a_wrong_surrogate_fails() {
-    let wrong = lif_with("spike.ge v14, v20, v23", "spike.ge v14, v22, v23");
+    let wrong = lif_with("spike.ge v14, v20, v27", "spike.ge v14, v26, v27");
     let report = check(&wrong);
     assert!(!report.passed(1e-3), "{report}");
     let of = |against| report.entries.iter().filter(move |e| e.against == against);
@@ -72,17 +72,26 @@ fn a_wrong_surrogate_fails() {
     assert_eq!(worst.against, Against::Primitive);
 }
 
-/// The shape of a surrogate moves its primitive but not the surrogate gradient: not compared.
+/// The shape of a surrogate has the derivative of the primitive by it, the margin being held: both smoothed
+/// programs say so, and it is not zero.
 #[test]
-fn surrogate_parameters_are_not_compared_with_the_primitive() {
+fn shapes_of_surrogates_have_the_gradient_of_the_primitive() {
     let report = check(&neuron(&read("alif")).expect("a neuron"));
-    let steepness = Slot::new(Role::Param, "steepness");
-    let of = |against| {
-        let mut entries = report.entries.iter();
-        entries.any(|e| e.against == against && e.slot == steepness)
-    };
     assert!(report.has_primitive);
-    assert!(of(Against::Tangent) && !of(Against::Primitive));
+    let steepness = Slot::new(Role::Param, "steepness");
+    for against in [Against::Tangent, Against::Primitive, Against::Optimised] {
+        let mut entries = report.entries.iter();
+        let entry = entries.find(|e| e.against == against && e.slot == steepness);
+        let entry = entry.expect("it is compared");
+        assert!(entry.error <= 1e-6 && entry.analytic != 0.0, "{entry:?}");
+    }
+}
+
+/// A primitive that reads its margin without holding it would count its derivative twice.
+#[test]
+fn a_margin_that_is_not_held_fails() {
+    let report = check(&lif_with("v21 = hold v14", "v21 = mul v14, v11"));
+    assert!(!report.passed(1e-3), "{report}");
 }
 
 /// Without a primitive the tangent is what there is.
@@ -101,7 +110,7 @@ fn a_surrogate_without_primitive() {
 #[test]
 fn no_finite_run_is_an_error() {
     let report = gradcheck(
-        &lif_with("out state v = v27", "out state v = v24"),
+        &lif_with("out state v = v31", "out state v = v28"),
         &Config::STANDARD,
     );
     assert!(

@@ -50,11 +50,15 @@ pub fn partials(b: &mut Builder, op: Op, args: &[Value], result: Value) -> Vec<P
     use Partial::{MinusOne, One, Times, Unless, Where, Zero};
     match op {
         Op::Const(_) | Op::Truth(_) => vec![],
-        Op::Detach => vec![Zero],
+        Op::Detach | Op::Hold => vec![Zero],
         Op::Uniform(_) | Op::Normal(_) | Op::White(_) => vec![Zero; args.len()],
         Op::Spike(_) | Op::Count => {
             let mut partials = vec![Zero; args.len()];
             partials[0] = Times(args[1]);
+            // The primitive holds the margin: what is left is the derivative by the surrogate's shape.
+            if let Some(shape) = partials.get_mut(2) {
+                *shape = One;
+            }
             partials
         }
         // x⁺ ≈ x + h·f is only its first order: the integrators run before differentiation.

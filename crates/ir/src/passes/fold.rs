@@ -7,11 +7,11 @@
 //! Folding is done in double precision. An `f32` executor rounds the folded number once where the
 //! instructions would have rounded at each step, so results may differ from the unfolded kernel in the
 //! last bit, and are the closer ones. A result that is not finite is not folded, so that run-time
-//! checks still find its place. `spike` and `detach` are never folded: the backward must see them.
+//! checks still find its place. `spike`, `detach` and their like are never folded: the backward must see them.
 
 use crate::interp::{Spiking, evaluate_op};
 use crate::kernel::{Def, Kernel, Value};
-use crate::ops::Op;
+use crate::ops::{Class, Op};
 use crate::rewrite::{keep, rebuild};
 use crate::types::Type;
 
@@ -22,8 +22,8 @@ pub fn fold(kernel: &mut Kernel) -> bool {
         let Def::Inst(op, args) = &node.def else {
             return keep(b, node);
         };
-        if args.is_empty() || matches!(op, Op::Spike(_) | Op::Count | Op::Detach | Op::Integrate(_))
-        {
+        let gate = op.class() == Class::Gate;
+        if args.is_empty() || gate || matches!(op, Op::Integrate(_)) {
             return keep(b, node);
         }
         let operands: Option<Vec<f64>> = args.iter().map(|&a| constant(b.kernel(), a)).collect();

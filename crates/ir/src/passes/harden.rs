@@ -34,7 +34,7 @@ pub fn harden(kernel: &mut Kernel) -> bool {
                 let number = b.add(whole, one);
                 return b.inst(Op::Max, &[number, zero]);
             }
-            Op::Detach => {
+            Op::Detach | Op::Hold => {
                 changed = true;
                 return args[0];
             }

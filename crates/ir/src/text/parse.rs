@@ -215,6 +215,7 @@ fn op(word: &str) -> Result<Op, String> {
         "spike.gt" => return Ok(Op::Spike(Edge::Above)),
         "count" => return Ok(Op::Count),
         "detach" => return Ok(Op::Detach),
+        "hold" => return Ok(Op::Hold),
         _ => {}
     }
     let (name, data) = word.split_once('.').ok_or_else(unknown)?;

@@ -89,9 +89,8 @@ fn check(kernel: &Kernel, text: &str) -> String {
             let analytic = derived[output.value.index()];
             let numeric = match rule.op.class() {
                 Class::Smooth | Class::Kinked | Class::Flat => difference(kernel, op, at, i),
-                // The margin's derivative is the second operand.
-                Class::Gate if i == 0 && rule.op != Op::Detach => at[1],
-                Class::Gate | Class::Random => 0.0,
+                Class::Gate => gate(rule.op, at, i),
+                Class::Random => 0.0,
             };
             let error = (analytic - numeric).abs();
             assert!(
@@ -106,6 +105,17 @@ fn check(kernel: &Kernel, text: &str) -> String {
         assert!(all_zero, "{}: passes no gradient", kernel.name);
     }
     print(&rule.kernel)
+}
+
+/// The derivative that a gate has by definition.
+fn gate(op: Op, at: &[f64], i: usize) -> f64 {
+    match (op, i) {
+        (Op::Detach | Op::Hold, _) => 0.0,
+        // The margin's derivative is the second operand, and the primitive moves with its shape.
+        (_, 0) => at[1],
+        (_, 2) => 1.0,
+        (_, _) => 0.0,
+    }
 }
 
 #[test]
@@ -138,6 +148,7 @@ fn no_op_is_forgotten() {
         Op::Spike(Edge::Above),
         Op::Count,
         Op::Detach,
+        Op::Hold,
         Op::Phi(1),
         Op::Uniform(0),
         Op::Normal(0),

@@ -35,7 +35,7 @@ impl Emitter<'_> {
             Op::Spike(Edge::AtOrAbove) => self.spike(FloatCC::GreaterThanOrEqual, args[0]),
             Op::Spike(Edge::Above) => self.spike(FloatCC::GreaterThan, args[0]),
             Op::Count => self.count(args[0]),
-            Op::Detach => self.value(args[0]),
+            Op::Detach | Op::Hold => self.value(args[0]),
             Op::Integrate(_) | Op::White(_) => {
                 return Err(JitError::Op {
                     kernel: self.kernel.name.clone(),

@@ -57,7 +57,8 @@ fn all_ops() -> Vec<Op> {
     ops.extend((0..5).map(Op::Phi));
     ops.extend((0..3).flat_map(|k| [Op::Uniform(k), Op::Normal(k)]));
     ops.extend([-0.0, 1.5, f64::INFINITY, 1e300].map(|x| Op::Const(x.into())));
-    ops.extend([Op::Truth(true), Op::Truth(false), Op::Count, Op::Detach]);
+    ops.extend([Op::Truth(true), Op::Truth(false)]);
+    ops.extend([Op::Count, Op::Detach, Op::Hold]);
     ops.extend([Op::Spike(Edge::AtOrAbove), Op::Spike(Edge::Above)]);
     for row in 0..3 {
         ops.push(Op::Expm(Element {

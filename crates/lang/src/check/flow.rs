@@ -3,12 +3,13 @@
 
 use super::Check;
 use crate::ast::Phase;
-use crate::diag::Code;
+use crate::diag::{Code, Diagnostic};
 use crate::model::builtin::Builtin;
 use crate::model::{
     DynamicsKind, Expr, ExprKind, LayerKind, Network, Neuron, Ref, SettingValue, Source, Spike,
-    Start, Train, Trigger, walk,
+    Start, Surrogate, Train, Trigger, walk,
 };
+use crate::span::Span;
 
 impl Check<'_> {
     /// Looks at a finished neuron. Where it is not `sound` only errors are looked for.
@@ -201,7 +202,7 @@ impl Check<'_> {
         }
     }
 
-    /// What training needs of the neurons of a network: E0401, E0403, W0411, E0413.
+    /// What training needs of the neurons of a network: E0401, E0403, W0411, E0413, W0417.
     pub(super) fn trainable(&mut self, network: &Network) {
         let mut seen = Vec::new();
         for layer in &network.layers {
@@ -273,9 +274,9 @@ impl Check<'_> {
         self.diagnostics.extend(findings);
     }
 
-    /// W0411 and E0413 for the parameters that a layer learns.
+    /// W0411, E0413 and W0417 for the parameters that a layer learns.
     fn learnable(&mut self, neuron: &Neuron, layer: &crate::model::Layer) {
-        let reads = differentiable_reads(neuron);
+        let reads = differentiable_reads(neuron, &self.model.surrogates);
         for (i, param) in layer.params.iter().enumerate() {
             let Some(learn) = param.learn else {
                 continue;
@@ -293,7 +294,9 @@ impl Check<'_> {
                 );
                 continue;
             }
-            if !reads.contains(&Ref::Param(i)) {
+            if let Some(finding) = self.shape_without_primitive(neuron, i, learn.span) {
+                self.report(finding);
+            } else if !reads.contains(&Ref::Param(i)) {
                 let message = format!("`{}` is `learn`, but receives no gradient", param.name.text);
                 self.report(
                     Check::finding(Code::W0411, learn.span, message)
@@ -301,6 +304,44 @@ impl Check<'_> {
                 );
             }
         }
+    }
+
+    /// W0417: a learned parameter in the shape of a surrogate that has no smoothed spike.
+    fn shape_without_primitive(
+        &self,
+        neuron: &Neuron,
+        param: usize,
+        learn: Span,
+    ) -> Option<Diagnostic> {
+        let name = &neuron.params[param].name.text;
+        neuron.spikes.iter().find_map(|spike| {
+            let call = spike.surrogate.as_ref()?;
+            let shapes = |arg| {
+                let refs = walk::deep_differentiable_refs(arg, &neuron.lets);
+                refs.contains(&Ref::Param(param))
+            };
+            if !call.args.iter().any(shapes) || smoothed(spike, &self.model.surrogates).is_some() {
+                return None;
+            }
+            let surrogate = &self.model.surrogates[call.surrogate?].name.text;
+            let (reason, help) = match spike.trigger {
+                Trigger::Count(_) => (
+                    "a number of spikes has no smoothed form",
+                    "leave out `learn`".to_string(),
+                ),
+                Trigger::Crossing { .. } | Trigger::Invalid(_) => (
+                    "the gradient of a shape is the derivative of the surrogate's primitive by it",
+                    format!("give `{surrogate}` a `primitive`, a formula whose derivative by the margin is its `derivative`"),
+                ),
+            };
+            let message = format!("`{name}` receives no gradient from the shape of `{surrogate}`");
+            Some(
+                Check::finding(Code::W0417, learn, message)
+                    .secondary(call.span, "it shapes this surrogate")
+                    .note(reason)
+                    .help(format!("{help}, or write `detach({name})` there")),
+            )
+        })
     }
 
     /// W0416: spikes that come back to their own layer only as constants.
@@ -318,7 +359,7 @@ impl Check<'_> {
             if from != to || neuron.broken || !port_is_read(neuron, port) {
                 continue;
             }
-            if !differentiable_reads(neuron).contains(&Ref::Port(port)) {
+            if !differentiable_reads(neuron, &self.model.surrogates).contains(&Ref::Port(port)) {
                 let layer = &network.layers[to].name.text;
                 let message = format!(
                     "every path {layer} -> {layer} is detached: these weights receive no gradient"
@@ -511,8 +552,19 @@ fn reads_of(neuron: &Neuron) -> Vec<Ref> {
     reads
 }
 
+/// The smoothed spike by which the shape of a surrogate gets its gradient.
+fn smoothed<'a>(
+    spike: &'a Spike,
+    surrogates: &'a [Surrogate],
+) -> Option<(&'a [Expr], &'a Surrogate)> {
+    let call = spike.surrogate.as_ref()?;
+    let surrogate = &surrogates[call.surrogate?];
+    let crosses = matches!(spike.trigger, Trigger::Crossing { .. });
+    (crosses && surrogate.primitive.is_some()).then_some((&call.args, surrogate))
+}
+
 /// Every name from which a gradient can come back in a step.
-fn differentiable_reads(neuron: &Neuron) -> Vec<Ref> {
+fn differentiable_reads(neuron: &Neuron, surrogates: &[Surrogate]) -> Vec<Ref> {
     let mut exprs: Vec<&Expr> = Vec::new();
     exprs.extend(
         neuron
@@ -535,6 +587,16 @@ fn differentiable_reads(neuron: &Neuron) -> Vec<Ref> {
         }
         exprs.extend(&spike.scale);
         exprs.extend(&spike.payload);
+        if let Some((shape, surrogate)) = smoothed(spike, surrogates) {
+            let primitive = surrogate.primitive.iter();
+            let read: Vec<Ref> = primitive
+                .flat_map(|p| walk::deep_differentiable_refs(p, &surrogate.lets))
+                .collect();
+            let shape = shape.iter().enumerate();
+            // The margin is the first formal.
+            let shape = shape.filter(|(i, _)| read.contains(&Ref::Formal(i + 1)));
+            exprs.extend(shape.map(|(_, arg)| arg));
+        }
     }
     let deep = |e: &Expr| walk::deep_differentiable_refs(e, &neuron.lets);
     exprs.into_iter().flat_map(deep).collect()

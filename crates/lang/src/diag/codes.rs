@@ -94,6 +94,7 @@ codes! {
     W0414 "large-attached-reset" "an attached reset with a large jump";
     W0415 "surrogate-width" "a surrogate much too narrow or too wide";
     W0416 "detached-recurrence" "a recurrence whose gradient is cut everywhere";
+    W0417 "shape-without-primitive" "a learned parameter in the shape of a surrogate without a primitive";
     E0501 "exact-nonlinear" "`exact` on equations that are not linear";
     E0502 "exact-varying" "`exact` with a coefficient that changes within the step";
     W0503 "euler-unstable" "forward Euler diverges at this step";

@@ -514,14 +514,18 @@ impl<'m> Step<'m> {
             formals.push(self.writer.expr(&mut self.frame, arg)?);
         }
         let mut frame = Frame::new(Vec::new(), &surrogate.lets);
-        frame.formals = formals;
+        frame.formals = formals.clone();
         let derivative = self.writer.expr(&mut frame, &surrogate.derivative)?;
         self.writer.builder.note(derivative, &surrogate.name.text);
-        let primitive = match &surrogate.primitive {
-            Some(primitive) => Some(self.writer.expr(&mut frame, primitive)?),
-            None => None,
+        let Some(primitive) = &surrogate.primitive else {
+            return Ok((derivative, None));
         };
-        Ok((derivative, primitive))
+        // The derivative by the margin is the one above; what else the primitive reads has its own.
+        formals[0] = self.writer.builder.inst(Op::Hold, &[margin]);
+        let mut frame = Frame::new(Vec::new(), &surrogate.lets);
+        frame.formals = formals;
+        let primitive = self.writer.expr(&mut frame, primitive)?;
+        Ok((derivative, Some(primitive)))
     }
 
     fn reset(&mut self) -> Result<(), Box<Diagnostic>> {
