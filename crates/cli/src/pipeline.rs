@@ -15,7 +15,7 @@ use rheobase_ir::program::{Neuron, Program};
 use rheobase_lang::ast;
 use rheobase_lang::check::check;
 use rheobase_lang::diag::{self, Diagnostic};
-use rheobase_lang::load::{Loader, load_bytes, normalize};
+use rheobase_lang::load::{Extent, Loaded, Loader, load, load_bytes, normalize};
 use rheobase_lang::lower::{Override, lower_network, lower_neuron};
 use rheobase_lang::model::Model;
 use rheobase_lang::model::eval::Env;
@@ -39,6 +39,8 @@ pub struct Front {
     pub model: Model,
     /// Everything that was found, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
+    /// Whether items of `std/` that the text does not name were left out.
+    partial: bool,
 }
 
 /// Reads, parses and checks a program and everything that it imports.
@@ -49,19 +51,25 @@ pub struct Front {
 pub fn front(path: &Path) -> Result<Front, Failure> {
     let bytes = read_program(path)?;
     let name = path.to_string_lossy();
-    let loaded = load_bytes(&name, &bytes, &Files);
-    Ok(checked(loaded.sources, loaded.files, loaded.diagnostics))
+    let front = checked(load_bytes(&name, &bytes, &Files, Extent::Needed));
+    // Messages suggest names, also those that were left out.
+    if front.partial && diag::has_errors(&front.diagnostics) {
+        return Ok(checked(load_bytes(&name, &bytes, &Files, Extent::Whole)));
+    }
+    Ok(front)
 }
 
-fn checked(sources: SourceMap, files: Vec<ast::File>, mut diagnostics: Vec<Diagnostic>) -> Front {
-    let checked = check(&files);
+fn checked(loaded: Loaded) -> Front {
+    let checked = check(&loaded.files);
+    let mut diagnostics = loaded.diagnostics;
     diagnostics.extend(checked.diagnostics);
     diag::sort(&mut diagnostics);
     Front {
-        sources,
-        files,
+        sources: loaded.sources,
+        files: loaded.files,
         model: checked.model,
         diagnostics,
+        partial: loaded.partial,
     }
 }
 
@@ -73,6 +81,19 @@ impl Loader for Files {
         let name = normalize(from, path);
         let bytes = read_limited(Path::new(&name)).map_err(|error| reason(&error))?;
         String::from_utf8(bytes).map_err(|_| format!("`{name}` is not UTF-8 text"))
+    }
+}
+
+/// The texts of a program that was read.
+struct Known<'a>(&'a SourceMap);
+
+impl Loader for Known<'_> {
+    fn load(&self, from: &str, path: &str) -> Result<String, String> {
+        let name = normalize(from, path);
+        let mut files = self.0.files().iter();
+        let found = files.find(|file| file.name() == name);
+        let text = found.map(|file| file.text().to_owned());
+        text.ok_or_else(|| format!("`{name}` was not read"))
     }
 }
 
@@ -145,6 +166,14 @@ impl Front {
         }
     }
 
+    /// The same program with all of `std/` that it imports, for names from elsewhere than its text.
+    fn complete(&self) -> Front {
+        match self.sources.files().first() {
+            Some(file) => checked(load(file.name(), file.text(), &Known(&self.sources))),
+            None => self.clone(),
+        }
+    }
+
     /// The length of a step for a neuron alone: that of the only network, else 1 ms.
     pub fn step_ms(&self) -> f64 {
         let whole: Vec<_> = self
@@ -176,6 +205,9 @@ impl Front {
         console: &Console,
     ) -> Result<Neuron, Failure> {
         if self.model.neuron(name).is_none() {
+            if self.partial {
+                return self.complete().neuron(name, step_ms, overrides, console);
+            }
             let names = self.model.neurons.iter().map(|n| n.name.text.as_str());
             return Err(Failure::Usage(unknown("neuron", name, names)));
         }
@@ -214,6 +246,9 @@ impl Front {
         let (mut sources, mut files) = (self.sources.clone(), self.files.clone());
         let unknown = match edit(&mut files, &mut sources, target, settings) {
             Ok(unknown) => unknown,
+            Err(_) if self.partial => {
+                return self.complete().with_settings(target, settings, console);
+            }
             Err(findings) => {
                 // The map of the edits knows the places.
                 let edited = Front {
@@ -225,8 +260,16 @@ impl Front {
                 return Err(Failure::ReportedUsage);
             }
         };
-        let mut edited = checked(sources, files, Vec::new());
+        let mut edited = checked(Loaded {
+            sources,
+            files,
+            diagnostics: Vec::new(),
+            partial: self.partial,
+        });
         if diag::has_errors(&edited.diagnostics) {
+            if self.partial {
+                return self.complete().with_settings(target, settings, console);
+            }
             edited.report(&edited.diagnostics, console);
             return Err(Failure::ReportedUsage);
         }

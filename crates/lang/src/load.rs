@@ -5,6 +5,8 @@
 //! that contains it, with `.` and `..` resolved. Each file is read once, however often it is
 //! imported; a circle of imports and an import that cannot be read are errors (E0212).
 
+mod needed;
+
 use crate::ast;
 use crate::diag::{Code, Diagnostic, did_you_mean};
 use crate::parse::parse;
@@ -59,28 +61,48 @@ pub struct Loaded {
     pub files: Vec<ast::File>,
     /// What was wrong, in the order of the files and of the text.
     pub diagnostics: Vec<Diagnostic>,
+    /// Whether items of `std/` were left out.
+    pub partial: bool,
+}
+
+/// How much of `std/` is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All of each imported file.
+    Whole,
+    /// The items that the program reads, through others too. A program without an error means the same; what
+    /// a message suggests may differ.
+    Needed,
 }
 
 /// Parses a program whose first file has this name and text.
 pub fn load(name: &str, source: &str, loader: &dyn Loader) -> Loaded {
+    load_extent(name, source, loader, Extent::Whole)
+}
+
+fn load_extent(name: &str, source: &str, loader: &dyn Loader, extent: Extent) -> Loaded {
     let mut loading = Loading {
         loader,
         done: Loaded {
             sources: SourceMap::new(),
             files: Vec::new(),
             diagnostics: Vec::new(),
+            partial: false,
         },
         open: Vec::new(),
+        extent,
+        outlined: Vec::new(),
     };
     loading.file(normalize("", name), source.to_owned());
+    loading.read_needed();
     crate::diag::sort_and_limit(&mut loading.done.diagnostics);
     loading.done
 }
 
 /// [`load`] for bytes that may not be text.
-pub fn load_bytes(name: &str, bytes: &[u8], loader: &dyn Loader) -> Loaded {
+pub fn load_bytes(name: &str, bytes: &[u8], loader: &dyn Loader, extent: Extent) -> Loaded {
     match std::str::from_utf8(bytes) {
-        Ok(source) => load(name, source, loader),
+        Ok(source) => load_extent(name, source, loader, extent),
         Err(error) => {
             let mut sources = SourceMap::new();
             let at = error.valid_up_to();
@@ -97,6 +119,7 @@ pub fn load_bytes(name: &str, bytes: &[u8], loader: &dyn Loader) -> Loaded {
                 }],
                 sources,
                 diagnostics: vec![Diagnostic::new(Code::E0101, id.span(at..at), message)],
+                partial: false,
             }
         }
     }
@@ -107,14 +130,26 @@ struct Loading<'a> {
     done: Loaded,
     /// The files whose imports are being read, each with the import that leads on.
     open: Vec<(String, Span)>,
+    extent: Extent,
+    /// The files of which only the imports are read so far, by their index.
+    outlined: Vec<(usize, &'static str)>,
 }
 
 impl Loading<'_> {
     /// Parses a file and then its imports.
     fn file(&mut self, name: String, source: String) {
         let id = self.done.sources.add(name.clone(), source.as_str());
-        let (mut tree, mut diagnostics) = parse(&source, id);
-        tree.trusted = is_std(&name) && !self.open.is_empty();
+        let trusted = is_std(&name) && !self.open.is_empty();
+        let outlined = embedded(&name).filter(|_| trusted && self.extent == Extent::Needed);
+        let (mut tree, mut diagnostics) = match outlined {
+            Some(text) => {
+                self.outlined.push((self.done.files.len(), text));
+                let items = needed::items(text);
+                parse(&needed::keep(text, &items, |i| items[i].name.is_none()), id)
+            }
+            None => parse(&source, id),
+        };
+        tree.trusted = trusted;
         self.done.diagnostics.append(&mut diagnostics);
         let imports: Vec<ast::Import> = tree
             .items
@@ -134,6 +169,32 @@ impl Loading<'_> {
             self.open.push((name.clone(), import.path_span));
             self.import(&name, &import);
             self.open.pop();
+        }
+    }
+
+    /// Parses of the files of which only the imports were read what the others need.
+    fn read_needed(&mut self) {
+        if self.outlined.is_empty() {
+            return;
+        }
+        let is_own = |i: &usize| self.outlined.iter().all(|(outlined, _)| outlined != i);
+        let own = (0..self.done.files.len()).filter(is_own);
+        let own: Vec<&str> = own
+            .map(|i| self.done.sources.file(self.done.files[i].id).text())
+            .collect();
+        let texts = self.outlined.iter().map(|(_, text)| *text);
+        let files: Vec<_> = texts.map(|text| (text, needed::items(text))).collect();
+        let needed = needed::needed(&own, &files);
+        for ((&(index, _), (text, items)), needed) in self.outlined.iter().zip(&files).zip(needed) {
+            let tree = &mut self.done.files[index];
+            let kept = |i: usize| needed[i] || items[i].name.is_none();
+            self.done.partial |= !(0..items.len()).all(kept);
+            let (read, mut diagnostics) = parse(&needed::keep(text, items, kept), tree.id);
+            *tree = ast::File {
+                trusted: true,
+                ..read
+            };
+            self.done.diagnostics.append(&mut diagnostics);
         }
     }
 
@@ -162,9 +223,8 @@ impl Loading<'_> {
         if !is_std(name) {
             return self.loader.load(from, path);
         }
-        let found = STD.iter().find(|(std, _)| *std == name);
-        match found {
-            Some((_, text)) => Ok((*text).to_owned()),
+        match embedded(name) {
+            Some(text) => Ok(text.to_owned()),
             None => Err("there is no such file in `std/`".to_owned()),
         }
     }
@@ -216,6 +276,12 @@ impl Loading<'_> {
             ),
         );
     }
+}
+
+/// The text of an embedded file.
+fn embedded(name: &str) -> Option<&'static str> {
+    let found = STD.iter().find(|(std, _)| *std == name);
+    found.map(|(_, text)| *text)
 }
 
 fn is_std(name: &str) -> bool {
@@ -312,7 +378,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_are_refused() {
-        let loaded = load_bytes("a.snn", b"const a = 1\n\xff\xfe", &NoFiles);
+        let loaded = load_bytes("a.snn", b"const a = 1\n\xff\xfe", &NoFiles, Extent::Whole);
         assert_eq!(loaded.diagnostics.len(), 1);
         let place = loaded.sources.location(loaded.diagnostics[0].primary.span);
         assert_eq!(place.map(|place| place.line), Some(2));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rheobase_lang::check::check;
 use rheobase_lang::diag::{Diagnostic, render::render_all};
-use rheobase_lang::load::{Loader, NoFiles, load, load_bytes, normalize};
+use rheobase_lang::load::{Extent, Loader, NoFiles, load, load_bytes, normalize};
 use rheobase_lang::lower::{lower_network, lower_neuron};
 
 /// What an answer may take.
@@ -51,7 +51,7 @@ fn worked() -> Option<Duration> {
 /// Everything that the crate does with a program; gives the findings of all stages.
 fn answer(bytes: &[u8], loader: &dyn Loader) -> Vec<Diagnostic> {
     let start = Start::now();
-    let loaded = load_bytes("hostile.snn", bytes, loader);
+    let loaded = load_bytes("hostile.snn", bytes, loader, Extent::Needed);
     let checked = check(&loaded.files);
     let mut findings = [loaded.diagnostics, checked.diagnostics].concat();
     let model = &checked.model;

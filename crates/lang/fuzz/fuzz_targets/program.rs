@@ -9,11 +9,11 @@ use rheobase_lang::ast::print::print;
 use rheobase_lang::check::check;
 use rheobase_lang::diag::{Diagnostic, has_errors, render::render_all};
 use rheobase_lang::fmt::format;
-use rheobase_lang::load::{Loaded, NoFiles, load, load_bytes};
+use rheobase_lang::load::{Extent, Loaded, NoFiles, load, load_bytes};
 use rheobase_lang::lower::{lower_network, lower_neuron};
 
 fuzz_target!(|bytes: &[u8]| {
-    let loaded = load_bytes("fuzz.snn", bytes, &NoFiles);
+    let loaded = load_bytes("fuzz.snn", bytes, &NoFiles, Extent::Needed);
     points_into_the_text(&loaded.diagnostics, &loaded);
     if !has_errors(&loaded.diagnostics)
         && let Ok(source) = std::str::from_utf8(bytes)
