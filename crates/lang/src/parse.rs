@@ -13,6 +13,7 @@ mod build;
 mod expected;
 mod expr;
 mod grammar;
+mod habits;
 mod items;
 mod repair;
 mod slips;

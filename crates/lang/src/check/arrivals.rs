@@ -7,7 +7,7 @@
 
 use super::Check;
 use super::units::words;
-use crate::diag::Code;
+use crate::diag::{Code, Diagnostic};
 use crate::model::builtin::Operation as Kind;
 use crate::model::{Connection, LayerKind, Network, Operation, Source};
 use crate::units::{Dimension, print};
@@ -35,13 +35,14 @@ impl Check<'_> {
             if on_the_way || connection.tied.is_some() || !passes_on(&connection.ops) {
                 continue;
             }
-            let reported = self.diagnostics.iter();
-            let reported = reported.filter(|d| d.code == Code::E0308);
-            // The copies of a group have one text.
-            if !reported
-                .map(|d| d.primary.span)
-                .any(|s| s == connection.span)
-            {
+            // Its weights may be what is wrong; the copies of a group have one text.
+            let place = connection.span;
+            let mut errors = self.diagnostics.iter().filter(|d| d.is_error());
+            let inside = |d: &Diagnostic| {
+                let span = d.primary.span;
+                place.start <= span.start && span.end <= place.end
+            };
+            if !errors.any(inside) {
                 self.unweighted(network, connection);
             }
         }

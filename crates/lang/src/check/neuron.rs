@@ -247,10 +247,9 @@ impl<'a> Check<'a> {
             if is_override {
                 let Some(index) = neuron.param(&tree.name.text) else {
                     if !scope.broken {
-                        let names: Vec<&str> =
-                            neuron.params.iter().map(|p| p.name.text.as_str()).collect();
-                        let finding =
-                            unknown_parameter("the parent of this neuron", &tree.name, &names);
+                        let finding = unknown_override(neuron, tree, statements);
+                        // What it would have read and changed is not known.
+                        neuron.broken |= finding.code == Code::E0101;
                         self.report(finding);
                     }
                     continue;
@@ -759,6 +758,32 @@ pub(super) fn unknown_parameter(
         Some(near) => finding.help_edit(format!("did you mean `{near}`?"), name.span, near),
         None => finding,
     }
+}
+
+/// `name = value` in a neuron that is no parameter of a parent. Of a state it was meant as its next value.
+fn unknown_override(
+    neuron: &Neuron,
+    tree: &ast::Param,
+    statements: &Statements<'_>,
+) -> crate::diag::Diagnostic {
+    let name = &tree.name;
+    let mut states = pick!(statements, State).into_iter();
+    let state = states.find(|(state, _)| state.name.text == name.text);
+    if let Some((state, _)) = state {
+        let message = format!(
+            "`{0} = …` says nothing about time; `{0}` is a state",
+            name.text
+        );
+        return Check::finding(Code::E0101, name.span, message)
+            .secondary(state.name.span, "declared here")
+            .note(format!(
+                "`next {0} = …` is the value after a step, `{0}' = …` an equation; arrivals and spikes assign in blocks",
+                name.text
+            ))
+            .help_edit("write", name.span.before(), "next ");
+    }
+    let names: Vec<&str> = neuron.params.iter().map(|p| p.name.text.as_str()).collect();
+    unknown_parameter("the parent of this neuron", name, &names)
 }
 
 /// The type of a name of a neuron; unknown while it is not built yet.

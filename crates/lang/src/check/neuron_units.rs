@@ -3,7 +3,7 @@
 use super::Check;
 use super::neuron::{neuron_type, takes_plain};
 use super::scope::Scope;
-use super::units::{in_words, words};
+use super::units::{in_words, is_bare_number, literal_unit, words};
 use crate::ast::AssignOp;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{
@@ -119,6 +119,12 @@ impl Check<'_> {
                 port.name.span.after(),
                 format!(" : {unit}"),
             );
+        } else if is_bare_number(&assign.value) && !takes_plain(assign.op) {
+            finding = finding.help_edit(
+                "give the number its unit",
+                assign.value.span.after(),
+                format!(" {}", literal_unit(&print::shown(needed).0)),
+            );
         }
         self.report(finding);
     }
@@ -141,6 +147,7 @@ impl Check<'_> {
                 let before = self.diagnostics.len();
                 self.infer(scope, &difference, &types);
                 if self.diagnostics.len() > before {
+                    self.bare_side(neuron, scope, [above, below]);
                     None
                 } else {
                     self.infer(scope, above, &types).dimension()
@@ -181,6 +188,38 @@ impl Check<'_> {
                 }
             }
         }
+    }
+
+    /// Adds to what was just said about a condition that a side is a parameter without a unit.
+    fn bare_side(&mut self, neuron: &Neuron, scope: &Scope, sides: [&Expr; 2]) {
+        let mut dimension = |side: &Expr| {
+            let before = self.diagnostics.len();
+            let ty = self.infer(scope, side, &|name| neuron_type(neuron, name));
+            let known = self.diagnostics.len() == before;
+            self.diagnostics.truncate(before);
+            known.then(|| ty.dimension()).flatten()
+        };
+        let [above, below] = sides.map(&mut dimension);
+        let (Some(above), Some(below)) = (above, below) else {
+            return;
+        };
+        let (side, other) = match (above.is_none(), below.is_none()) {
+            (true, false) => (sides[0], below),
+            (false, true) => (sides[1], above),
+            (true, true) | (false, false) => return,
+        };
+        let ExprKind::Ref(Ref::Param(param)) = side.kind else {
+            return;
+        };
+        let Some(value) = bare_value(neuron, param) else {
+            return;
+        };
+        let Some(last) = self.diagnostics.last_mut().filter(|d| d.help.is_none()) else {
+            return;
+        };
+        let text = format!("give `{}` its unit", neuron.params[param].name.text);
+        let unit = format!(" {}", literal_unit(&print::shown(other).0));
+        *last = last.clone().help_edit(text, value.after(), unit);
     }
 
     fn margin(
@@ -307,6 +346,64 @@ fn needed_words(dimension: Dimension) -> String {
     }
 }
 
+/// A parameter that is a factor or divisor and was written without a unit: with the missing one it is right.
+fn bare_factor(
+    neuron: &Neuron,
+    rhs: &Expr,
+    divisor: Dimension,
+    factor: Dimension,
+    finding: Diagnostic,
+) -> Diagnostic {
+    let mut factors = Vec::new();
+    factors_of(rhs, false, &mut factors);
+    let bare = factors.into_iter().find_map(|(param, divides)| {
+        let value = bare_value(neuron, param)?;
+        Some((param, value, if divides { divisor } else { factor }))
+    });
+    match bare {
+        Some((param, value, dimension)) => {
+            let unit = literal_unit(&print::shown(dimension).0);
+            let name = &neuron.params[param].name.text;
+            finding.help_edit(
+                format!("give `{name}` its unit"),
+                value.after(),
+                format!(" {unit}"),
+            )
+        }
+        None => finding,
+    }
+}
+
+/// The parameters that a product consists of, and whether they divide.
+fn factors_of(expr: &Expr, divides: bool, found: &mut Vec<(usize, bool)>) {
+    use crate::ast::BinaryOp;
+    match &expr.kind {
+        ExprKind::Ref(Ref::Param(i)) => found.push((*i, divides)),
+        ExprKind::Neg(a) => factors_of(a, divides, found),
+        ExprKind::Binary { op, lhs, rhs } if matches!(op, BinaryOp::Mul | BinaryOp::Div) => {
+            factors_of(lhs, divides, found);
+            factors_of(rhs, divides ^ (*op == BinaryOp::Div), found);
+        }
+        ExprKind::Error
+        | ExprKind::Number { .. }
+        | ExprKind::Bool(_)
+        | ExprKind::Ref(_)
+        | ExprKind::Not(_)
+        | ExprKind::Binary { .. }
+        | ExprKind::If { .. }
+        | ExprKind::Builtin { .. }
+        | ExprKind::Call { .. } => {}
+    }
+}
+
+/// The place of the value of a parameter that is a number without a unit.
+fn bare_value(neuron: &Neuron, param: usize) -> Option<crate::span::Span> {
+    match &neuron.params.get(param)?.start {
+        Start::Value(value) => is_bare_number(value).then_some(value.span),
+        Start::Random(_) => None,
+    }
+}
+
 /// Looks for a parameter that would make the units right.
 fn suggest_factor(
     neuron: &Neuron,
@@ -330,7 +427,7 @@ fn suggest_factor(
     let (sign, name, what) = match (with(divisor), with(factor)) {
         (Some(name), _) => ("/", name, divisor),
         (None, Some(name)) => ("*", name, factor),
-        (None, None) => return finding,
+        (None, None) => return bare_factor(neuron, rhs, divisor, factor, finding),
     };
     let kind = print::kind(what).unwrap_or("a parameter").to_string();
     let verb = if sign == "/" {

@@ -200,8 +200,16 @@ impl Check<'_> {
             .items
             .names_of(|item| matches!(item, ItemRef::Const(_)));
         let names = scope.names().chain(constants);
-        match did_you_mean(name, names) {
+        // A name of two letters is near to everything.
+        let near = did_you_mean(name, names).filter(|_| name != "xi");
+        match near {
             Some(near) => finding.help_edit(format!("did you mean `{near}`?"), span, near),
+            None if name == "xi" => finding.help("declare it: `noise xi = white()`"),
+            None if matches!(name, "n_in" | "n_inputs" | "num_inputs" | "in_features")
+                && scope.find("fan_in").is_some() =>
+            {
+                finding.help_edit("the number of sources is", span, "fan_in")
+            }
             None if matches!(name, "dt" | "time_step" | "timestep" | "delta_t") => {
                 finding.help("the length of a step is `1 step`; `v' = …` needs none")
             }
@@ -461,10 +469,45 @@ fn unknown_argument(callee: &ast::Name, arg: &ast::Arg, formals: &[(&str, bool)]
         )
     };
     let finding = Diagnostic::new(Code::E0210, name.span, message);
-    match did_you_mean(&name.text, names) {
-        Some(near) => finding.help_edit(format!("did you mean `{near}`?"), name.span, near),
-        None => finding,
+    let meant = meant_argument(&name.text).filter(|meant| names.contains(meant));
+    if let Some(near) = meant.or_else(|| did_you_mean(&name.text, names.iter().copied())) {
+        return finding.help_edit(format!("did you mean `{near}`?"), name.span, near);
     }
+    match (name.text.as_str(), names.as_slice()) {
+        ("delay" | "frozen", [_, ..]) => finding.help(format!(
+            "`{}` stands behind the operations: `connect a -> b.x : {}(…) {}`",
+            name.text,
+            callee.text,
+            if name.text == "delay" {
+                "delay 1 ms"
+            } else {
+                "frozen"
+            }
+        )),
+        (
+            "in_channels" | "out_channels" | "in_features" | "out_features" | "input_size"
+            | "hidden_size" | "num_features",
+            [_, ..],
+        ) => finding.help("remove it: sizes are those of the input and of the layer at the end"),
+        (_, [only]) => finding.help_edit(format!("it is called `{only}`"), name.span, *only),
+        (_, []) | (_, [_, ..]) => finding,
+    }
+}
+
+/// What an argument is called in other libraries.
+fn meant_argument(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "kernel_size" => "kernel",
+        "padding" => "pad",
+        "strides" => "stride",
+        "weight" | "weights" | "weight_init" | "kernel_init" | "init" => "w",
+        "probability" | "prob" | "connection_probability" => "p",
+        "learning_rate" => "lr",
+        "smooth" | "label_smoothing" => "smoothing",
+        "weight_decay_rate" | "wd" => "weight_decay",
+        "tau_mem_inv" | "tau_m" => "tau",
+        _ => return None,
+    })
 }
 
 /// What people from other languages call a function.

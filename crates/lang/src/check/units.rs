@@ -484,7 +484,8 @@ fn noise_mismatch(noise: &Expr, a: Dimension, b: Dimension, left: bool) -> Diagn
     }
 }
 
-fn is_bare_number(expr: &Expr) -> bool {
+/// `20`, `-65`: without a unit.
+pub(super) fn is_bare_number(expr: &Expr) -> bool {
     match &expr.kind {
         ExprKind::Number { unit, .. } => unit.dimension.is_none(),
         ExprKind::Neg(a) => is_bare_number(a),

@@ -540,9 +540,15 @@ impl FileParser<'_> {
             )
         } else {
             let shown: String = first.chars().take(40).collect();
-            slip(span, format!("`{shown}` does not begin an item")).note(
-                "a file consists of `import`, `const`, `surrogate`, `fn`, `neuron`, `network` and `train`",
-            )
+            let report = slip(span, format!("`{shown}` does not begin an item"));
+            match first {
+                "synapse" | "plasticity" | "stdp" => report
+                    .note("synapses have no equations of their own: weights are trained by a plan, and traces are states of the neuron they arrive at")
+                    .help("write a port with its state in the neuron, and `connect a -> b.x : dense(w = …)` in the network"),
+                _ => report.note(
+                    "a file consists of `import`, `const`, `surrogate`, `fn`, `neuron`, `network` and `train`",
+                ),
+            }
         };
         self.diagnostics.push(report);
         None

@@ -1,6 +1,6 @@
 //! A mistake that the grammar found, put into words.
 //!
-//! First the common slips, each recognised from the tokens around the place; else a sentence that
+//! First what is right in another tool (`habits`), then the common slips, each recognised from the tokens around the place; else a sentence that
 //! says what was expected. Exactly one report per piece of text comes from here.
 
 use std::ops::Range;
@@ -40,7 +40,8 @@ pub(super) struct Mistake<'a> {
 /// The report for a mistake.
 pub(super) fn report(mistake: &Mistake) -> Diagnostic {
     mistake
-        .reserved_word()
+        .habit()
+        .or_else(|| mistake.reserved_word())
         .or_else(|| mistake.misspelt_statement())
         .or_else(|| mistake.unclosed())
         .or_else(|| mistake.wrong_sign())
@@ -72,21 +73,21 @@ const FOREIGN: [(&str, &str); 15] = [
 ];
 
 impl Mistake<'_> {
-    fn text(&self, i: usize) -> &str {
+    pub(super) fn text(&self, i: usize) -> &str {
         self.tokens.text(i)
     }
 
     /// Whether something is missing at the end of the piece.
-    fn at_end(&self) -> bool {
+    pub(super) fn at_end(&self) -> bool {
         self.at >= self.piece.end
     }
 
-    fn span(&self, range: Range<usize>) -> Span {
+    pub(super) fn span(&self, range: Range<usize>) -> Span {
         self.file.span(self.tokens.bytes(&range))
     }
 
     /// The token that could not stay, or the place behind the last one.
-    fn place(&self) -> Span {
+    pub(super) fn place(&self) -> Span {
         if self.at_end() {
             self.span(self.piece.clone()).after()
         } else {
@@ -160,7 +161,7 @@ impl Mistake<'_> {
     }
 
     /// The brackets that are open at the mistake, as token indices.
-    fn open_brackets(&self) -> Vec<usize> {
+    pub(super) fn open_brackets(&self) -> Vec<usize> {
         let mut open = Vec::new();
         for i in self.piece.start..self.at.min(self.piece.end) {
             match self.text(i) {
@@ -357,15 +358,6 @@ impl Mistake<'_> {
         if found == "then" && in_choice {
             let finding = slip(self.place(), "the values of an `if` stand in braces");
             return Some(finding.help("write `if c { a } else { b }`"));
-        }
-        let dotted = self.at >= self.piece.start + 3 && self.text(self.at - 2) == ".";
-        if found == "(" && dotted {
-            let module = self.span(self.at - 3..self.at - 1);
-            let finding = slip(
-                module,
-                format!("functions belong to no module: `{before}(…)`"),
-            );
-            return Some(finding.help_edit("remove it", module, ""));
         }
         Some(
             slip(

@@ -157,12 +157,11 @@ impl Check<'_> {
     fn reads_network(&self, place: Place<'_>, expr: &ast::Expr) -> bool {
         let reads = |e: &ast::Expr| self.reads_network(place, e);
         match &expr.kind {
+            // What is no constant should have been a layer.
             ast::ExprKind::Name(name) => {
-                name == "label"
-                    || name == "target"
-                    || self.model.networks[place.network]
-                        .layer_of_path(&[name])
-                        .is_some()
+                let item = self.items.find(name, expr.span);
+                !matches!(item, Some(ItemRef::Const(_)))
+                    && (name != "pi" || self.is_layer(place, name))
             }
             ast::ExprKind::Field { .. } => true,
             ast::ExprKind::Call { callee, args } => {
@@ -188,6 +187,11 @@ impl Check<'_> {
             | ast::ExprKind::Str(_)
             | ast::ExprKind::Range { .. } => false,
         }
+    }
+
+    fn is_layer(&self, place: Place<'_>, name: &str) -> bool {
+        let network = &self.model.networks[place.network];
+        network.layer_of_path(&[name]).is_some()
     }
 
     fn number_term(&mut self, place: Place<'_>, expr: &ast::Expr) -> Option<Term> {

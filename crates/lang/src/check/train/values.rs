@@ -6,7 +6,7 @@ use crate::ast;
 use crate::check::Check;
 use crate::check::scope::Scope;
 use crate::check::units::words;
-use crate::diag::{Code, did_you_mean};
+use crate::diag::{Code, Diagnostic, did_you_mean};
 use crate::model::builtin::{Choice, Slot, Takes};
 use crate::model::{ChoiceArg, Expr, Ref, SettingValue, Ty, eval};
 use crate::units::Dimension;
@@ -219,9 +219,8 @@ impl Check<'_> {
             | ast::ExprKind::Binary { .. }
             | ast::ExprKind::If { .. }
             | ast::ExprKind::Range { .. } => {
-                let names = Choice::names(setting).join(", ");
-                let message = format!("`{setting}` is one of: {names}");
-                self.report(Check::finding(Code::E0704, value.span, message));
+                let finding = no_choice(setting, value);
+                self.report(finding);
                 return SettingValue::Invalid;
             }
         };
@@ -229,12 +228,15 @@ impl Check<'_> {
             let names = Choice::names(setting);
             let message = format!("`{}` is no value for `{setting}`", callee.text);
             let finding = Check::finding(Code::E0704, callee.span, message);
-            self.report(match did_you_mean(&callee.text, names.iter().copied()) {
-                Some(near) => {
-                    finding.help_edit(format!("did you mean `{near}`?"), callee.span, near)
-                }
-                None => finding.help(format!("there are: {}", names.join(", "))),
-            });
+            let meant = meant_choice(&callee.text).filter(|meant| names.contains(meant));
+            self.report(
+                match meant.or_else(|| did_you_mean(&callee.text, names.iter().copied())) {
+                    Some(near) => {
+                        finding.help_edit(format!("did you mean `{near}`?"), callee.span, near)
+                    }
+                    None => finding.help(format!("there are: {}", names.join(", "))),
+                },
+            );
             return SettingValue::Invalid;
         };
         let names: Vec<(&str, bool)> = choice.slots.iter().map(|s| (s.name, s.required)).collect();
@@ -347,4 +349,63 @@ impl Check<'_> {
         }
         expr
     }
+}
+
+/// The value of a setting is no call: a text with the name of one, a bare number, or something else.
+fn no_choice(setting: &str, value: &ast::Expr) -> Diagnostic {
+    let names = Choice::names(setting);
+    let message = format!("`{setting}` is one of: {}", names.join(", "));
+    let finding = Check::finding(Code::E0704, value.span, message);
+    match &value.kind {
+        ast::ExprKind::Str(text) => {
+            let folded = text.to_lowercase();
+            let meant = names.iter().find(|name| **name == folded).copied();
+            match meant.or_else(|| did_you_mean(&folded, names.iter().copied())) {
+                Some(near) => {
+                    let slots = Choice::find(setting, near).map_or(&[][..], |c| c.slots);
+                    let first = slots.iter().find(|slot| slot.required);
+                    let shown = match first {
+                        Some(slot) => format!("{near}({} = …)", slot.name),
+                        None => format!("{near}()"),
+                    };
+                    finding.help(format!("write it without quotes: `{shown}`"))
+                }
+                None => finding,
+            }
+        }
+        ast::ExprKind::Number(part) if matches!(setting, "valid" | "test") => {
+            let text = format!("holdout({part})");
+            finding.help_edit("a part of the data is held out by", value.span, text)
+        }
+        ast::ExprKind::Number(_)
+        | ast::ExprKind::Quantity { .. }
+        | ast::ExprKind::Bool(_)
+        | ast::ExprKind::Name(_)
+        | ast::ExprKind::Call { .. }
+        | ast::ExprKind::Field { .. }
+        | ast::ExprKind::List(_)
+        | ast::ExprKind::Unary { .. }
+        | ast::ExprKind::Binary { .. }
+        | ast::ExprKind::If { .. }
+        | ast::ExprKind::Range { .. } => finding,
+    }
+}
+
+/// What the values of settings are called elsewhere.
+fn meant_choice(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "poisson" | "Poisson" | "bernoulli" | "rate_coding" | "spike_rate" => "rate",
+        "ttfs" | "latency_coding" | "time_to_first_spike" => "latency",
+        "direct" | "repeat" | "constant_current" => "constant",
+        "ReduceLROnPlateau" => "plateau",
+        "CosineAnnealingLR" | "cosine_annealing" => "cosine",
+        "StepLR" => "step",
+        "ExponentialLR" => "exponential",
+        "OneCycleLR" => "one_cycle",
+        "clip_grad_norm" | "clip_grad_norm_" | "max_norm" => "grad_norm",
+        "clip_grad_value" | "clip_grad_value_" => "grad_value",
+        "random_split" | "split" | "train_test_split" => "holdout",
+        "kfold" | "KFold" => "fold",
+        _ => return None,
+    })
 }

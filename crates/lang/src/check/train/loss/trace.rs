@@ -57,7 +57,9 @@ impl Check<'_> {
         let Some(state) = state else {
             if neuron.spikes.is_empty() && !neuron.broken {
                 let message = format!("`{layer_name}` never spikes");
-                let first = neuron.states.first().map(|s| s.name.text.clone());
+                let names = || neuron.states.iter().map(|s| s.name.text.clone());
+                let membrane = names().find(|n| matches!(n.as_str(), "v" | "V" | "u" | "mem"));
+                let first = membrane.or_else(|| names().next());
                 let finding = Check::finding(Code::E0605, place, message)
                     .note(format!("`{}` has no `spike when …`", neuron.name.text));
                 let finding = match first {
