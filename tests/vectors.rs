@@ -93,6 +93,7 @@ fn simulate(
         precision,
         seed: Some(0),
         out: path("out.npz"),
+        json: false,
     };
     grad(
         &GradArgs {

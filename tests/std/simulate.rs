@@ -60,6 +60,7 @@ impl Simulation<'_> {
             precision: PrecisionArg::F64,
             seed: Some(0),
             out: path("out.npz"),
+            json: false,
         };
         let done = match cotangents {
             None => run(&args, &CONSOLE),

@@ -208,6 +208,7 @@ fn derivatives_equal_the_formulas() {
             precision: PrecisionArg::F64,
             seed: Some(0),
             out: path("out.npz"),
+            json: false,
         };
         let cotangents = path("ct.npz");
         grad(&GradArgs { run, cotangents }, &CONSOLE).unwrap_or_else(|e| panic!("{name}: {e:?}"));

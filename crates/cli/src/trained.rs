@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rheobase_runtime::{Backend, Parameters};
-use rheobase_train::{Trainer, initial_parameters, weights};
+use rheobase_train::{Trainer, initial_parameters, skips_corrupted, weights};
 use serde_json::Value;
 
 use crate::console::Console;
@@ -39,6 +39,11 @@ impl RunFolder {
     /// The program.
     pub(crate) fn config(&self) -> PathBuf {
         self.path.join("config.snn")
+    }
+
+    /// Whether its run leaves out damaged samples.
+    pub(crate) fn skips_corrupted(&self) -> bool {
+        skips_corrupted(&self.path.join("last.ckpt"))
     }
 
     /// The rows of `metrics.jsonl`; none before the end of the first epoch.
@@ -83,7 +88,10 @@ impl Trained {
     pub(crate) fn load(path: &Path, console: &Console) -> Result<Trained, Failure> {
         let folder = RunFolder::at(path)?;
         let plan = plan(&folder.config(), None, &[], console)?;
-        let trainer = Trainer::new(&plan.program, Backend::Jit, threads(None), &plan.base)?;
+        let mut trainer = Trainer::new(&plan.program, Backend::Jit, threads(None), &plan.base)?;
+        if folder.skips_corrupted() {
+            trainer.skip_corrupted();
+        }
         Trained::of(folder, plan, trainer)
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Every command runs on small programs in `fixtures/`.
 
+#[path = "cli/browser.rs"]
+mod browser;
 #[path = "cli/build.rs"]
 mod build;
 #[path = "cli/classless.rs"]

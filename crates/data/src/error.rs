@@ -94,6 +94,17 @@ impl DataError {
         self
     }
 
+    /// Whether it is about the bytes of a data file: another one may be whole.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            DataError::Sample { .. } | DataError::Format { .. } => true,
+            DataError::Io { action, .. } => *action == "read",
+            DataError::OutOfRange { .. }
+            | DataError::SpikeTrain { .. }
+            | DataError::Setting { .. } => false,
+        }
+    }
+
     /// `OutOfRange` unless `index < len`.
     pub(crate) fn check_index(dataset: &str, index: usize, len: usize) -> Result<(), DataError> {
         if index < len {

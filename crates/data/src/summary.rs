@@ -41,6 +41,8 @@ pub struct Summary {
     pub channels: u32,
     /// Samples of each class.
     pub classes: Vec<usize>,
+    /// Their names, if the data set has any.
+    pub class_names: Vec<String>,
     /// Number of groups (speakers), if the data set knows them.
     pub groups: Option<usize>,
     /// What the samples are; `None` if not one could be read.
@@ -103,6 +105,7 @@ pub fn summarise(set: &dyn Dataset) -> Result<Summary, DataError> {
         samples: set.len(),
         channels: set.n_channels(),
         classes,
+        class_names: set.card().class_names.clone(),
         groups: groups
             .filter(|groups| !groups.is_empty())
             .map(|groups| groups.len()),

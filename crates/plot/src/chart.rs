@@ -102,7 +102,9 @@ impl Chart {
         }
         let bars = counts.iter().map(|c| *c as f64).chain([0.0]).enumerate();
         let points = bars.map(|(i, count)| (low + width * i as f64, count));
-        self.with(name, Mark::Bars, points.collect())
+        let mut chart = self.with(name, Mark::Bars, points.collect());
+        chart.spacing.1 = Spacing::Whole;
+        chart
     }
 }
 

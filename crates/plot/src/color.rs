@@ -34,19 +34,20 @@ pub(crate) type Rgb = [u8; 3];
 /// How many colours series have.
 pub const SERIES: usize = 12;
 
-/// After Okabe & Ito (2008): blue, vermilion, green, purple, orange, sky, grey; darkened where bright paper
-/// would swallow them. Then dark red, petrol, olive, brown and magenta, which need a look at the legend.
+/// After Okabe & Ito (2008): blue, vermilion, green, purple, orange, sky, grey; then dark red, petrol, olive, brown
+/// and magenta. Moved from there until all have contrast to the paper and, the first seven above all, to each other,
+/// also for eyes without one of the three cones (the tests have the numbers).
 const LIGHT: [Rgb; SERIES] = [
-    [0x00, 0x72, 0xb2],
-    [0xd5, 0x5e, 0x00],
-    [0x00, 0x8c, 0x66],
-    [0xb8, 0x5c, 0x92],
-    [0xc4, 0x87, 0x00],
+    [0x00, 0x5b, 0xb2],
+    [0xb4, 0x52, 0x00],
+    [0x00, 0x8d, 0x63],
+    [0xb8, 0x5c, 0x8b],
+    [0xb7, 0x86, 0x3e],
     [0x2b, 0x8f, 0xc9],
-    [0x6e, 0x6e, 0x6e],
-    [0x8b, 0x1a, 0x1a],
+    [0x5c, 0x5c, 0x5c],
+    [0x8b, 0x1e, 0x16],
     [0x00, 0x5f, 0x6b],
-    [0x6b, 0x7a, 0x00],
+    [0x6b, 0x9b, 0x00],
     [0x7a, 0x4a, 0x2b],
     [0xc2, 0x1e, 0x8c],
 ];
@@ -57,11 +58,11 @@ const DARK: [Rgb; SERIES] = [
     [0xf2, 0x8c, 0x3a],
     [0x2f, 0xbf, 0x93],
     [0xe0, 0x96, 0xc0],
-    [0xf0, 0xb4, 0x2e],
-    [0x8c, 0xcd, 0xf2],
-    [0xb4, 0xb4, 0xb4],
-    [0xe8, 0x6a, 0x6a],
-    [0x5a, 0xc8, 0xd0],
+    [0xf0, 0xb8, 0x27],
+    [0x89, 0xe2, 0xf1],
+    [0x82, 0x82, 0x82],
+    [0xe1, 0x66, 0x6d],
+    [0x5b, 0xe6, 0xd5],
     [0xc0, 0xd0, 0x50],
     [0xc8, 0x9a, 0x70],
     [0xf0, 0x70, 0xd0],
@@ -142,17 +143,22 @@ impl Scale {
 mod tests {
     use super::*;
 
-    /// Relative luminance of the Web Content Accessibility Guidelines 2.1.
-    fn luminance(rgb: Rgb) -> f64 {
-        let linear = |c: u8| {
+    /// Linear light of sRGB.
+    fn linear(rgb: Rgb) -> [f64; 3] {
+        rgb.map(|c| {
             let c = f64::from(c) / 255.0;
             if c <= 0.040_45 {
                 c / 12.92
             } else {
                 ((c + 0.055) / 1.055).powf(2.4)
             }
-        };
-        0.2126 * linear(rgb[0]) + 0.7152 * linear(rgb[1]) + 0.0722 * linear(rgb[2])
+        })
+    }
+
+    /// Relative luminance of the Web Content Accessibility Guidelines 2.1.
+    fn luminance(rgb: Rgb) -> f64 {
+        let [red, green, blue] = linear(rgb);
+        0.2126 * red + 0.7152 * green + 0.0722 * blue
     }
 
     fn contrast(a: Rgb, b: Rgb) -> f64 {
@@ -169,6 +175,58 @@ mod tests {
             for i in 0..SERIES {
                 let found = contrast(Ink::Series(i).rgb(theme), paper);
                 assert!(found > 3.0, "series {i} in {theme:?}: {found}");
+            }
+        }
+    }
+
+    /// Matrices on linear light: as it is, without the cones for long waves, without those for middle ones
+    /// (G. Machado, M. Oliveira, L. Fernandes, 2009, full severity).
+    const EYES: [[[f64; 3]; 3]; 3] = [
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+        [
+            [0.152_286, 1.052_583, -0.204_868],
+            [0.114_503, 0.786_281, 0.099_216],
+            [-0.003_882, -0.048_116, 1.051_998],
+        ],
+        [
+            [0.367_322, 0.860_646, -0.227_968],
+            [0.280_085, 0.672_501, 0.047_413],
+            [-0.011_820, 0.042_940, 0.968_881],
+        ],
+    ];
+
+    fn times(matrix: &[[f64; 3]; 3], v: [f64; 3]) -> [f64; 3] {
+        matrix.map(|row| row.iter().zip(v).map(|(m, x)| m * x).sum())
+    }
+
+    /// CIE L*a*b* of what an eye sees of a colour.
+    fn lab(rgb: Rgb, eye: &[[f64; 3]; 3]) -> [f64; 3] {
+        let seen = times(eye, linear(rgb)).map(|c| c.clamp(0.0, 1.0));
+        let to_xyz = [
+            [0.4124, 0.3576, 0.1805],
+            [0.2126, 0.7152, 0.0722],
+            [0.0193, 0.1192, 0.9505],
+        ];
+        let [x, y, z] = times(&to_xyz, seen);
+        let f = |t: f64| match t > 0.008_856 {
+            true => t.cbrt(),
+            false => 7.787 * t + 16.0 / 116.0,
+        };
+        let (x, y, z) = (f(x / 0.9505), f(y), f(z / 1.089));
+        [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
+    }
+
+    #[test]
+    fn series_can_be_told_apart_by_all_eyes() {
+        for theme in [Theme::Light, Theme::Dark] {
+            for (eye, least) in EYES.iter().zip([(20.0, 28.0), (8.0, 14.0), (7.5, 14.0)]) {
+                for (i, j) in (0..SERIES).flat_map(|j| (0..j).map(move |i| (i, j))) {
+                    let [a, b] = [i, j].map(|s| lab(Ink::Series(s).rgb(theme), eye));
+                    let squares = a.iter().zip(b).map(|(a, b)| (a - b).powi(2));
+                    let distance = squares.sum::<f64>().sqrt();
+                    let wanted = if j < 7 { least.1 } else { least.0 };
+                    assert!(distance > wanted, "{theme:?}: {i} and {j}: {distance}");
+                }
             }
         }
     }

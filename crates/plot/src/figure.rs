@@ -128,6 +128,9 @@ fn text(text: String, at: (f64, f64), size: f64, anchor: Anchor) -> Shape {
 
 /// A word beside the axis that goes up, in the middle of `inner`.
 fn upward_label(label: &str, x: f64, inner: Rect, shapes: &mut Vec<Shape>) {
+    if label.is_empty() {
+        return;
+    }
     shapes.push(Shape::Text {
         at: (x, inner.y + inner.height / 2.0),
         text: fitted(label, LABEL, inner.height),
@@ -140,6 +143,9 @@ fn upward_label(label: &str, x: f64, inner: Rect, shapes: &mut Vec<Shape>) {
 
 /// A word below the axis along.
 fn label_below(label: &str, y: f64, inner: Rect, shapes: &mut Vec<Shape>) {
+    if label.is_empty() {
+        return;
+    }
     shapes.push(Shape::Text {
         at: (inner.x + inner.width / 2.0, y),
         text: fitted(label, LABEL, inner.width),

@@ -2,6 +2,29 @@
 
 use crate::color::Scale;
 
+/// What stands beside rows and below columns.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Names {
+    /// Their numbers, counted from 0.
+    #[default]
+    Numbers,
+    /// The same words for rows and columns; numbers after the last one.
+    Words(Vec<String>),
+    /// Nothing: cells have no numbers of their own.
+    Nothing,
+}
+
+impl Names {
+    /// The name of a row or column.
+    pub(crate) fn of(&self, number: usize) -> String {
+        match self {
+            Names::Numbers => number.to_string(),
+            Names::Words(words) => words.get(number).cloned().unwrap_or(number.to_string()),
+            Names::Nothing => String::new(),
+        }
+    }
+}
+
 /// A heat map.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Heat {
@@ -23,6 +46,8 @@ pub struct Heat {
     pub numbers: bool,
     /// Whether cells are squares.
     pub square: bool,
+    /// What rows and columns are called.
+    pub names: Names,
 }
 
 impl Heat {

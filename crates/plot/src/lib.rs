@@ -29,4 +29,4 @@ mod text;
 pub use chart::{Chart, Mark, Series};
 pub use color::{Ink, SERIES, Scale, Theme};
 pub use figure::{Figure, Panel};
-pub use heat::Heat;
+pub use heat::{Heat, Names};

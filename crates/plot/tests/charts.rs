@@ -1,7 +1,7 @@
 //! Charts of all kinds in both formats: well formed, the same bytes every time, and with nothing outside.
 
 use rheobase_plot::axis::Spacing;
-use rheobase_plot::{Chart, Figure, Heat, Mark, Scale, Theme, png, svg};
+use rheobase_plot::{Chart, Figure, Heat, Mark, Names, Scale, Theme, png, svg};
 
 fn figure() -> Figure {
     let wave = |phase: f64| -> Vec<(f64, f64)> {
@@ -38,6 +38,7 @@ fn figure() -> Figure {
         scale: Scale::Sequential,
         numbers: true,
         square: true,
+        names: Names::Words(vec!["null".into(), "eins & zwei".into()]),
     };
     Figure::grid(
         2,
@@ -59,6 +60,9 @@ fn an_svg_is_well_formed_and_says_everything() {
         "Membrane potential",
         "other &amp; &lt;more&gt;",
         "time (ms)",
+        ">null<",
+        ">eins &amp; zwei<",
+        ">2<",
         "10⁻⁴",
         "data:image/png;base64,",
         "prefers-color-scheme:dark",

@@ -16,7 +16,8 @@ const AHEAD: usize = 2;
 /// The samples of a batch, encoded, with what they are judged by.
 #[derive(Debug)]
 pub(crate) struct Prepared<'a> {
-    pub(crate) indices: &'a [usize],
+    /// Those that are whole: others are left out, if that was asked for.
+    pub(crate) indices: Vec<usize>,
     pub(crate) inputs: Vec<Input<'a>>,
     pub(crate) labels: Vec<u32>,
     /// Targets over time; empty if the objective reads none.
@@ -34,23 +35,33 @@ impl<'a> Prepared<'a> {
     pub(crate) fn new(
         samples: &'a Samples,
         subset: Subset,
-        indices: &'a [usize],
+        indices: &[usize],
         epoch: usize,
         reads_target: bool,
     ) -> Result<Prepared<'a>, TrainError> {
-        let each = || indices.iter();
-        let targets = each().filter(|_| reads_target);
-        Ok(Prepared {
-            indices,
-            inputs: each()
-                .map(|&i| samples.input(subset, i, epoch))
-                .collect::<Result<_, _>>()?,
-            labels: each().map(|&i| samples.label(subset, i)).collect(),
-            targets: targets
-                .map(|&i| samples.target(subset, i))
-                .collect::<Result<_, _>>()?,
-            keys: each().map(|&i| samples.key(subset, i, epoch)).collect(),
-        })
+        let mut prepared = Prepared {
+            indices: Vec::with_capacity(indices.len()),
+            inputs: Vec::with_capacity(indices.len()),
+            labels: Vec::with_capacity(indices.len()),
+            targets: Vec::new(),
+            keys: Vec::with_capacity(indices.len()),
+        };
+        for &i in indices {
+            let Some(input) = samples.readable(subset, i, epoch)? else {
+                continue;
+            };
+            if reads_target {
+                match samples.readable_target(subset, i)? {
+                    Some(target) => prepared.targets.push(target),
+                    None => continue,
+                }
+            }
+            prepared.indices.push(i);
+            prepared.inputs.push(input);
+            prepared.labels.push(samples.label(subset, i));
+            prepared.keys.push(samples.key(subset, i, epoch));
+        }
+        Ok(prepared)
     }
 }
 

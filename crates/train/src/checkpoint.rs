@@ -1,5 +1,5 @@
 //! Everything a resume needs: parameters, the optimiser's memory, the position in the plan and in the epoch
-//! with the sums so far, the best so far, and the program text, so that a changed program is refused. One
+//! with the sums so far, the best so far, what was left out, and the program text, so that a changed program is refused. One
 //! safetensors file: data, never code. Random numbers are functions of the plan's seed and the position
 //! (`rheobase_data::rng`), so they have no state to keep.
 //!
@@ -13,9 +13,10 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 
 use crate::atomic::replace;
+use crate::damage::Damage;
 use crate::epoch::{Counted, Sums};
 use crate::error::TrainError;
-use crate::optimizer::{Optimizer, Waiting};
+use crate::optimizer::{Memory, Optimizer, Waiting};
 use crate::trainer::Trainer;
 use crate::watch::Watch;
 use crate::weights::{METADATA, array, damaged, read, serialise};
@@ -32,7 +33,7 @@ pub(crate) struct Position {
 }
 
 /// The version of the layout.
-const VERSION: &str = "3";
+const VERSION: &str = "4";
 
 /// What of a trainer a checkpoint brings back.
 pub(crate) struct Kept<'a> {
@@ -40,6 +41,7 @@ pub(crate) struct Kept<'a> {
     pub(crate) optimizer: &'a mut Optimizer,
     pub(crate) counted: &'a mut Counted,
     pub(crate) watch: &'a mut Watch,
+    pub(crate) damage: &'a Damage,
 }
 
 /// Writes a checkpoint.
@@ -59,7 +61,7 @@ pub(crate) fn save(
     {
         // The inside layout: a checkpoint is for resuming only.
         let mut parts = vec![("value", values)];
-        parts.extend(memory.parts());
+        parts.extend(Memory::PARTS.into_iter().zip(memory.parts()));
         for (part, values) in parts.into_iter().filter(|(_, v)| !v.is_empty()) {
             arrays.push((
                 format!("{}:{part}", spec.name),
@@ -94,6 +96,9 @@ pub(crate) fn save(
         );
         metadata.insert("best_epoch".to_string(), epoch.to_string());
     }
+    if let Some(left_out) = trainer.samples.damage.to_json() {
+        metadata.insert(LEFT_OUT.to_string(), left_out.to_string());
+    }
     let sum = checksum(
         &metadata,
         arrays
@@ -103,6 +108,9 @@ pub(crate) fn save(
     metadata.insert(CHECKSUM.to_string(), sum);
     replace(path, &serialise(path, &arrays, &[], &metadata)?)
 }
+
+/// The samples that were left out; only in runs that leave damaged ones out.
+const LEFT_OUT: &str = "left_out";
 
 /// The name of the checksum in the metadata.
 const CHECKSUM: &str = "checksum";
@@ -142,6 +150,12 @@ pub(crate) fn is_untouched(path: &Path) -> bool {
     metadata.is_ok_and(|found| found.get("updates").is_some_and(|updates| updates == "0"))
 }
 
+/// Whether the run of a checkpoint leaves out damaged samples; not if there is no such file.
+pub fn skips_corrupted(path: &Path) -> bool {
+    let metadata = read(path).and_then(|bytes| metadata(path, &bytes));
+    metadata.is_ok_and(|found| found.contains_key(LEFT_OUT))
+}
+
 /// Reads a checkpoint into parameters and optimiser.
 pub(crate) fn load(path: &Path, kept: Kept<'_>, program: &str) -> Result<Position, TrainError> {
     let Kept {
@@ -149,6 +163,7 @@ pub(crate) fn load(path: &Path, kept: Kept<'_>, program: &str) -> Result<Positio
         optimizer,
         counted,
         watch,
+        damage,
     } = kept;
     let mismatch = |reason: &str| TrainError::Mismatch {
         path: path.to_path_buf(),
@@ -218,12 +233,16 @@ pub(crate) fn load(path: &Path, kept: Kept<'_>, program: &str) -> Result<Positio
         .zip(&mut optimizer.memory);
     for ((spec, values), memory) in all {
         let mut parts = vec![("value", values)];
-        parts.extend(memory.parts_mut());
+        parts.extend(Memory::PARTS.into_iter().zip(memory.parts_mut()));
         for (part, target) in parts {
             if !target.is_empty() {
                 read_part(format!("{}:{part}", spec.name), target)?;
             }
         }
+    }
+    if text(LEFT_OUT).is_some() {
+        let left_out = json(LEFT_OUT).and_then(|value| damage.restore(&value));
+        left_out.ok_or_else(|| mismatch("its list of damaged samples is none"))?;
     }
     optimizer.updates = updates;
     optimizer.waiting = Waiting {

@@ -7,7 +7,7 @@
 //! carries a number is one spike, an event of the input as well.
 
 use rheobase_ir::program::{Connection, Network, Operation, Source, Synapses, Window};
-use rheobase_runtime::{Events, Simulator, SlotId, StepView};
+use rheobase_runtime::{Batch, Events, Simulator, SlotId, StepView};
 
 /// How far spikes of a source reach.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,8 +58,28 @@ impl Effort {
         }
     }
 
+    /// The operations of the samples of a batch, if the spikes of its layers need not be looked at one by one.
+    pub(crate) fn of_batch(&self, batch: &Batch<'_, f32>, spikes: &[u64]) -> Option<f64> {
+        let counted = self.of_counts(spikes);
+        self.counted
+            .is_empty()
+            .then(|| counted + self.of_inputs(batch))
+    }
+
+    /// The operations of all events of a batch.
+    pub(crate) fn of_inputs(&self, batch: &Batch<'_, f32>) -> f64 {
+        let inputs = batch.inputs.iter().enumerate();
+        let of = |(input, samples): (usize, &Vec<Events<'_>>)| -> f64 {
+            samples
+                .iter()
+                .map(|events| self.of_input(input, events))
+                .sum()
+        };
+        inputs.map(of).sum()
+    }
+
     /// The operations of the events of a sample at an input.
-    pub(crate) fn of_input(&self, input: usize, events: &Events<'_>) -> f64 {
+    fn of_input(&self, input: usize, events: &Events<'_>) -> f64 {
         match self.inputs.get(input) {
             Some(Reach::Same(n)) => n * events.indices.len() as f64,
             Some(Reach::Each(each)) => events.indices.iter().map(|&c| each[c as usize]).sum(),

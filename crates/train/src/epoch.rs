@@ -73,6 +73,8 @@ pub(crate) struct Counted {
     pub(crate) spikes: Vec<u64>,
     /// For each parameter the sum of the norms of its gradients.
     pub(crate) norms: Vec<f64>,
+    /// Synaptic operations; `None` where counting them would cost time (`effort.rs`).
+    pub(crate) operations: Option<f64>,
 }
 
 impl Counted {
@@ -82,12 +84,20 @@ impl Counted {
             steps: 0,
             spikes: vec![0; layers],
             norms: vec![0.0; parameters],
+            operations: Some(0.0),
         }
     }
 
     /// One more step. `norms` are those of the gradients of all parameters.
-    pub(crate) fn add(&mut self, samples: usize, spikes: &[u64], norms: &[f64]) {
+    pub(crate) fn add(
+        &mut self,
+        samples: usize,
+        spikes: &[u64],
+        norms: &[f64],
+        operations: Option<f64>,
+    ) {
         self.samples += samples;
+        self.operations = self.operations.zip(operations).map(|(sum, n)| sum + n);
         self.steps += 1;
         self.spikes
             .iter_mut()
@@ -106,6 +116,7 @@ impl Counted {
             "steps": self.steps,
             "spikes": self.spikes,
             "norms": norms,
+            "operations": self.operations.map(f64::to_bits),
         })
     }
 
@@ -121,6 +132,7 @@ impl Counted {
             steps: count("steps")?,
             spikes: list("spikes")?,
             norms: list("norms")?.into_iter().map(f64::from_bits).collect(),
+            operations: value.get("operations")?.as_u64().map(f64::from_bits),
         };
         let fits = counted.spikes.len() == layers && counted.norms.len() == parameters;
         fits.then_some(counted)
@@ -146,7 +158,7 @@ mod tests {
         let back = serde_json::from_str(&text).expect("JSON");
         assert_eq!(Sums::from_json(&back), Some(sums));
         let mut counted = Counted::new(2, 1);
-        counted.add(32, &[u64::MAX, 1], &[1.0 / 3.0]);
+        counted.add(32, &[u64::MAX, 1], &[1.0 / 3.0], Some(0.1));
         let back = counted.to_json();
         assert_eq!(Counted::from_json(&back, 2, 1), Some(counted));
         assert_eq!(Counted::from_json(&back, 2, 2), None);

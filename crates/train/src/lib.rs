@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `samples.rs` | a data set cut into training, validation and test samples, encoded |
 //! | `ahead.rs` | batches that are prepared while the step before them runs |
+//! | `damage.rs` | samples that cannot be read, in a run that leaves them out |
 //! | `init.rs` | the values that parameters start from |
 //! | `objective.rs`, `objective/` | what is minimised, evaluated with its derivative, and where that enters the backward |
 //! | `optimizer.rs`, `constraint.rs`, `schedule.rs` | from gradients to new parameters |
@@ -23,6 +24,7 @@ mod ahead;
 mod atomic;
 mod checkpoint;
 mod constraint;
+mod damage;
 mod effort;
 mod epoch;
 mod error;
@@ -43,6 +45,7 @@ mod watch;
 pub mod weights;
 
 pub use atomic::{check_writable, replace};
+pub use checkpoint::skips_corrupted;
 pub use error::TrainError;
 pub use init::initial_parameters;
 pub use notice::Notice;

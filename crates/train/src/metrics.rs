@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 use crate::run::EpochReport;
 use crate::trainer::Evaluation;
 
+const TRAIN_OPERATIONS: &str = "train_synaptic_operations_per_inference";
+
 /// One line of the file.
 pub(crate) fn row(report: &EpochReport) -> Value {
     let mut row = Map::new();
@@ -14,6 +16,13 @@ pub(crate) fn row(report: &EpochReport) -> Value {
     row.insert("train_loss".into(), json!(report.train_loss));
     if let Some(accuracy) = report.train_accuracy {
         row.insert("train_accuracy".into(), json!(accuracy));
+    }
+    row.insert(
+        "train_spikes_per_inference".into(),
+        json!(report.train_spikes),
+    );
+    if let Some(operations) = report.train_synaptic_operations {
+        row.insert(TRAIN_OPERATIONS.into(), json!(operations));
     }
     for (name, evaluation) in [("valid", &report.valid), ("test", &report.test)] {
         if let Some(evaluation) = evaluation {
@@ -61,6 +70,12 @@ impl Evaluation {
             let top = top.map(|(k, share)| (k.to_string(), json!(share)));
             document.insert("top".into(), Value::Object(top.collect()));
             document.insert("confusion".into(), json!(self.confusion));
+            if !self.class_names.is_empty() {
+                document.insert("class_names".into(), json!(self.class_names));
+            }
+        }
+        if self.left_out > 0 {
+            document.insert("left_out".into(), json!(self.left_out));
         }
         document.insert("spikes_per_neuron_per_second".into(), by_name(&self.rates));
         document.insert("spikes_per_inference".into(), json!(self.spikes));
@@ -98,6 +113,8 @@ pub(crate) fn report(
         gradient_norm: number("gradient_norm"),
         gradient_norms: named("gradient_norms"),
         rates: named("spikes_per_neuron_per_second"),
+        train_spikes: number("train_spikes_per_inference"),
+        train_synaptic_operations: row.get(TRAIN_OPERATIONS).and_then(Value::as_f64),
         seconds: number("seconds"),
     }
 }

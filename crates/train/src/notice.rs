@@ -17,6 +17,8 @@ pub enum Notice {
     Silent { layer: String },
     /// A layer spiked in nearly every step of the first batch; the share of neuron-steps.
     Saturated { layer: String, density: f64 },
+    /// A damaged sample was left out; file, index and reason.
+    LeftOut { message: String },
     /// The folder held another run, whose files were moved.
     SetAside { folder: PathBuf },
 }
@@ -27,7 +29,7 @@ impl Notice {
         match self {
             Notice::EventsCut { .. } => Some("W0706"),
             Notice::Silent { .. } | Notice::Saturated { .. } => Some("W0707"),
-            Notice::SetAside { .. } => None,
+            Notice::LeftOut { .. } | Notice::SetAside { .. } => None,
         }
     }
 }
@@ -52,6 +54,7 @@ impl fmt::Display for Notice {
                 "`{layer}` spikes in {:.0} % of all steps on the first batch; start from smaller weights",
                 100.0 * density
             ),
+            Notice::LeftOut { message } => write!(f, "left out: {message}"),
             Notice::SetAside { folder } => write!(
                 f,
                 "the folder held another run; its files are in `{}` now",

@@ -21,8 +21,11 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// All parts with their names in a checkpoint.
-    pub(crate) fn parts(&self) -> [(&'static str, &Vec<f32>); 5] {
+    /// The names of the parts in a checkpoint, in the order of their declaration.
+    pub(crate) const PARTS: [&'static str; 5] = ["raw", "first", "second", "average", "waiting"];
+
+    /// All parts, in that order.
+    pub(crate) fn parts(&self) -> [&Vec<f32>; 5] {
         let Memory {
             raw,
             first,
@@ -30,30 +33,17 @@ impl Memory {
             average,
             waiting,
         } = self;
-        [
-            ("raw", raw),
-            ("first", first),
-            ("second", second),
-            ("average", average),
-            ("waiting", waiting),
-        ]
+        [raw, first, second, average, waiting]
     }
 
-    /// The same, to be filled.
-    pub(crate) fn parts_mut(&mut self) -> [(&'static str, &mut Vec<f32>); 5] {
-        let Memory {
-            raw,
-            first,
-            second,
-            average,
-            waiting,
-        } = self;
+    /// All parts, in that order, to be filled.
+    pub(crate) fn parts_mut(&mut self) -> [&mut Vec<f32>; 5] {
         [
-            ("raw", raw),
-            ("first", first),
-            ("second", second),
-            ("average", average),
-            ("waiting", waiting),
+            &mut self.raw,
+            &mut self.first,
+            &mut self.second,
+            &mut self.average,
+            &mut self.waiting,
         ]
     }
 }

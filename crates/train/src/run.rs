@@ -73,6 +73,11 @@ pub struct EpochReport {
     pub gradient_norms: Vec<(String, f64)>,
     /// Mean spikes per neuron and second of each layer, over the training samples.
     pub rates: Vec<(String, f64)>,
+    /// Spikes of all layers for a training sample.
+    pub train_spikes: f64,
+    /// Synaptic operations for a training sample; `None` for networks in which counting them would slow training
+    /// down (convolutions, sparse connections between layers). Evaluations always count.
+    pub train_synaptic_operations: Option<f64>,
     /// How long the epoch took.
     pub seconds: f64,
 }
@@ -224,6 +229,7 @@ impl<'a> Run<'a> {
                 optimizer: &mut trainer.optimizer,
                 counted: &mut trainer.counted,
                 watch: &mut trainer.watch,
+                damage: &trainer.samples.damage,
             },
             &self.config.program,
         )?;
@@ -273,9 +279,15 @@ impl<'a> Run<'a> {
         let reads_target = trainer.plan.objective.reads_target();
         std::thread::scope(|scope| -> Result<(), TrainError> {
             for prepared in ahead::prepared(scope, &samples, batches, epoch, reads_target) {
+                let prepared = prepared?;
+                self.tell_left_out(trainer, observer);
+                if prepared.indices.is_empty() {
+                    self.position.sums.steps += 1;
+                    continue;
+                }
                 let done = self.position.sums.samples;
                 let position = epoch as f64 + done as f64 / total as f64;
-                let report = trainer.step_with(prepared?, position)?;
+                let report = trainer.step_with(prepared, position)?;
                 let sums = &mut self.position.sums;
                 sums.add(&report);
                 sums.seconds = before + start.elapsed().as_secs_f64();
@@ -288,6 +300,9 @@ impl<'a> Run<'a> {
             Ok(())
         })?;
         drop(samples);
+        if self.position.sums.samples == 0 {
+            return Err(TrainError::Plan("every training sample is damaged".into()));
+        }
         let last = total.saturating_sub(1) / trainer.plan.batch * trainer.plan.batch;
         trainer.update_with_waiting(epoch as f64 + last as f64 / total as f64)?;
         if epoch == 0
@@ -299,22 +314,33 @@ impl<'a> Run<'a> {
             true => None,
             false => Some(trainer.evaluate_with(trainer.judged_parameters(), Subset::Valid)?),
         };
-        let (rates, gradient_norms) = trainer.take_counted();
+        self.tell_left_out(trainer, observer);
+        let taken = trainer.take_counted();
         let sums = &self.position.sums;
+        let read = sums.samples as f64;
         Ok(EpochReport {
             epoch: epoch + 1,
             epochs: trainer.plan.epochs,
-            train_loss: sums.loss / total as f64,
+            train_loss: sums.loss / read,
             train_accuracy: (trainer.plan.objective.classes() > 0)
-                .then(|| sums.correct as f64 / total as f64),
+                .then(|| sums.correct as f64 / read),
             valid,
             test: None,
             learning_rate: sums.learning_rate,
             gradient_norm: sums.norm / sums.steps.max(1) as f64,
-            gradient_norms,
-            rates,
+            gradient_norms: taken.gradient_norms,
+            rates: taken.rates,
+            train_spikes: taken.spikes,
+            train_synaptic_operations: taken.synaptic_operations,
             seconds: before + start.elapsed().as_secs_f64(),
         })
+    }
+
+    /// Names samples that were left out since the last look.
+    fn tell_left_out(&self, trainer: &Trainer, observer: &mut dyn Observer) {
+        for message in trainer.samples.newly_left_out() {
+            observer.noticed(&Notice::LeftOut { message });
+        }
     }
 
     /// A checkpoint if one is due; if the observer broke off, it is the last thing that happens.

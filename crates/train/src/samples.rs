@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use rheobase_data::{
-    DataError, Dataset, EncodeKey, SpikeTrain, Targets, group_holdout, k_fold, stratified_holdout,
+    Dataset, EncodeKey, SpikeTrain, Targets, group_holdout, k_fold, stratified_holdout,
 };
 use rheobase_ir::program::{Network, Split, Training};
 
+use crate::damage::Damage;
 use crate::error::TrainError;
 use crate::notice::Notice;
 use crate::preparation::Preparation;
@@ -21,7 +22,7 @@ use crate::source::{Steps, open};
 const KEPT_BYTES: usize = 512 << 20;
 
 /// Which samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subset {
     /// Those that are trained on.
     Train,
@@ -29,6 +30,23 @@ pub enum Subset {
     Valid,
     /// Those of the final accuracy.
     Test,
+}
+
+impl Subset {
+    /// The name in files: `train`, `valid`, `test`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Subset::Train => "train",
+            Subset::Valid => "valid",
+            Subset::Test => "test",
+        }
+    }
+
+    /// The subset of a name.
+    pub(crate) fn named(name: &str) -> Option<Subset> {
+        let all = [Subset::Train, Subset::Valid, Subset::Test];
+        all.into_iter().find(|subset| subset.name() == name)
+    }
 }
 
 /// Samples of one data set, by their indices in it.
@@ -53,6 +71,8 @@ pub struct Samples {
     seed: u64,
     /// Training samples that lost events outside the duration in the first epoch, and how many events.
     cut: (AtomicUsize, AtomicUsize),
+    /// Samples that could not be read.
+    pub(crate) damage: Damage,
 }
 
 /// Opens the data of a plan. Relative paths start at `base`.
@@ -107,6 +127,7 @@ pub fn load(network: &Network, plan: &Training, base: &Path) -> Result<Samples, 
         step_s: network.step_ms * 1e-3,
         seed: plan.seed,
         cut: (AtomicUsize::new(0), AtomicUsize::new(0)),
+        damage: Damage::default(),
     };
     if samples.train.indices.is_empty() {
         return Err(TrainError::Plan(
@@ -198,29 +219,46 @@ impl Part {
 }
 
 impl Samples {
-    /// Reads every sample and leaves out those that are damaged; returns what is wrong with each.
+    /// The names of the classes, if the data set has any.
+    pub fn class_names(&self) -> &[String] {
+        &self.train.dataset.card().class_names
+    }
+
+    /// How many damaged samples were left out so far.
+    pub fn left_out(&self) -> usize {
+        self.damage.count()
+    }
+
+    /// What was left out since the last call: file, index and reason of each sample.
+    pub fn newly_left_out(&self) -> Vec<String> {
+        self.damage.news()
+    }
+
+    /// [`Samples::input`]; `None` for a damaged sample that is left out.
     ///
     /// # Errors
     ///
-    /// No training sample is left.
-    pub(crate) fn skip_corrupted(&mut self) -> Result<Vec<DataError>, TrainError> {
-        let mut damage = Vec::new();
-        let parts = [self.valid.as_mut(), self.test.as_mut()];
-        for part in [Some(&mut self.train)].into_iter().chain(parts).flatten() {
-            let dataset = part.dataset.clone();
-            part.indices.retain(|&i| {
-                let read = dataset.get(i).and_then(|_| dataset.targets(i));
-                let problem = read.err().map(|error| error.in_dataset(dataset.name()));
-                let whole = problem.is_none();
-                damage.extend(problem);
-                whole
-            });
-            part.kept.truncate(part.indices.len());
-        }
-        match self.train.indices.is_empty() {
-            true => Err(TrainError::Plan("every training sample is damaged".into())),
-            false => Ok(damage),
-        }
+    /// As there, if nothing is to be left out.
+    pub fn readable(
+        &self,
+        subset: Subset,
+        i: usize,
+        epoch: usize,
+    ) -> Result<Option<Input<'_>>, TrainError> {
+        let place = (subset, self.original(subset, i));
+        self.damage
+            .unless_left_out(place, || self.input(subset, i, epoch))
+    }
+
+    /// [`Samples::target`]; `None` for a damaged sample that is left out.
+    pub(crate) fn readable_target(
+        &self,
+        subset: Subset,
+        i: usize,
+    ) -> Result<Option<Vec<f32>>, TrainError> {
+        let place = (subset, self.original(subset, i));
+        self.damage
+            .unless_left_out(place, || self.target(subset, i))
     }
 
     /// The number of samples of a subset; 0 if the plan has none.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rheobase_data::{DataError, epoch_order};
+use rheobase_data::epoch_order;
 use rheobase_ir::program::{Clip, Network, Program, Training};
 use rheobase_runtime::{
     Adjoints, Backend, Batch, Events, Gradients, Load, MemoryPlan, Parameters, Probe, Simulator,
@@ -93,6 +93,10 @@ pub struct Evaluation {
     pub among: Vec<usize>,
     /// `confusion[label][prediction]`, counted; empty without classes.
     pub confusion: Vec<Vec<usize>>,
+    /// Names of the first classes; empty if the data set has numbers only.
+    pub class_names: Vec<String>,
+    /// Damaged samples that were left out; they are not among `samples`.
+    pub left_out: usize,
     /// For each layer that spikes its name and the mean spikes per neuron and second.
     pub rates: Vec<(String, f64)>,
     /// Spikes of all layers for a sample, on average.
@@ -258,17 +262,10 @@ impl Trainer {
         Ok(plan)
     }
 
-    /// Leaves out samples that cannot be read, of all subsets, and says which and why. Every sample is read for
-    /// it, so call it before training only where damage must not end the run.
-    ///
-    /// # Errors
-    ///
-    /// No training sample is left.
-    pub fn skip_corrupted(&mut self) -> Result<Vec<DataError>, TrainError> {
-        let Some(samples) = Arc::get_mut(&mut self.samples) else {
-            return Err(TrainError::Plan("the samples are in use".into()));
-        };
-        samples.skip_corrupted()
+    /// From now on samples that cannot be read are left out instead of ending what is going on; they are named by
+    /// [`Samples::newly_left_out`], and a checkpoint remembers it.
+    pub fn skip_corrupted(&mut self) {
+        self.samples.damage.skip();
     }
 
     /// The order of the training samples in an epoch.
@@ -296,6 +293,11 @@ impl Trainer {
         let epoch = position as usize;
         let reads = self.objective.reads_target();
         let prepared = Prepared::new(&samples, Subset::Train, indices, epoch, reads)?;
+        if prepared.indices.is_empty() {
+            return Err(TrainError::Plan(
+                "every sample of the step is damaged".into(),
+            ));
+        }
         self.step_with(prepared, position)
     }
 
@@ -309,7 +311,7 @@ impl Trainer {
         let epoch = position as usize;
         self.simulator
             .set_progress(epoch as f64 / self.plan.epochs.max(1) as f64);
-        let indices = prepared.indices;
+        let indices = &prepared.indices[..];
         let batch = batch(&prepared.inputs, self.samples.steps(), prepared.keys);
         let judged = Judged {
             labels: prepared.labels,
@@ -349,7 +351,8 @@ impl Trainer {
         }
         // The probes hold on to the objective.
         let (gradients, spikes) = (outcome.gradients, outcome.spikes);
-        self.counted.add(indices.len(), &spikes, &norms);
+        let operations = self.effort.of_batch(&batch, &spikes);
+        self.counted.add(samples, &spikes, &norms, operations);
         let factor = self.factor(position);
         if self.plan.accumulate > 1 {
             self.optimizer.wait(&gradients, samples);
@@ -469,15 +472,21 @@ impl Trainer {
     /// A damaged sample.
     pub fn evaluate(&self, subset: Subset) -> Result<Evaluation, TrainError> {
         let classes = self.plan.objective.classes();
-        let n = self.samples.len(subset);
+        let planned = self.samples.len(subset);
+        let mut n = 0;
         let mut confusion = vec![vec![0; classes]; classes];
         let (mut total, mut loss) = (Scores::default(), 0.0);
         let mut spikes = vec![0u64; self.network.layers.len()];
         let mut operations = 0.0;
-        let all: Vec<usize> = (0..n).collect();
+        let all: Vec<usize> = (0..planned).collect();
         for indices in all.chunks(EVALUATION_BATCH) {
             let reads = self.objective.reads_target();
             let prepared = Prepared::new(&self.samples, subset, indices, 0, reads)?;
+            let samples = prepared.indices.len();
+            if samples == 0 {
+                continue;
+            }
+            n += samples;
             let batch = batch(&prepared.inputs, self.samples.steps(), prepared.keys);
             let judged = Judged {
                 labels: prepared.labels,
@@ -496,19 +505,20 @@ impl Trainer {
                 operations += probe.operations;
                 found.add(probe.inner.scores());
             }
-            for (input, events) in batch.inputs.iter().enumerate() {
-                let of = |events| self.effort.of_input(input, events);
-                operations += events.iter().map(of).sum::<f64>();
-            }
+            operations += self.effort.of_inputs(&batch);
             for (&predicted, &label) in found.predicted.iter().zip(&judged.labels) {
                 confusion[label as usize][predicted as usize] += 1;
             }
-            loss += found.loss + part.loss * indices.len() as f64;
+            loss += found.loss + part.loss * samples as f64;
             total.add(found);
             spikes
                 .iter_mut()
                 .zip(outcome.spikes)
                 .for_each(|(sum, s)| *sum += s);
+        }
+        if n == 0 && planned > 0 {
+            let name = subset.name();
+            return Err(TrainError::Plan(format!("every {name} sample is damaged")));
         }
         operations += self.effort.of_counts(&spikes);
         let among = |most: usize| total.ahead.iter().filter(|&&a| (a as usize) < most).count();
@@ -519,13 +529,21 @@ impl Trainer {
             correct: total.hits(),
             among: (1..=classes.min(5)).map(among).collect(),
             confusion,
+            class_names: self.class_names(classes),
+            left_out: planned - n,
             rates: self.rates(&spikes, n),
             spikes: spikes.iter().sum::<u64>() as f64 * each,
             synaptic_operations: operations * each,
         })
     }
 
-    /// The class that is predicted for a sample; `None` for a task without classes.
+    /// The names of the classes of the objective, as far as the data set has any.
+    fn class_names(&self, classes: usize) -> Vec<String> {
+        let names = self.samples.class_names().iter();
+        names.take(classes).cloned().collect()
+    }
+
+    /// The class that is predicted for a sample; `None` for a task without classes or a sample that is left out.
     ///
     /// # Errors
     ///
@@ -534,6 +552,9 @@ impl Trainer {
         let indices = [sample];
         let reads = self.objective.reads_target();
         let prepared = Prepared::new(&self.samples, subset, &indices, 0, reads)?;
+        if prepared.indices.is_empty() {
+            return Ok(None);
+        }
         let batch = batch(&prepared.inputs, self.samples.steps(), prepared.keys);
         let judged = Judged {
             labels: prepared.labels,
@@ -589,9 +610,8 @@ impl Trainer {
         judged.collect()
     }
 
-    /// Mean spikes per neuron and second of each layer, and the mean norm of the gradient of each trained
-    /// parameter, over the training samples since the last call.
-    pub(crate) fn take_counted(&mut self) -> (Named, Named) {
+    /// What was counted over the training samples since the last call.
+    pub(crate) fn take_counted(&mut self) -> Taken {
         let specs = &self.simulator.parameters().specs;
         let fresh = Counted::new(self.network.layers.len(), specs.len());
         let counted = std::mem::replace(&mut self.counted, fresh);
@@ -599,7 +619,13 @@ impl Trainer {
         let norms = specs.iter().zip(&counted.norms).filter(|(s, _)| s.trained);
         let norms = norms.map(|(spec, sum)| (spec.name.clone(), sum / steps));
         let norms = norms.collect();
-        (self.rates(&counted.spikes, counted.samples), norms)
+        let each = 1.0 / counted.samples.max(1) as f64;
+        Taken {
+            rates: self.rates(&counted.spikes, counted.samples),
+            gradient_norms: norms,
+            spikes: counted.spikes.iter().sum::<u64>() as f64 * each,
+            synaptic_operations: counted.operations.map(|sum| sum * each),
+        }
     }
 
     fn rates(&self, spikes: &[u64], samples: usize) -> Vec<(String, f64)> {
@@ -640,6 +666,18 @@ impl Judged {
         let targets: Vec<&[f32]> = targets.iter().map(Vec::as_slice).collect();
         Group::new(objective, &self.labels[range], &targets, purpose)
     }
+}
+
+/// What was counted in an epoch.
+pub(crate) struct Taken {
+    /// Mean spikes per neuron and second of each layer.
+    pub(crate) rates: Named,
+    /// The mean norm of the gradient of each trained parameter.
+    pub(crate) gradient_norms: Named,
+    /// Spikes of all layers for a sample.
+    pub(crate) spikes: f64,
+    /// Synaptic operations for a sample, where they are counted in training.
+    pub(crate) synaptic_operations: Option<f64>,
 }
 
 /// Numbers by the name of what they belong to.

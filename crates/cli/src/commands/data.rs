@@ -204,6 +204,9 @@ fn page(format: &str, found: &Summary) -> String {
         "classes",
         format!("{}, of {min} to {max} samples", found.classes.len()),
     );
+    if !found.class_names.is_empty() {
+        line("names", found.class_names.join(", "));
+    }
     if let Some(groups) = found.groups {
         line("groups", groups.to_string());
     }
@@ -254,6 +257,7 @@ fn as_json(format: &str, found: &Summary) -> Value {
         "silent_channels": found.silent_channels,
         "picture": found.picture,
         "classes": found.classes,
+        "class_names": found.class_names,
         "groups": found.groups,
         "duration": spread(&found.duration),
         "events": spread(&found.events),

@@ -7,10 +7,11 @@ use rheobase_ir::program::{Dataset, Split, Training};
 use rheobase_runtime::Backend;
 use rheobase_train::{Evaluation, Subset, Trainer, weights};
 
-use super::train::{effort_line, result_line};
+use super::train::{effort_line, result_line, tell_left_out};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::settings::{Setting, parse_setting};
+use crate::trained::RunFolder;
 use crate::training::{Plan, plan, threads};
 
 /// Options of `rheo eval`.
@@ -35,6 +36,9 @@ pub struct EvalArgs {
     /// Threads; the result does not depend on it [default: all processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// Leave out samples that cannot be read, naming them [default: as the run did]
+    #[arg(long)]
+    pub skip_corrupted: bool,
     /// One JSON document on standard output
     #[arg(long)]
     pub json: bool,
@@ -75,6 +79,12 @@ pub fn eval(args: &EvalArgs, console: &Console) -> Result<(), Failure> {
         threads(args.threads),
         &plan.base,
     )?;
+    let folder = RunFolder {
+        path: args.target.clone(),
+    };
+    if args.skip_corrupted || folder.skips_corrupted() {
+        trainer.skip_corrupted();
+    }
     let mut parameters = trainer.parameters().clone();
     let arrays = weights::load(&weights_path)?;
     weights::apply(&weights_path, &arrays, &mut parameters, true)?;
@@ -90,6 +100,7 @@ pub fn eval(args: &EvalArgs, console: &Console) -> Result<(), Failure> {
         )));
     };
     let evaluation = trainer.evaluate(subset)?;
+    tell_left_out(trainer.samples(), console);
     console.print(&if args.json {
         format!("{:#}\n", evaluation.to_json(name))
     } else {
@@ -168,11 +179,18 @@ fn page(subset: &str, found: &Evaluation) -> String {
     line("\nconfusion matrix: a row for each label, a column for each prediction".to_string());
     let widest = found.confusion.iter().flatten().max().unwrap_or(&0);
     let width = widest.to_string().len().max(classes.to_string().len()) + 2;
+    let label = |class: usize| match found.class_names.get(class) {
+        Some(name) => format!("{class} {name}"),
+        None => class.to_string(),
+    };
+    let labels: Vec<String> = (0..classes).map(label).collect();
+    let first = labels.iter().map(|label| label.chars().count()).max();
+    let first = first.unwrap_or(0).max(5);
     let head: String = (0..classes).map(|c| format!("{c:>width$}")).collect();
-    line(format!("{:>5}{head}", ""));
-    for (label, row) in found.confusion.iter().enumerate() {
+    line(format!("{:>first$}{head}", ""));
+    for (label, row) in labels.iter().zip(&found.confusion) {
         let row: String = row.iter().map(|n| format!("{n:>width$}")).collect();
-        line(format!("{label:>5}{row}"));
+        line(format!("{label:>first$}{row}"));
     }
     text
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rheobase_data::npz;
 use rheobase_plot::{Figure, Panel, Theme, png, svg};
 use rheobase_train::replace;
+use serde_json::{Value, json};
 
 use crate::console::Console;
 use crate::failure::Failure;
@@ -35,6 +36,9 @@ pub struct PlotArgs {
     /// The input port of an f–I curve [default: the first]
     #[arg(long, value_name = "NAME")]
     pub port: Option<String>,
+    /// The numbers of the picture, as one JSON document on standard output
+    #[arg(long, conflicts_with = "out")]
+    pub json: bool,
     /// The paper of a PNG; an SVG follows its viewer
     #[arg(long, value_enum, default_value_t = Paper::Light)]
     pub theme: Paper,
@@ -91,6 +95,10 @@ pub fn plot(args: &PlotArgs, console: &Console) -> Result<(), Failure> {
             "`{target}` has nothing to draw of this kind"
         )));
     }
+    if args.json {
+        let document = json!({ "panels": panels.iter().map(numbers).collect::<Vec<_>>() });
+        return console.print(&format!("{document:#}\n"));
+    }
     let figure = match panels.len() {
         1 => Figure {
             columns: 1,
@@ -114,6 +122,28 @@ pub fn plot(args: &PlotArgs, console: &Console) -> Result<(), Failure> {
         }
     };
     Ok(replace(out, &bytes)?)
+}
+
+/// What a panel shows; what is not finite becomes `null`.
+fn numbers(panel: &Panel) -> Value {
+    match panel {
+        Panel::Chart(chart) => {
+            let series = chart.series.iter().map(|series| {
+                let (x, y): (Vec<f64>, Vec<f64>) = series.points.iter().copied().unzip();
+                json!({ "name": series.name, "x": x, "y": y })
+            });
+            json!({
+                "title": chart.title,
+                "x": chart.x,
+                "y": chart.y,
+                "series": series.collect::<Vec<_>>(),
+            })
+        }
+        Panel::Heat(heat) => {
+            let rows: Vec<&[f64]> = heat.values.chunks(heat.columns.max(1)).collect();
+            json!({ "title": heat.title, "x": heat.x, "y": heat.y, "rows": rows })
+        }
+    }
 }
 
 /// The format of a picture.

@@ -12,6 +12,7 @@ use rheobase_data::npz;
 use rheobase_ir::program::Network;
 use rheobase_runtime::{Backend, Gradients, ParameterSpec, Simulator, is_pattern};
 use rheobase_train::weights;
+use serde_json::{Value, json};
 
 use crate::console::Console;
 use crate::failure::Failure;
@@ -56,6 +57,10 @@ pub struct RunArgs {
     /// Where the result is written
     #[arg(long, value_name = "NPZ")]
     pub out: PathBuf,
+    /// What was written, as one JSON document on standard output: shape, least, mean and largest value of
+    /// each array
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What is simulated.
@@ -155,10 +160,16 @@ fn simulate_to_file(
         seed: args.seed.unwrap_or(0),
         gradient: cotangents.is_some(),
     };
-    write(args, &job, &inputs, how)
+    write(args, &job, &inputs, how, console)
 }
 
-fn write(args: &RunArgs, job: &Job, inputs: &Inputs, how: How) -> Result<(), Failure> {
+fn write(
+    args: &RunArgs,
+    job: &Job,
+    inputs: &Inputs,
+    how: How,
+    console: &Console,
+) -> Result<(), Failure> {
     let (arrays, precision) = match args.precision {
         PrecisionArg::F32 => (
             simulate::<f32>(&job.network, job.naming, inputs, how)?,
@@ -169,7 +180,28 @@ fn write(args: &RunArgs, job: &Job, inputs: &Inputs, how: How) -> Result<(), Fai
             npz::Precision::F64,
         ),
     };
-    Ok(npz::write(&args.out, &arrays, precision)?)
+    npz::write(&args.out, &arrays, precision)?;
+    if !args.json {
+        return Ok(());
+    }
+    let arrays = arrays.iter().map(|(name, array)| {
+        let least = array.iter().copied().reduce(f64::min);
+        let most = array.iter().copied().reduce(f64::max);
+        let about = json!({
+            "shape": array.shape(),
+            "min": least,
+            "mean": array.mean(),
+            "max": most,
+        });
+        (name.clone(), about)
+    });
+    let document = json!({
+        "out": args.out.to_string_lossy(),
+        "steps": inputs.steps,
+        "samples": inputs.samples,
+        "arrays": Value::Object(arrays.collect()),
+    });
+    console.print(&format!("{document:#}\n"))
 }
 
 /// The parameters of a network.

@@ -4,11 +4,10 @@ mod progress;
 
 use std::path::{Path, PathBuf};
 
-use rheobase_data::DataError;
 use rheobase_runtime::Backend;
 use rheobase_train::tensorboard::EventFile;
 use rheobase_train::{
-    Config, Evaluation, SaveEvery, Summary, Trainer, check_writable, train as train_plan,
+    Config, Evaluation, Samples, SaveEvery, Summary, Trainer, check_writable, train as train_plan,
 };
 use serde_json::{Map, Value, json};
 
@@ -54,8 +53,8 @@ pub struct TrainArgs {
     /// plan's `valid`; the run folder is then runs/<name>-fold0
     #[arg(long, value_name = "I/K", value_parser = parse_fold, conflicts_with = "resume")]
     pub fold: Option<(u32, u32)>,
-    /// Leave out samples that cannot be read, naming them, instead of ending with the first; reads all
-    /// samples before it begins
+    /// Leave out samples that cannot be read, naming them, instead of ending with the first; the run folder
+    /// remembers it
     #[arg(long)]
     pub skip_corrupted: bool,
     /// Checkpoints within an epoch, after so many steps (`500`) or so much time (`30s`, `10min`)
@@ -117,7 +116,7 @@ pub fn train(args: &TrainArgs, console: &Console) -> Result<(), Failure> {
         &plan.base,
     )?;
     if args.skip_corrupted {
-        tell_skipped(&trainer.skip_corrupted()?, console);
+        trainer.skip_corrupted();
     }
     keep_to(&mut trainer, args.memory, console)?;
     let config = Config {
@@ -151,6 +150,7 @@ pub fn train(args: &TrainArgs, console: &Console) -> Result<(), Failure> {
     if let Some(message) = &progress.failed {
         console.warning(&format!("TensorBoard misses something: {message}"));
     }
+    tell_left_out(trainer.samples(), console);
     let interrupted = summary.as_ref().is_err_and(|error| error.is_interruption());
     if (summary.is_ok() || interrupted) && !args.no_report {
         report(plan, trainer, &out, console);
@@ -191,16 +191,15 @@ fn parse_fold(text: &str) -> Result<(u32, u32), String> {
     }
 }
 
-/// Samples that were left out are named one by one up to this number.
-const NAMED: usize = 20;
-
-/// Says which samples were left out.
-fn tell_skipped(damage: &[DataError], console: &Console) {
-    for error in damage.iter().take(NAMED) {
-        console.warning(&format!("left out: {error}"));
+/// Names samples that an evaluation found damaged, and says how many were left out in all.
+pub(super) fn tell_left_out(samples: &Samples, console: &Console) {
+    for message in samples.newly_left_out() {
+        console.warning(&format!("left out: {message}"));
     }
-    if !damage.is_empty() {
-        console.warning(&format!("{} samples were left out", damage.len()));
+    match samples.left_out() {
+        0 => {}
+        1 => console.warning("1 sample was left out"),
+        n => console.warning(&format!("{n} samples were left out")),
     }
 }
 

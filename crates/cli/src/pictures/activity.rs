@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use ndarray::{Array2, ArrayView3, Axis};
 use rheobase_ir::kernel::Role;
 use rheobase_ir::program::Network;
+use rheobase_plot::axis::Spacing;
 use rheobase_plot::{Chart, Mark};
 use rheobase_runtime::record::{Recorder, TraceName};
 use rheobase_runtime::{Backend, Batch, Events, Gradients, Simulator};
@@ -26,7 +27,10 @@ pub(crate) struct Watched<'a> {
 
 /// One sample and everything that happened.
 pub(crate) struct Seen {
-    pub(crate) label: u32,
+    /// The class; `None` for a task without classes.
+    pub(crate) label: Option<u32>,
+    /// What the network takes it for.
+    pub(crate) predicted: Option<u32>,
     /// Where it is in its subset.
     pub(crate) index: usize,
     /// Step and channel of each event of the input.
@@ -60,6 +64,42 @@ impl<'a> Watched<'a> {
         found.unwrap_or(Subset::Train)
     }
 
+    /// The first samples that can be read, at most so many.
+    pub(crate) fn see_first(&self, most: usize) -> Result<Vec<Seen>, Failure> {
+        let (samples, subset) = (self.trainer.samples(), self.subset());
+        let mut seen = Vec::new();
+        for index in 0..samples.len(subset) {
+            if seen.len() == most {
+                break;
+            }
+            if samples.readable(subset, index, 0)?.is_some() {
+                seen.push(self.see(index)?);
+            }
+        }
+        Ok(seen)
+    }
+
+    /// A class in words.
+    pub(crate) fn class(&self, class: u32) -> String {
+        let names = self.trainer.samples().class_names();
+        match names.get(class as usize) {
+            Some(name) => format!("{class} ({name})"),
+            None => class.to_string(),
+        }
+    }
+
+    /// `sample 3, label 7, predicted 1`
+    pub(crate) fn caption(&self, seen: &Seen) -> String {
+        let mut text = format!("sample {}", seen.index);
+        if let Some(label) = seen.label {
+            text.push_str(&format!(", label {}", self.class(label)));
+        }
+        if let Some(predicted) = seen.predicted {
+            text.push_str(&format!(", predicted {}", self.class(predicted)));
+        }
+        text
+    }
+
     /// Runs one sample.
     pub(crate) fn see(&self, index: usize) -> Result<Seen, Failure> {
         let (samples, subset) = (self.trainer.samples(), self.subset());
@@ -69,7 +109,10 @@ impl<'a> Watched<'a> {
                 "there are {count} samples, counted from 0; there is no sample {index}"
             )));
         }
-        let input = samples.input(subset, index, 0)?;
+        let input = samples.readable(subset, index, 0)?;
+        let input = input
+            .ok_or_else(|| Failure::Run(format!("sample {index} is damaged and was left out")))?;
+        let predicted = self.trainer.predict(subset, index)?;
         let steps = samples.steps();
         let batch = Batch {
             steps,
@@ -93,7 +136,8 @@ impl<'a> Watched<'a> {
             channels.iter().map(move |c| (t as f64, f64::from(*c)))
         });
         Ok(Seen {
-            label: samples.label(subset, index),
+            label: predicted.map(|_| samples.label(subset, index)),
+            predicted,
             index,
             events: events.collect(),
             channels: input.channels() as usize,
@@ -106,9 +150,8 @@ impl<'a> Watched<'a> {
         let network = self.network();
         let name = network.inputs.first().map_or("input", |i| i.name.as_str());
         let title = format!(
-            "{name}: sample {}, label {} ({} events)",
-            seen.index,
-            seen.label,
+            "{name}: {} ({} events)",
+            self.caption(seen),
             seen.events.len()
         );
         let mut charts = vec![self.raster(&title, &seen.events, seen.channels, "channel")];
@@ -128,6 +171,7 @@ impl<'a> Watched<'a> {
         let mut chart = Chart::new(title, "time (ms)", y);
         chart.x_range = Some((0.0, steps as f64 * step));
         chart.y_range = Some((-0.5, n as f64 - 0.5));
+        chart.spacing.1 = Spacing::Whole;
         let places = points.iter().map(|(t, n)| (t * step, *n));
         chart.with("", Mark::Spikes, places.collect())
     }

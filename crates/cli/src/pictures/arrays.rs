@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ndarray::{ArrayD, Axis, Ix2, Ix3};
+use rheobase_plot::axis::Spacing;
 use rheobase_plot::{Chart, Mark};
 
 /// Traces in one chart.
@@ -39,6 +40,7 @@ pub(crate) fn rasters(arrays: &BTreeMap<String, ArrayD<f64>>, index: usize) -> V
             let mut chart = Chart::new(name, "time (steps)", "neuron");
             chart.x_range = Some((0.0, steps as f64));
             chart.y_range = Some((-0.5, neurons as f64 - 0.5));
+            chart.spacing.1 = Spacing::Whole;
             Some(chart.with("", Mark::Spikes, points))
         })
         .collect()

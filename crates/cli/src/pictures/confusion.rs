@@ -1,7 +1,17 @@
 //! The confusion matrix of an evaluation.
 
-use rheobase_plot::{Heat, Scale};
+use rheobase_plot::{Heat, Names, Scale};
 use serde_json::Value;
+
+/// The names of the classes; their numbers if the data set has no names.
+fn class_names(evaluation: &Value) -> Names {
+    let names = evaluation.get("class_names").and_then(Value::as_array);
+    let names: Option<Vec<String>> = names.map(|names| {
+        let words = names.iter().filter_map(Value::as_str);
+        words.map(str::to_string).collect()
+    });
+    names.map_or(Names::Numbers, Names::Words)
+}
 
 /// From `evaluation.json`; `None` if it has no matrix.
 pub(crate) fn confusion(evaluation: &Value) -> Option<Heat> {
@@ -27,5 +37,6 @@ pub(crate) fn confusion(evaluation: &Value) -> Option<Heat> {
         scale: Scale::Sequential,
         numbers: true,
         square: true,
+        names: class_names(evaluation),
     })
 }

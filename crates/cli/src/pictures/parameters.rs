@@ -2,7 +2,7 @@
 
 use ndarray::ArrayD;
 use rheobase_ir::program::{Network, Source, Unit};
-use rheobase_plot::{Chart, Heat, Scale};
+use rheobase_plot::{Chart, Heat, Names, Scale};
 use rheobase_runtime::{Owner, Parameters};
 
 use super::with_unit;
@@ -86,6 +86,7 @@ pub(crate) fn matrices(parameters: &[Shown]) -> Vec<Heat> {
             scale: Scale::Diverging,
             numbers: false,
             square: false,
+            names: Names::Numbers,
         })
         .collect()
 }
@@ -135,10 +136,12 @@ fn mosaic(layer: &str, weights: &Shown, h: usize, w: usize) -> Heat {
     // Lines of one long field each would be unreadable beside each other.
     let across = if h == 1 { 1 } else { neurons.min(FIELDS.0) };
     let down = neurons.div_ceil(across);
-    let (rows, columns) = (down * (h + 1) - 1, across * (w + 1) - 1);
+    // Between pictures there is a gap, between lines none.
+    let gap = usize::from(h > 1);
+    let (rows, columns) = (down * (h + gap) - gap, across * (w + 1) - 1);
     let mut values = vec![f64::NAN; rows * columns];
     for neuron in 0..neurons {
-        let (top, left) = (neuron / across * (h + 1), neuron % across * (w + 1));
+        let (top, left) = (neuron / across * (h + gap), neuron % across * (w + 1));
         for (i, weight) in weights
             .values
             .index_axis(ndarray::Axis(0), neuron)
@@ -150,14 +153,19 @@ fn mosaic(layer: &str, weights: &Shown, h: usize, w: usize) -> Heat {
     }
     Heat {
         title: format!("What the first {neurons} neurons of {layer} weigh in the input"),
-        x: "pixel".to_string(),
-        y: "pixel".to_string(),
+        x: if h > 1 { "" } else { "channel" }.to_string(),
+        y: if h > 1 { "" } else { "neuron" }.to_string(),
         rows,
         columns,
         values,
         scale: Scale::Diverging,
         numbers: false,
         square: h > 1,
+        names: if h > 1 {
+            Names::Nothing
+        } else {
+            Names::Numbers
+        },
     }
 }
 

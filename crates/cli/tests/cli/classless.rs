@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::place::Place;
 
-const PROGRAM: &str = r#"import "std/neurons.snn"
+pub(crate) const PROGRAM: &str = r#"import "std/neurons.snn"
 
 network One {
   step 1 ms

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::place::{Place, fixture};
+use crate::place::{Place, fixture, skipped};
 
 /// Many short steps.
 const SETTINGS: [&str; 6] = ["--set", "epochs=2", "--set", "batch=4", "--save-every", "2"];
@@ -66,7 +66,8 @@ fn interrupt(child: Child) {
 /// Waits until metrics have this many rows.
 fn wait_for_rows(place: &Place, file: &str, rows: usize) {
     let begun = Instant::now();
-    while place.text(file).lines().count() < rows {
+    let count = || std::fs::read_to_string(place.path(file)).map_or(0, |t| t.lines().count());
+    while count() < rows {
         assert!(begun.elapsed() < Duration::from_secs(60), "{rows} rows");
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -253,4 +254,144 @@ fn damaged_and_foreign_checkpoints_are_refused_and_stay() {
         &["metrics.jsonl", "0 rows"],
         &["train", "--resume", "run"],
     );
+}
+
+/// A folder that may be read but not written, by a user who is not root: root may write anywhere.
+#[test]
+fn a_read_only_folder_is_refused_and_stays() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    std::fs::copy(fixture("tiny.snn"), place.path("tiny.snn")).expect("copied");
+    place.ok(&["train", "tiny.snn", "--out", "run", "--set", "epochs=1"]);
+    let mode = |path: &Path, mode: u32| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("changed");
+    };
+    mode(&place.path(""), 0o755);
+    mode(&place.path("run"), 0o555);
+    let nobody = |args: &[&str]| {
+        let id = Command::new("id").arg("-u").output().expect("id runs");
+        let mut command = match id.stdout.starts_with(b"0\n") {
+            true => {
+                let mut command = Command::new("setpriv");
+                command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+                command.arg(env!("CARGO_BIN_EXE_rheo"));
+                command
+            }
+            false => Command::new(env!("CARGO_BIN_EXE_rheo")),
+        };
+        command.args(args).current_dir(place.path("")).output()
+    };
+    if !nobody(&["--version"]).is_ok_and(|ran| ran.status.success()) {
+        skipped("no other user can run the command here");
+        return;
+    }
+    let before = std::fs::read(place.path("run/last.ckpt")).expect("written");
+    for (words, args) in [
+        ("cannot write to `run`", ["train", "--resume", "run"]),
+        (
+            "cannot make the folder `new`",
+            ["train", "tiny.snn", "--out=new"],
+        ),
+        ("cannot write", ["train", "tiny.snn", "--out=run"]),
+    ] {
+        let ran = nobody(&args).expect("runs");
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(3), "{said}");
+        assert!(said.contains(words) && !said.contains("epoch 1"), "{said}");
+    }
+    assert!(std::fs::read(place.path("run/last.ckpt")).expect("still there") == before);
+    mode(&place.path("run"), 0o755);
+}
+
+/// Starts in a process group of its own, as a shell does.
+fn start_group(place: &Place, args: &[&str]) -> Child {
+    use std::os::unix::process::CommandExt as _;
+    Command::new(env!("CARGO_BIN_EXE_rheo"))
+        .args(args)
+        .current_dir(place.path(""))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .expect("the command starts")
+}
+
+#[test]
+fn an_interrupted_sweep_goes_on_to_the_runs_that_it_would_have_made() {
+    let place = Place::new();
+    let file = fixture("tiny.snn");
+    let set = ["--set", "epochs=25", "--set", "batch=16"];
+    let sweep = [
+        "sweep",
+        &file,
+        "--grid",
+        "seed=0..3",
+        "--jobs",
+        "2",
+        "--out",
+        "all",
+    ];
+    let sweep = [&sweep[..], &set].concat();
+    let child = start_group(&place, &sweep);
+    wait_for(&place.path("all/seed=0/metrics.jsonl"));
+    // Ctrl-C reaches every process of the group.
+    let group = format!("-{}", child.id());
+    let sent = Command::new("kill").args(["-INT", "--", &group]).status();
+    assert!(sent.expect("kill runs").success());
+    let ended = child.wait_with_output().expect("ends");
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(130), "{said}");
+    assert!(said.contains("continue with the same command"), "{said}");
+    assert!(!place.path("all/seed=3/result.json").exists(), "{said}");
+    place.ok(&sweep);
+    let table: Value = serde_json::from_str(&place.text("all/sweep.json")).expect("JSON");
+    assert_eq!(table["rows"][0]["scores"].as_array().map(Vec::len), Some(4));
+    let alone = [
+        "train", &file, "--out", "alone", "--set", "seed=0", "--quiet",
+    ];
+    place.ok(&[&alone[..], &set].concat());
+    let weights = |folder: &str| {
+        let path = place.path(&format!("{folder}/best.safetensors"));
+        rheobase_train::weights::load(&path).expect("weights")
+    };
+    assert!(weights("all/seed=0") == weights("alone"));
+    let rows = place.text("all/seed=0/metrics.jsonl").lines().count();
+    assert_eq!(rows, 25);
+}
+
+/// The steps of the events of a file for TensorBoard.
+fn steps_of_events(bytes: &[u8]) -> Vec<u64> {
+    let mut steps = Vec::new();
+    let mut rest = bytes;
+    while let Some((length, after)) = rest.split_first_chunk::<8>() {
+        let length = u64::from_le_bytes(*length) as usize;
+        let event = &after[4..4 + length];
+        // The time, 9 bytes, and then, in all events but the first, field 2: the step.
+        if event[9] == 0x10 {
+            let digits = event[10..].iter().take_while(|byte| **byte >= 0x80).count() + 1;
+            let parts = event[10..10 + digits].iter().rev();
+            steps.push(parts.fold(0, |step, byte| step << 7 | u64::from(byte & 0x7f)));
+        }
+        rest = &after[8 + length..];
+    }
+    steps
+}
+
+#[test]
+fn event_files_of_a_resumed_run_have_every_epoch_once() {
+    let place = Place::new();
+    let file = fixture("tiny.snn");
+    let set = ["--set", "epochs=30", "--set", "batch=16", "--tensorboard"];
+    let child = start(
+        &place,
+        &[&["train", &file, "--out", "run"], &set[..]].concat(),
+    );
+    wait_for_rows(&place, "run/metrics.jsonl", 1);
+    interrupt(child);
+    place.ok(&["train", "--resume", "run", "--tensorboard"]);
+    let files = std::fs::read_dir(place.path("run/tensorboard")).expect("a folder");
+    let files: Vec<_> = files.map(|entry| entry.expect("readable").path()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    let bytes = std::fs::read(&files[0]).expect("readable");
+    assert_eq!(steps_of_events(&bytes), (1..=30).collect::<Vec<u64>>());
 }

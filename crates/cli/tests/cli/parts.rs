@@ -63,7 +63,7 @@ train plan of Net {
     std::fs::write(place.path("events/1/00005.bin"), [90, 2, 3, 4, 5]).expect("written");
     let args = ["train", "events.snn", "--out", "run", "--plain"];
     place.fails(3, &["error[E0705]: sample ", "events/1/0000"], &args);
-    let ran = place.ok(&[&args[..], &["--skip-corrupted"]].concat());
+    let ran = place.ok(&["train", "--resume", "run", "--skip-corrupted", "--plain"]);
     for words in [
         "left out: sample 7 of ",
         "events/1/00002.bin`: 3 bytes",
@@ -72,10 +72,66 @@ train plan of Net {
         "2 samples were left out",
     ] {
         assert!(ran.err.contains(words), "{words}\n{}", ran.err);
+        assert_eq!(ran.err.matches(words).count(), 1, "{}", ran.err);
     }
+    assert!(
+        place
+            .text("run/report.html")
+            .contains("2 damaged samples were left out")
+    );
+    // Asked for from the start it is the same run; the folder remembers it.
+    let start = [
+        "train",
+        "events.snn",
+        "--out",
+        "again",
+        "--plain",
+        "--skip-corrupted",
+    ];
+    place.ok(&start);
+    let bytes = |name: &str| std::fs::read(place.path(name)).expect("written");
+    for name in ["best.safetensors", "last.ckpt"] {
+        assert!(
+            bytes(&format!("run/{name}")) == bytes(&format!("again/{name}")),
+            "{name}"
+        );
+    }
+    for command in [
+        ["train", "--resume", "again"],
+        ["report", "again", "--out=a.html"],
+    ] {
+        place.ok(&command);
+    }
+    let data = ["eval", "run", "--json", "--data", "nmnist(\"events\")"];
+    let ran = place.ok(&data);
+    let found: serde_json::Value = serde_json::from_str(&ran.out).expect("one document");
+    assert_eq!(
+        (&found["samples"], &found["left_out"]),
+        (&10.into(), &2.into())
+    );
+    assert!(ran.err.contains("left out: sample 7 of "), "{}", ran.err);
+    let weights = [
+        &["eval", "events.snn", "--weights", "run/best.safetensors"],
+        &data[2..],
+    ]
+    .concat();
+    place.fails(3, &["error[E0705]", "events/1/0000"], &weights);
+    let ran = place.ok(&[&weights[..], &["--skip-corrupted"]].concat());
+    let again: serde_json::Value = serde_json::from_str(&ran.out).expect("one document");
+    assert_eq!(again, found);
     // What is whole is trained on without a word.
     std::fs::remove_file(place.path("events/1/00002.bin")).expect("removed");
     std::fs::remove_file(place.path("events/1/00005.bin")).expect("removed");
     let ran = place.ok(&[&args[..], &["--skip-corrupted"]].concat());
     assert!(!ran.err.contains("left out"), "{}", ran.err);
+    // Nothing left is no run.
+    for digit in 0..2 {
+        for i in 1..=6 {
+            let path = place.path(&format!("events/{digit}/0000{i}.bin"));
+            if path.exists() {
+                std::fs::write(path, [1]).expect("written");
+            }
+        }
+    }
+    place.fails(1, &["every training sample is damaged"], &start);
 }

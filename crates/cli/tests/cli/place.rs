@@ -1,6 +1,7 @@
 //! The command as a process in a folder of its own.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -86,6 +87,12 @@ impl Place {
     pub(crate) fn text(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).expect("readable text")
     }
+}
+
+/// Says that a test does not run here. Not by `eprintln`, which is shown of failed tests only.
+pub(crate) fn skipped(why: &str) {
+    let said = writeln!(std::io::stderr(), "SKIPPED: {why}");
+    said.expect("standard error is open");
 }
 
 /// `[steps, samples, n]` with a different number in each place.

@@ -1,6 +1,6 @@
 //! What can be looked at: pictures, the page of a run, sweeps, event files, and how much is said.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::place::{Place, constant, fixture};
 
@@ -72,7 +72,32 @@ fn a_run_has_a_page_and_every_picture() {
         assert!(svg.starts_with("<svg"), "{what}");
         assert!(!svg.contains("NaN"), "{what}");
         assert_well_formed(&svg);
+        let file = format!("{what}.png");
+        place.ok(&["plot", "run", "--what", what, "--out", &file]);
+        let png = std::fs::read(place.path(&file)).expect("written");
+        assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"), "{what}");
+        let numbers = place.ok(&["plot", "run", "--what", what, "--json"]).out;
+        let numbers: Value = serde_json::from_str(&numbers).expect("one document");
+        let panels = numbers["panels"].as_array().expect("panels");
+        let is_shown = |panel: &Value| {
+            let series = panel["series"].as_array();
+            let points = series.is_some_and(|all| all.iter().any(|s| s["x"] != json!([])));
+            points
+                || panel["rows"]
+                    .as_array()
+                    .is_some_and(|rows| !rows.is_empty())
+        };
+        assert!(!panels.is_empty() && panels.iter().all(is_shown), "{what}");
     }
+    let curves = place.ok(&["plot", "run", "--json"]).out;
+    let curves: Value = serde_json::from_str(&curves).expect("one document");
+    let last = place.text("run/metrics.jsonl");
+    let last: Value = serde_json::from_str(last.lines().last().expect("rows")).expect("a row");
+    assert_eq!(curves["panels"][0]["series"][0]["y"][1], last["train_loss"]);
+    assert!(last["train_spikes_per_inference"].as_f64() > Some(0.0));
+    assert!(last["train_synaptic_operations_per_inference"].as_f64() > Some(0.0));
+    assert!(page.contains("Synaptic operations per inference"));
+    assert!(page.contains("<h3>Sample 0, label ") && page.contains(", predicted "));
     place.ok(&[
         "plot", "run", "--what", "raster", "--out", "a.png", "--theme", "dark",
     ]);
@@ -100,6 +125,16 @@ fn arrays_and_programs_have_pictures() {
     place.ok(&[
         "run", &lif, "--neuron", "LIF", "--input", "in.npz", "--out", "out.npz",
     ]);
+    let args = [
+        "run", &lif, "--neuron", "LIF", "--input", "in.npz", "--out", "out.npz", "--json",
+    ];
+    let written: Value = serde_json::from_str(&place.ok(&args).out).expect("one document");
+    assert_eq!(written["arrays"]["spikes"]["shape"], json!([50, 1, 3]));
+    assert_eq!(written["arrays"]["spikes"]["max"], 1.0);
+    assert_eq!(
+        (&written["steps"], &written["samples"]),
+        (&json!(50), &json!(1))
+    );
     let raster = place.ok(&["plot", "out.npz"]).out;
     assert!(raster.contains(">spikes<"));
     let traces = place.ok(&["plot", "out.npz", "--what", "traces"]).out;

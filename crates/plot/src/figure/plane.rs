@@ -52,7 +52,7 @@ fn axes(chart: &Chart) -> (Axis, Axis) {
             let grounded = chart.series.iter().any(|s| s.mark == Mark::Bars);
             let raster = chart.series.iter().any(|s| s.mark == Mark::Spikes);
             let values = all().map(|p| p.1);
-            let zero = (grounded && chart.spacing.1 == Spacing::Linear).then_some(0.0);
+            let zero = (grounded && chart.spacing.1 != Spacing::Log).then_some(0.0);
             let axis = Axis::over(values.chain(zero), chart.spacing.1);
             if grounded {
                 axis
@@ -198,7 +198,10 @@ impl Plane {
 
     fn spikes(&self, series: &Series, ink: Ink) -> Shape {
         let neuron = (self.at((0.0, 1.0)).1 - self.at((0.0, 0.0)).1).abs();
-        let half = (0.4 * neuron).clamp(0.6, 5.0);
+        // Large enough to be seen among hundreds of neurons, small enough to leave rows apart.
+        let half = (0.45 * neuron).clamp(1.2, 8.0);
+        let times = series.points.iter().map(|p| p.0).collect();
+        let width = (0.4 * self.closest(times)).clamp(1.2, 3.0);
         let places = series.points.iter().map(|p| self.at(*p));
         let lines = places
             .map(|(x, y)| vec![(x, y - half), (x, y + half)])
@@ -206,8 +209,21 @@ impl Plane {
         Shape::Lines {
             lines: lines.collect(),
             ink,
-            width: 1.1,
+            width,
             dashed: false,
+        }
+    }
+
+    /// The distance of the closest two different values along, in pixels.
+    fn closest(&self, mut values: Vec<f64>) -> f64 {
+        values.retain(|v| v.is_finite());
+        values.sort_by(f64::total_cmp);
+        values.dedup();
+        let pairs = values.windows(2).map(|pair| pair[1] - pair[0]);
+        let least = pairs.fold(f64::INFINITY, f64::min);
+        match (self.at((least, 0.0)).0 - self.at((0.0, 0.0)).0).abs() {
+            pixels if pixels.is_finite() => pixels,
+            _ => f64::MAX,
         }
     }
 

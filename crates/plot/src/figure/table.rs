@@ -3,9 +3,9 @@
 use super::{LABEL, TICK, label_below, text, titled, upward_label, widest};
 use crate::axis::{Axis, Spacing, Tick};
 use crate::color::Ink;
-use crate::heat::Heat;
+use crate::heat::{Heat, Names};
 use crate::scene::{Anchor, Rect, Shape};
-use crate::text::width;
+use crate::text::{fitted, width};
 
 /// Width of the colour scale.
 const BAR: f64 = 12.0;
@@ -15,8 +15,8 @@ pub(super) fn draw(heat: &Heat, frame: Rect, shapes: &mut Vec<Shape>) {
     let (low, high) = heat.range();
     let ticks = Axis::between(low, high, Spacing::Linear).ticks((frame.height / 60.0) as usize);
     let bar_side = BAR + 10.0 + widest(ticks.iter().map(|t| t.text.as_str()), TICK) + 6.0;
-    let side = width(&heat.rows.to_string(), TICK) + LABEL + 14.0;
-    let foot = TICK + LABEL + 14.0;
+    let room = Room::of(heat, frame);
+    let (side, foot) = (room.side + LABEL + 14.0, room.foot + LABEL + 14.0);
     let mut inner = Rect {
         x: frame.x + side,
         y: frame.y + 2.0,
@@ -39,14 +39,51 @@ pub(super) fn draw(heat: &Heat, frame: Rect, shapes: &mut Vec<Shape>) {
             numbers(heat, inner, shapes);
         }
     }
-    names(heat, inner, shapes);
+    names(heat, &room, inner, shapes);
     scale(heat, (low, high), &ticks, inner, shapes);
     upward_label(&heat.y, frame.x + LABEL, inner, shapes);
     label_below(&heat.x, inner.bottom() + foot - 2.0, inner, shapes);
 }
 
-/// Every so many rows and columns their number.
-fn names(heat: &Heat, inner: Rect, shapes: &mut Vec<Shape>) {
+/// What names of rows and columns take.
+struct Room {
+    side: f64,
+    foot: f64,
+    /// Whether names below columns stand upright.
+    upright: bool,
+}
+
+impl Room {
+    fn of(heat: &Heat, frame: Rect) -> Room {
+        match &heat.names {
+            Names::Numbers => Room {
+                side: width(&heat.rows.to_string(), TICK),
+                foot: TICK,
+                upright: false,
+            },
+            Names::Words(_) => {
+                let names: Vec<String> = (0..heat.rows.max(heat.columns))
+                    .map(|i| heat.names.of(i))
+                    .collect();
+                let longest = widest(names.iter().map(String::as_str), TICK);
+                let longest = longest.min(0.25 * frame.width.min(frame.height));
+                Room {
+                    side: longest,
+                    foot: longest,
+                    upright: true,
+                }
+            }
+            Names::Nothing => Room {
+                side: 0.0,
+                foot: 0.0,
+                upright: false,
+            },
+        }
+    }
+}
+
+/// Every so many rows and columns their name.
+fn names(heat: &Heat, room: &Room, inner: Rect, shapes: &mut Vec<Shape>) {
     let cell = (
         inner.width / heat.columns.max(1) as f64,
         inner.height / heat.rows.max(1) as f64,
@@ -58,16 +95,37 @@ fn names(heat: &Heat, inner: Rect, shapes: &mut Vec<Shape>) {
             .find(|step| *step >= least)
             .unwrap_or(1000)
     };
+    let named = |number: usize, room: f64| {
+        let name = fitted(&heat.names.of(number), TICK, room + 0.5);
+        Some(name).filter(|name| !name.is_empty())
+    };
     for row in (0..heat.rows).step_by(every(cell.1, TICK + 4.0)) {
         let y = inner.y + (row as f64 + 0.5) * cell.1 + 0.36 * TICK;
         let at = (inner.x - 6.0, y);
-        shapes.push(text(row.to_string(), at, TICK, Anchor::End));
+        let name = named(row, room.side);
+        shapes.extend(name.map(|name| text(name, at, TICK, Anchor::End)));
     }
-    let widest = width(&heat.columns.to_string(), TICK) + 8.0;
-    for column in (0..heat.columns).step_by(every(cell.0, widest)) {
+    let needed = match room.upright {
+        true => TICK + 4.0,
+        false => width(&heat.columns.to_string(), TICK) + 8.0,
+    };
+    for column in (0..heat.columns).step_by(every(cell.0, needed)) {
         let x = inner.x + (column as f64 + 0.5) * cell.0;
-        let at = (x, inner.bottom() + TICK + 5.0);
-        shapes.push(text(column.to_string(), at, TICK, Anchor::Middle));
+        if room.upright {
+            let name = named(column, room.foot);
+            shapes.extend(name.map(|text| Shape::Text {
+                at: (x + 0.36 * TICK, inner.bottom() + 5.0),
+                text,
+                size: TICK,
+                anchor: Anchor::End,
+                upwards: true,
+                ink: Ink::Text,
+            }));
+        } else {
+            let at = (x, inner.bottom() + TICK + 5.0);
+            let name = named(column, f64::INFINITY);
+            shapes.extend(name.map(|name| text(name, at, TICK, Anchor::Middle)));
+        }
     }
 }
 

@@ -31,9 +31,7 @@ pub(super) fn page(trained: &Trained) -> Result<String, Failure> {
     page.head(trained, &rows, evaluation.as_ref());
     page.learning(&rows, evaluation.as_ref());
     let watched = Watched::new(&trained.trainer)?;
-    let samples = trained.trainer.samples().len(watched.subset());
-    let seen = (0..samples.min(SAMPLES.0)).map(|i| watched.see(i));
-    let seen: Vec<Seen> = seen.collect::<Result<_, _>>()?;
+    let seen = watched.see_first(SAMPLES.0)?;
     page.activity(&watched, &seen);
     page.parameters(trained);
     page.surrogates(&watched, &seen);
@@ -143,7 +141,9 @@ impl Page {
         }
         tiles.push((format!("{} of {planned}", rows.len()), "epochs".to_string()));
         let seconds: f64 = rows.iter().filter_map(|r| r.get("seconds")?.as_f64()).sum();
-        tiles.push((format!("{seconds:.1} s"), "training time".to_string()));
+        let places = if seconds < 10.0 { 2 } else { 0 };
+        let time = format!("{seconds:.places$} s");
+        tiles.push((time, "training time".to_string()));
         if !rows.is_empty() {
             let epoch = seconds / rows.len() as f64;
             tiles.push((format!("{epoch:.2} s"), "per epoch".to_string()));
@@ -160,6 +160,12 @@ impl Page {
         };
         let tiles: String = tiles.iter().map(tile).collect();
         self.add(&format!("<div class=\"tiles\">{tiles}</div>"));
+        let left_out = trained.trainer.samples().left_out();
+        if left_out > 0 {
+            self.add(&format!(
+                "<p>{left_out} damaged samples were left out (<code>--skip-corrupted</code>).</p>"
+            ));
+        }
         // The last look at the samples is taken at the end, also of a run that stopped early.
         if rows.len() < planned && evaluation.is_none() {
             self.add(&format!(
@@ -205,10 +211,8 @@ impl Page {
              a legend are those of neurons.",
         );
         for sample in distinct(seen) {
-            self.add(&format!(
-                "<h3>Sample {}, label {}</h3>",
-                sample.index, sample.label
-            ));
+            let caption = watched.caption(sample).replacen('s', "S", 1);
+            self.add(&format!("<h3>{}</h3>", escaped(&caption)));
             let rasters = watched.rasters(sample).into_iter();
             self.charts(2, rasters.chain(watched.traces(sample)));
         }
@@ -272,11 +276,15 @@ impl Page {
     }
 }
 
-/// The first samples with labels that differ.
+/// The first samples with labels that differ; without classes the first ones.
 fn distinct(seen: &[Seen]) -> Vec<&Seen> {
     let mut chosen: Vec<&Seen> = Vec::new();
     for sample in seen {
-        if chosen.len() < SAMPLES.1 && chosen.iter().all(|s| s.label != sample.label) {
+        if chosen.len() < SAMPLES.1
+            && chosen
+                .iter()
+                .all(|s| s.label.is_none() || s.label != sample.label)
+        {
             chosen.push(sample);
         }
     }

@@ -23,6 +23,9 @@ pub(super) enum Voice {
     Quiet,
 }
 
+/// Damaged samples that are named; the others are only counted.
+const NAMED: usize = 20;
+
 /// Sums over the part of an epoch that this process has seen.
 #[derive(Clone, Copy, Debug)]
 struct Part {
@@ -69,6 +72,8 @@ pub(super) struct Progress {
     /// Whether the task has classes, so that there is an accuracy.
     classes: bool,
     events: Option<EventFile>,
+    /// Damaged samples so far.
+    named: usize,
     /// The first thing that went wrong with the events.
     pub(super) failed: Option<String>,
 }
@@ -94,6 +99,7 @@ impl Progress {
             epochs,
             classes,
             events: None,
+            named: 0,
             failed: None,
         }
     }
@@ -204,8 +210,15 @@ impl Observer for Progress {
 
     fn noticed(&mut self, notice: &Notice) {
         let console = self.console;
-        self.bar.suspend(|| match notice.code() {
+        let bar = self.bar.clone();
+        bar.suspend(|| match notice.code() {
             Some(code) => console.coded_warning(code, &notice.to_string()),
+            None if matches!(notice, Notice::LeftOut { .. }) => {
+                self.named += 1;
+                if self.named <= NAMED {
+                    console.warning(&notice.to_string());
+                }
+            }
             None => console.note(&format!("{notice}\n")),
         });
     }
