@@ -227,6 +227,12 @@ impl Connection {
         }
     }
 
+    /// Whether one of its operations normalises over samples and steps.
+    pub fn normalises(&self) -> bool {
+        let normalises = |o: &Operation| matches!(o.synapses, Synapses::Normalisation { .. });
+        self.operations.iter().any(normalises)
+    }
+
     /// The steps of the longest delay.
     pub fn longest_delay(&self) -> u32 {
         self.delays.as_ref().map_or(self.delay, |d| d.longest)

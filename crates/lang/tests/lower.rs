@@ -123,6 +123,67 @@ fn overrides_replace_the_initial_value() {
     );
 }
 
+/// Normalisations that would have to wait for steps that follow from them, and gradients that are cut where a mean goes
+/// over all steps.
+#[test]
+fn normalisations_that_cannot_run_are_refused_with_a_reason() {
+    let program = |connections: &str, gradient: &str| {
+        format!(
+            "surrogate box(u) {{ derivative = if abs(u) < 0.5 {{ 1 }} else {{ 0 }} }}
+            neuron Plain {{
+              input x
+              state v = 0
+              on receive x {{ v += x }}
+              spike when v >= 1 surrogate box()
+              on spike attached {{ v = 0 }}
+            }}
+            network Net {{
+              step 1 ms
+              input inp[4]
+              layer a : Plain[4]
+              layer b : Plain[4]
+              connect inp -> a.x : dense(w = 1)
+              {connections}
+            }}
+            train plan of Net {{
+              data = npz(\"x.npz\")
+              duration = 10 ms
+              loss = cross_entropy(sum_over_time(b), label)
+              optimizer = adam(lr = 1e-3)
+              epochs = 1
+              {gradient}
+            }}"
+        )
+    };
+    let refused = |connections: &str, gradient: &str| {
+        let (checked, _) = checked(&program(connections, gradient));
+        let found = lower_network(&checked.model, None, None);
+        let found = found.map(|_| ()).expect_err("it is refused");
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].code, Code::E0211);
+        found[0].message.clone()
+    };
+    let norm = "dense(w = 1) then batch_norm()";
+    let cycle = format!("connect a -> b.x : {norm}  connect b -> a.x : dense(w = 1) delay 1 step");
+    assert_eq!(
+        refused(&cycle, ""),
+        "a normalisation inside of a cycle of layers cannot be run by this version"
+    );
+    let tied = format!("connect a -> b.x : {norm}  connect inp -> b.x : tied(a.b.x)");
+    assert_eq!(
+        refused(&tied, ""),
+        "a normalisation in a connection with shared weights cannot be run by this version"
+    );
+    let forward = format!("connect a -> b.x : {norm}");
+    assert_eq!(
+        refused(&forward, "gradient = bptt(truncate = 5)"),
+        "`truncate` with the normalisation of `a.b.x` cannot be run by this version"
+    );
+    let (checked, _) = checked(&program(&forward, "gradient = bptt(checkpoint = 5)"));
+    let program = lower_network(&checked.model, None, None).expect("it can be run");
+    assert!(program.network.connections[1].normalises());
+}
+
 /// A network with groups is the network that one would write without them, but for the names.
 #[test]
 fn groups_are_what_they_are_written_out_to() {

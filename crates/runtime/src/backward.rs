@@ -13,7 +13,7 @@ use rheobase_ir::program::Source;
 
 use crate::aligned::Aligned;
 use crate::backend::Float;
-use crate::connection::chain::{Given, add_bias_gradient};
+use crate::connection::chain::{Given, Stretch, add_bias_gradient};
 use crate::connection::choice::{self, Gradient};
 use crate::connection::dense::{gather_rows, scatter};
 use crate::connection::masked::add_masked_product;
@@ -60,24 +60,40 @@ impl<R: Float> Run<'_, '_, R> {
         probe: &mut P,
         sum: &mut GradientSum<R>,
     ) -> Result<(), RuntimeError> {
-        let inputs = probe.wants_input_gradients();
-        let steps = state.frame.start..state.frame.end;
         for part in self.simulator.parts.iter().rev() {
-            for t in steps.clone().rev() {
-                probe.seed(t, &mut Adjoints::new(self.simulator, state, t, part));
-                for &l in part.iter().rev() {
-                    self.layer_backward(state, t, l, part)?;
-                }
-            }
-            for &l in part {
-                self.gradients(state, l, part, sum, inputs);
+            self.part_backward(state, part, probe, sum)?;
+        }
+        self.collect(state, probe);
+        Ok(())
+    }
+
+    /// All steps of a part, and the gradients of the connections that lead to it.
+    pub(crate) fn part_backward<P: Probe<R>>(
+        &self,
+        state: &mut GroupState<R>,
+        part: &[usize],
+        probe: &mut P,
+        sum: &mut GradientSum<R>,
+    ) -> Result<(), RuntimeError> {
+        let inputs = probe.wants_input_gradients();
+        for t in (state.frame.start..state.frame.end).rev() {
+            probe.seed(t, &mut Adjoints::new(self.simulator, state, t, part));
+            for &l in part.iter().rev() {
+                self.layer_backward(state, t, l, part)?;
             }
         }
-        let all = &self.simulator.network.order;
-        for t in steps.rev() {
-            probe.collect(t, &StepView::new(self.simulator, state, t, all));
+        for &l in part {
+            self.gradients(state, l, part, sum, inputs);
         }
         Ok(())
+    }
+
+    /// Shows the probe the adjoints of all steps of the block.
+    pub(crate) fn collect<P: Probe<R>>(&self, state: &GroupState<R>, probe: &mut P) {
+        let all = &self.simulator.network.order;
+        for t in (state.frame.start..state.frame.end).rev() {
+            probe.collect(t, &StepView::new(self.simulator, state, t, all));
+        }
     }
 
     /// From a block to the one before it, of so many steps.
@@ -137,7 +153,10 @@ impl<R: Float> Run<'_, '_, R> {
                         Some(weight) => {
                             self.send_back(state, connection, weight, sent, code.n, delta, false);
                         }
-                        None => self.chain_back(state, connection, sent, delta, None, Some(false)),
+                        None => {
+                            let all = (connection, connection.chain.all());
+                            self.chain_back(state, all, sent, delta, None, Some(false));
+                        }
                     }
                 });
             }
@@ -176,11 +195,17 @@ impl<R: Float> Run<'_, '_, R> {
                 let first = sent.start + connection.delay - state.frame.start;
                 let delta = &delta[first * lanes..];
                 let outside = !connection.inside(part);
+                if let Some(norm) = connection.chain.norms().next_back() {
+                    let gradients = connection.trained.then_some(sum.numbers(connection));
+                    self.into_norms(state, connection, norm, delta, gradients);
+                    return;
+                }
                 let Some(weight) = connection.dense else {
                     for (sent, delta) in sent.zip(delta.chunks_exact(lanes)) {
                         let gradients = connection.trained.then_some(sum.numbers(connection));
                         let target = outside.then_some(inputs);
-                        self.chain_back(state, connection, sent, delta, gradients, target);
+                        let all = (connection, connection.chain.all());
+                        self.chain_back(state, all, sent, delta, gradients, target);
                     }
                     return;
                 };
@@ -215,7 +240,7 @@ impl<R: Float> Run<'_, '_, R> {
 
     /// `dw[e, :] += delta[row, :]` for every event `e` that was sent in a row; the rows of `delta` are those of
     /// the steps `sent`.
-    fn weight_gradient(
+    pub(crate) fn weight_gradient(
         &self,
         state: &mut GroupState<R>,
         connection: &ConnectionCode,
@@ -231,6 +256,7 @@ impl<R: Float> Run<'_, '_, R> {
             panel,
             by_source,
             between: _,
+            normalised: _,
         } = &mut scratch;
         let first_row = steps.start * state.samples;
         let count = self.event_count(state, connection, steps);
@@ -260,13 +286,13 @@ impl<R: Float> Run<'_, '_, R> {
         state.scratch = scratch;
     }
 
-    /// One step of the rows of `delta` through the operations of a connection: gradients of parameters, if
+    /// One step of the rows of `delta` through operations of a connection from the first one on: gradients of parameters, if
     /// asked for, and the adjoints of the spikes that were sent at step `sent`; those of inputs only if
     /// asked for, too.
-    fn chain_back(
+    pub(crate) fn chain_back(
         &self,
         state: &mut GroupState<R>,
-        connection: &ConnectionCode,
+        (connection, stretch): (&ConnectionCode, Stretch<'_>),
         sent: usize,
         delta: &[R],
         gradients: Option<&mut [Vec<R>]>,
@@ -285,11 +311,12 @@ impl<R: Float> Run<'_, '_, R> {
         });
         if gradients.is_some() || target.is_some() {
             let events = |row: usize| self.sent(state, connection, first + row);
-            connection.chain.backward(
+            stretch.backward(
                 self.arch,
                 Given {
                     parameters: self.simulator.numbers(connection),
                     masks: &state.masks,
+                    centres: &state.centres,
                 },
                 (Block::Events(&events), delta),
                 &mut scratch.between,
@@ -344,7 +371,7 @@ impl<R: Float> Run<'_, '_, R> {
         clippy::too_many_arguments,
         reason = "all of one product; a struct of them would have no other use"
     )]
-    fn send_back(
+    pub(crate) fn send_back(
         &self,
         state: &mut GroupState<R>,
         connection: &ConnectionCode,

@@ -139,7 +139,16 @@ impl<R: Float> Simulator<R> {
     /// What a group of `samples` needs for `steps` steps.
     pub fn footprint(&self, steps: usize, samples: usize, time: TimePlan) -> Footprint {
         let mut blocks = Vec::new();
-        self.fill_blocks(steps, time.truncate, &mut blocks);
+        if self.norms.is_empty() {
+            self.fill_blocks(steps, time.truncate, &mut blocks);
+        } else {
+            // See `phases.rs`.
+            blocks.push(Frame {
+                start: 0,
+                end: steps,
+                taped: 0,
+            });
+        }
         let taped = self.taped(&blocks, time.tape);
         let again = blocks.get(taped.start).map_or(0, |b| b.start);
         let block = blocks.iter().map(Frame::len).max().unwrap_or(0);
@@ -181,6 +190,12 @@ impl<R: Float> Simulator<R> {
                     steps.saturating_mul(index).div_ceil(SPIKING),
                 );
             }
+        }
+        for norm in &self.norms {
+            // What goes in, and the adjoints.
+            let numbers = 2 * steps.saturating_mul(norm.elements);
+            let bytes = numbers.saturating_mul(samples * size_of::<R>());
+            footprint.tape = footprint.tape.saturating_add(bytes);
         }
         footprint
     }

@@ -18,6 +18,7 @@ pub(crate) mod dense;
 pub(crate) mod dropout;
 pub(crate) mod masked;
 pub(crate) mod matmul;
+pub(crate) mod norm;
 pub(crate) mod pairs;
 mod pool;
 pub(crate) mod rows;

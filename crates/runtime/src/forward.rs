@@ -11,11 +11,10 @@ use rheobase_ir::program::Source;
 use crate::aligned::Aligned;
 use crate::backend::Float;
 use crate::connection::by_source::Arrivals;
-use crate::connection::chain::{Given, add_bias};
+use crate::connection::chain::add_bias;
 use crate::connection::choice::{self, Forward};
 use crate::connection::dense::{gather, gather_rows};
 use crate::connection::matmul::{Matrix, add_product};
-use crate::connection::rows::Block;
 use crate::error::RuntimeError;
 use crate::events::SpikeLog;
 use crate::group::{GroupState, LayerState, Run};
@@ -77,18 +76,57 @@ impl<R: Float> Run<'_, '_, R> {
             }
             let first = sent.start + connection.delay - state.frame.start;
             let sums = &mut sums[first * state.samples * n..];
-            let mut scratch = std::mem::take(&mut state.scratch);
-            if choice == Forward::Product {
-                self.dense(state, connection, rows, shape[0], &mut scratch.dense);
-                let (sent, weights) = (&scratch.dense, Matrix::of_rows(weights, n));
-                add_product(sums, Matrix::of_rows(sent, shape[0]), weights);
-            } else {
-                let sent = |row: usize| self.sent(state, connection, rows.start + row);
-                gather_rows(self.arch, weights, n, &mut scratch.panel, sent, sums);
-            }
-            state.scratch = scratch;
+            self.sum_rows(state, connection, choice, (weights, n), rows, sums);
         }
         state.layers[l].ahead = ahead;
+    }
+
+    /// Adds what all steps `sent` become by dense weights to rows of `n`.
+    pub(crate) fn sum_events(
+        &self,
+        state: &mut GroupState<R>,
+        connection: &ConnectionCode,
+        weight: usize,
+        n: usize,
+        sent: Range<usize>,
+        sums: &mut [R],
+    ) {
+        let weights = &self.simulator.numbers(connection)[weight];
+        let count = self.event_count(state, connection, sent.clone());
+        let rows = sent.start * state.samples..sent.end * state.samples;
+        let shape = [weights.len() / n, n];
+        let choice = choice::forward(count, rows.len(), shape, size_of::<R>());
+        self.sum_rows(state, connection, choice, (weights, n), rows, sums);
+    }
+
+    /// Adds what some rows of a source become by dense weights to rows of `n`.
+    fn sum_rows(
+        &self,
+        state: &mut GroupState<R>,
+        connection: &ConnectionCode,
+        choice: Forward,
+        (weights, n): (&[R], usize),
+        rows: Range<usize>,
+        sums: &mut [R],
+    ) {
+        let mut scratch = std::mem::take(&mut state.scratch);
+        let sent = |row: usize| self.sent(state, connection, rows.start + row);
+        match choice {
+            Forward::Product => {
+                let n_pre = weights.len() / n;
+                self.dense(state, connection, rows, n_pre, &mut scratch.dense);
+                let (sent, weights) = (&scratch.dense, Matrix::of_rows(weights, n));
+                add_product(sums, Matrix::of_rows(sent, n_pre), weights);
+            }
+            Forward::Panels => gather_rows(self.arch, weights, n, &mut scratch.panel, sent, sums),
+            Forward::Gather => {
+                for (row, out) in sums.chunks_exact_mut(n).enumerate().take(rows.len()) {
+                    let (events, values) = sent(row);
+                    gather(self.arch, weights, events, values, out);
+                }
+            }
+        }
+        state.scratch = scratch;
     }
 
     /// The steps at which a source sent what arrives in the block.
@@ -224,20 +262,7 @@ impl<R: Float> Run<'_, '_, R> {
         }
         let first = (t - connection.delay) * state.samples;
         let Some(weight) = connection.dense else {
-            let mut scratch = std::mem::take(&mut state.scratch);
-            let sent = |row: usize| self.sent(state, connection, first + row);
-            connection.chain.forward(
-                self.arch,
-                Given {
-                    parameters: self.simulator.numbers(connection),
-                    masks: &state.masks,
-                },
-                Block::Events(&sent),
-                state.samples,
-                &mut scratch.between,
-                x,
-            );
-            state.scratch = scratch;
+            self.deliver(state, connection, t - connection.delay, x);
             return;
         };
         let weights = match connection.tap {

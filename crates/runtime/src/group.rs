@@ -12,9 +12,11 @@ use crate::aligned::Aligned;
 use crate::backend::Float;
 use crate::connection::by_source::BySource;
 use crate::connection::chain::Between;
+use crate::connection::norm::Centre;
 use crate::error::RuntimeError;
 use crate::events::{Events, SpikeLog};
 use crate::layer::{Frame, Pass, Room, Row, SlotId};
+use crate::phases::Kept;
 use crate::probe::{Probe, Silent};
 use crate::simulator::{ConnectionCode, Simulator};
 
@@ -105,6 +107,8 @@ pub(crate) struct Scratch<R> {
     pub(crate) by_source: BySource,
     /// The rows between the operations of a connection.
     pub(crate) between: Between<R>,
+    /// What a normalisation gave of a step.
+    pub(crate) normalised: Aligned<R>,
 }
 
 /// The memory of a group. Kept and reused from batch to batch.
@@ -121,6 +125,10 @@ pub(crate) struct GroupState<R> {
     pub(crate) scratch: Scratch<R>,
     /// For each dropout of the network its mask; none at evaluation.
     pub(crate) masks: Vec<Aligned<R>>,
+    /// For each normalisation of the network what it normalises by, and what is kept for it; nothing is kept at
+    /// evaluation.
+    pub(crate) centres: Vec<Centre<R>>,
+    pub(crate) norms: Vec<Kept<R>>,
 }
 
 /// The adjoints of an input population, see [`GroupState::input_adjoints`].
@@ -167,6 +175,8 @@ impl<R: Float> GroupState<R> {
             input_adjoints: adjoints.collect(),
             scratch: Scratch::default(),
             masks: Vec::new(),
+            centres: Vec::new(),
+            norms: Vec::new(),
         }
     }
 
@@ -180,7 +190,7 @@ impl<R: Float> GroupState<R> {
         sum: &mut GradientSum<R>,
         pass: Pass,
     ) -> Result<(), RuntimeError> {
-        let (first, samples) = (range.start, range.len());
+        let first = range.start;
         let mut blocks = std::mem::take(&mut self.blocks);
         simulator.fill_blocks(batch.steps, simulator.time.truncate, &mut blocks);
         let taped = match pass {
@@ -188,9 +198,7 @@ impl<R: Float> GroupState<R> {
             Pass::Infer | Pass::Backward => blocks.len()..blocks.len(),
         };
         let from = blocks.get(taped.start).map_or(batch.steps, |b| b.start);
-        self.prepare(simulator, samples, &blocks, from, pass);
-        self.start(simulator, batch, first)?;
-        self.draw_masks(simulator, batch, first, pass);
+        self.begin(simulator, batch, range, &blocks, from, pass)?;
         let run = Run {
             simulator,
             batch,
@@ -212,9 +220,7 @@ impl<R: Float> GroupState<R> {
                 run.forward(self, part, pass, Some(&mut *probe))?;
             }
         }
-        for (count, layer) in sum.spikes.iter_mut().zip(&self.layers) {
-            *count += layer.log.len() as u64;
-        }
+        self.count_spikes(sum);
         if pass == Pass::Forward && probe.turn() {
             let longest = blocks.iter().map(Frame::len).max().unwrap_or(0);
             run.begin_backward(self, longest, probe);
@@ -237,6 +243,52 @@ impl<R: Float> GroupState<R> {
         }
         self.blocks = blocks;
         Ok(())
+    }
+
+    /// Everything before the first step; `from` is the first step of the tape.
+    fn begin(
+        &mut self,
+        simulator: &Simulator<R>,
+        batch: &Batch<'_, R>,
+        range: Range<usize>,
+        blocks: &[Frame],
+        from: usize,
+        pass: Pass,
+    ) -> Result<(), RuntimeError> {
+        self.prepare(simulator, range.len(), blocks, from, pass);
+        self.start(simulator, batch, range.start)?;
+        self.draw_masks(simulator, batch, range.start, pass);
+        self.centres.clone_from(&simulator.centres);
+        match pass {
+            Pass::Infer => self.norms.clear(),
+            Pass::Forward | Pass::Backward => {
+                self.norms.resize_with(simulator.norms.len(), Kept::default);
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for a training step in one block.
+    pub(crate) fn begin_whole(
+        &mut self,
+        simulator: &Simulator<R>,
+        batch: &Batch<'_, R>,
+        range: Range<usize>,
+    ) -> Result<(), RuntimeError> {
+        self.frame = Frame {
+            start: 0,
+            end: batch.steps,
+            taped: 0,
+        };
+        let blocks = [self.frame];
+        self.begin(simulator, batch, range, &blocks, 0, Pass::Forward)
+    }
+
+    /// Adds the spikes of the run to those of others.
+    pub(crate) fn count_spikes(&self, sum: &mut GradientSum<R>) {
+        for (count, layer) in sum.spikes.iter_mut().zip(&self.layers) {
+            *count += layer.log.len() as u64;
+        }
     }
 
     /// Runs a block forward a second time, for its tape.

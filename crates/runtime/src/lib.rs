@@ -22,6 +22,7 @@
 //! | `memory.rs` | how much memory that takes, and how to make do with less |
 //! | `simulator.rs`, `group.rs` | a network; one group of samples |
 //! | `forward.rs`, `backward.rs` | the two directions of time |
+//! | `phases.rs` | training steps in which samples wait for each other, because a mean over all of them is read |
 //! | `parallel.rs` | the only file that knows threads |
 //! | `diagnose.rs` | where the first number that is not finite appears |
 
@@ -40,6 +41,7 @@ mod memory;
 mod parallel;
 mod parameters;
 mod parts;
+mod phases;
 mod probe;
 pub mod record;
 mod simulator;
@@ -53,6 +55,6 @@ pub use events::Events;
 pub use group::{Batch, InitialState, Injection};
 pub use layer::SlotId;
 pub use memory::{Load, MemoryPlan};
-pub use parameters::{Layout, Owner, ParameterSpec, Parameters, is_pattern, specs};
+pub use parameters::{Layout, Moment, Owner, ParameterSpec, Parameters, is_pattern, specs};
 pub use probe::{Adjoints, Probe, Silent, StepView};
 pub use simulator::{GROUP, Gradients, Outcome, Simulator};

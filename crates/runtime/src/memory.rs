@@ -4,6 +4,8 @@
 //! groups of samples are in memory at once: slower on several threads, every bit stays. Then groups get
 //! smaller, which changes the order in which gradients are added, so it comes last.
 //!
+//! A network with normalisations has no choice: all groups are in memory, with a whole tape (`phases.rs`).
+//!
 //! What is counted: all rows of the groups, the states at the beginning of blocks, lists of spikes if one
 //! neuron in [`SPIKING`] spikes in a step, and parameters with their gradients and moments. What is not: the
 //! samples themselves, the program, code.
@@ -102,7 +104,11 @@ impl<R: Float> Simulator<R> {
                 time,
                 threads,
                 samples,
-                groups: groups.min(threads),
+                groups: match self.norms.is_empty() {
+                    true => groups.min(threads),
+                    // They wait for each other.
+                    false => groups,
+                },
                 group: self.footprint(load.steps, samples, time),
                 parameters: numbers.saturating_mul(size_of::<R>() * copies),
             }

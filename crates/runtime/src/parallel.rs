@@ -21,6 +21,18 @@ pub(crate) fn map<T: Send>(
     pool(threads).install(|| (0..items).into_par_iter().map(&work).collect())
 }
 
+/// The results of work on every item, on at most `threads` threads.
+pub(crate) fn each<T: Send, U: Send>(
+    items: &mut [T],
+    threads: usize,
+    work: impl Fn(&mut T) -> Result<U, RuntimeError> + Sync,
+) -> Result<Vec<U>, RuntimeError> {
+    if threads <= 1 || items.len() <= 1 {
+        return items.iter_mut().map(work).collect();
+    }
+    pool(threads).install(|| items.par_iter_mut().map(&work).collect())
+}
+
 /// A thread pool of this size, kept for the next call that asks for the same.
 fn pool(threads: usize) -> std::sync::Arc<rayon::ThreadPool> {
     static POOLS: Mutex<Vec<(usize, std::sync::Arc<rayon::ThreadPool>)>> = Mutex::new(Vec::new());

@@ -25,10 +25,22 @@ pub enum Owner {
     /// What carries gradients back in place of the weights of an operation, see
     /// [`Operation::feedback`]: connection and position among its operations.
     Feedback(usize, usize),
+    /// The running average of a moment of what a normalisation reads, for each channel, which is used at
+    /// evaluation: connection, position among its operations, which moment.
+    Running(usize, usize, Moment),
     /// The delays of the synapses of a connection, in steps.
     Delay(usize),
     /// A parameter of a layer's neuron: layer and position among its parameters.
     Neuron(usize, usize),
+}
+
+/// A moment of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The mean.
+    Mean,
+    /// The variance.
+    Variance,
 }
 
 /// Where inside the values of a parameter an element of its outside shape is.
@@ -57,7 +69,8 @@ impl Layout {
             Synapses::OneToOne
             | Synapses::Scale
             | Synapses::Pool { .. }
-            | Synapses::Dropout { .. } => Layout::Same,
+            | Synapses::Dropout { .. }
+            | Synapses::Normalisation { .. } => Layout::Same,
         }
     }
 
@@ -135,7 +148,7 @@ pub fn specs(network: &Network) -> Vec<ParameterSpec> {
             let prefix = connection.prefix(o);
             let learned = connection.delays.as_ref().is_some_and(|d| d.learned);
             let mut add = |part: &str, shape: Option<Vec<usize>>, owner, layout| {
-                let fixed = matches!(owner, Owner::Feedback(..));
+                let fixed = matches!(owner, Owner::Feedback(..) | Owner::Running(..));
                 specs.extend(shape.map(|shape| ParameterSpec {
                     name: format!("{prefix}.{part}"),
                     shape,
@@ -171,6 +184,12 @@ pub fn specs(network: &Network) -> Vec<ParameterSpec> {
                 Owner::Bias(c, o),
                 Layout::Same,
             );
+            if let Synapses::Normalisation { channels, .. } = operation.synapses {
+                for (part, moment) in [("mean", Moment::Mean), ("variance", Moment::Variance)] {
+                    let owner = Owner::Running(c, o, moment);
+                    add(part, Some(vec![channels]), owner, Layout::Same);
+                }
+            }
         }
     }
     for (l, layer) in network.layers.iter().enumerate() {

@@ -15,6 +15,7 @@ use crate::connection::choice;
 use crate::connection::delayed::{Delayed, Taps};
 use crate::connection::dropout::Dropout;
 use crate::connection::matmul::transpose;
+use crate::connection::norm::{Centre, Norm};
 use crate::error::RuntimeError;
 use crate::group::{Batch, GradientSum, GroupState};
 use crate::layer::{LayerCode, Pass, SlotId};
@@ -122,9 +123,12 @@ pub struct Simulator<R> {
     pub(crate) longest_delays: LongestDelays,
     /// The dropouts of its connections.
     pub(crate) dropouts: Vec<Dropout>,
+    /// Its normalisations, and what they normalise by at evaluation.
+    pub(crate) norms: Vec<Norm>,
+    pub(crate) centres: Vec<Centre<R>>,
     pub(crate) time: TimePlan,
     pub(crate) arch: Arch,
-    pool: parallel::Pool<GroupState<R>>,
+    pub(crate) pool: parallel::Pool<GroupState<R>>,
 }
 
 /// What a batch gave: one probe for each group in order, and the gradient if a backward ran.
@@ -135,6 +139,9 @@ pub struct Outcome<R, P> {
     pub gradients: Vec<Vec<R>>,
     /// Spikes per layer, summed over the batch.
     pub spikes: Vec<u64>,
+    /// Running averages after this batch: positions among the parameters, and their new values. Only a training
+    /// step has any; it is for the caller to set them.
+    pub running: Vec<(usize, Vec<R>)>,
 }
 
 impl<R: Float> Simulator<R> {
@@ -158,10 +165,16 @@ impl<R: Float> Simulator<R> {
         }
         let specs = specs(network);
         let dropouts = Dropout::all(network);
+        let norms = Norm::all(network, &specs);
+        let parts = parts(network);
+        check_norms(network, &parts)?;
         let delayed = Delayed::all(network, &specs);
         let connections = |taps: Taps| -> Vec<Vec<ConnectionCode>> {
             (0..layers.len())
-                .map(|l| incoming(network, l, &specs, &dropouts, (&delayed, taps), gradients))
+                .map(|l| {
+                    let drawn = (&dropouts[..], &norms[..]);
+                    incoming(network, l, &specs, drawn, (&delayed, taps), gradients)
+                })
                 .collect()
         };
         let learned = delayed.iter().any(|(_, d)| d.delays.learned);
@@ -181,6 +194,8 @@ impl<R: Float> Simulator<R> {
         Ok(Simulator {
             incoming,
             dropouts,
+            centres: Vec::new(),
+            norms,
             evaluated,
             tables: vec![Vec::new(); Delayed::count(&delayed)],
             delayed,
@@ -189,7 +204,7 @@ impl<R: Float> Simulator<R> {
             port_adjoints: all.clone().map(|l| slots(l, true)).collect(),
             spikes: all.clone().map(|l| spike(l, false)).collect(),
             spike_adjoints: all.map(|l| spike(l, true)).collect(),
-            parts: parts(network),
+            parts,
             transposed: specs.iter().map(|_| Aligned::new()).collect(),
             aligned: specs.iter().map(|_| Aligned::new()).collect(),
             longest_delays: LongestDelays::new(network),
@@ -278,6 +293,9 @@ impl<R: Float> Simulator<R> {
         }
         self.fill_tables();
         self.copy_weights();
+        let values = &self.parameters.values;
+        let centres = self.norms.iter().map(|n| n.running_centre(values));
+        self.centres = centres.collect();
         Ok(())
     }
 
@@ -432,7 +450,19 @@ impl<R: Float> Simulator<R> {
             self.pool.give(state);
             Ok((probes, sum))
         };
-        let results = parallel::map(sums, threads, work)?;
+        let (results, running) = match pass {
+            Pass::Forward if !self.norms.is_empty() => {
+                if self.time.truncate.is_some() {
+                    return Err(RuntimeError::Input(
+                        "a gradient that is cut in time cannot go through a normalisation, whose means are over all steps".into(),
+                    ));
+                }
+                self.run_in_phases(batch, &groups, (sums, threads), probe)?
+            }
+            Pass::Infer | Pass::Forward | Pass::Backward => {
+                (parallel::map(sums, threads, work)?, Vec::new())
+            }
+        };
         let (mut dealt, mut total) = (Vec::new(), None);
         for (probes, sum) in results {
             dealt.push(probes.into_iter());
@@ -456,6 +486,7 @@ impl<R: Float> Simulator<R> {
             probes,
             gradients,
             spikes,
+            running,
         })
     }
 
@@ -492,7 +523,7 @@ impl<R: Float> Simulator<R> {
         Ok(())
     }
 
-    fn empty_sum(&self, pass: Pass) -> GradientSum<R> {
+    pub(crate) fn empty_sum(&self, pass: Pass) -> GradientSum<R> {
         let mut connections = vec![Vec::new(); self.parameters.specs.len()];
         let mut tables = vec![Vec::new(); self.tables.len()];
         if pass == Pass::Forward {
@@ -627,11 +658,28 @@ fn layer_slot<R: Float>(
     layer.row(&if adjoint { slot.adjoint() } else { slot })
 }
 
+/// Normalisations wait for all steps, so none can be inside of a cycle, where one step follows another.
+fn check_norms(network: &Network, parts: &[Vec<usize>]) -> Result<(), RuntimeError> {
+    for connection in &network.connections {
+        let Source::Layer(from) = connection.from else {
+            continue;
+        };
+        let inside = |part: &Vec<usize>| part.contains(&from) && part.contains(&connection.to);
+        if connection.normalises() && parts.iter().any(inside) {
+            return Err(RuntimeError::Input(format!(
+                "`{}` normalises inside of a cycle: its means are over all steps, but each step follows from the one before",
+                connection.name
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn incoming(
     network: &Network,
     l: usize,
     specs: &[ParameterSpec],
-    dropouts: &[Dropout],
+    (dropouts, norms): (&[Dropout], &[Norm]),
     (delayed, taps): (&[(usize, Delayed)], Taps),
     gradients: Gradients,
 ) -> Vec<ConnectionCode> {
@@ -653,7 +701,7 @@ fn incoming(
             chain,
             trained: gradients == Gradients::All || !connection.frozen,
         };
-        let chain = Chain::new(c, connection, specs, dropouts);
+        let chain = Chain::new(c, connection, specs, dropouts, norms);
         let bias = chain.last_bias();
         match delayed.iter().position(|(owner, _)| *owner == c) {
             None => incoming.push(code(chain, connection.delay, bias, None)),

@@ -4,15 +4,20 @@
 
 #[path = "connections/naive.rs"]
 mod naive;
+#[path = "connections/operations.rs"]
+mod operations;
 
 use std::collections::BTreeMap;
 
 use naive::Naive;
 use ndarray::{ArrayD, ArrayView3, IxDyn};
+use operations::{
+    convolution, dense, dropout, norm, operation, pool, scale_of, sizes, sparse, window,
+};
 use rheobase_ir::kernel::Role;
 use rheobase_ir::program::{
     Connection, Density, Initial, Layer, Network, Neuron, Operation, Parameter, Pooling,
-    Population, Sharing, Source, Synapses, Unit, Variable, Window,
+    Population, Sharing, Source, Synapses, Unit, Variable,
 };
 use rheobase_ir::text::parse;
 use rheobase_runtime::record::{Recorder, TraceName};
@@ -234,27 +239,22 @@ impl Case {
         edges.map(chain).collect()
     }
 
-    /// The rows that go into each operation, and the row that comes out without the last bias.
-    fn through(chain: &[Naive], x: &[f64]) -> Rows {
-        let mut rows = vec![x.to_vec()];
-        for (o, operation) in chain.iter().enumerate() {
-            let mut y = operation.apply(&rows[o]);
-            if o + 1 < chain.len() {
-                operation.add_bias(&mut y);
-            }
-            rows.push(y);
-        }
-        rows
-    }
-
     fn by_hand(&self) -> Results {
-        let (naive, edges, sizes) = (self.naive(0), self.edges(), self.sizes());
+        let (edges, sizes) = (self.edges(), self.sizes());
+        let chains = |c: usize| -> Vec<Vec<Naive>> {
+            (0..self.samples)
+                .map(|b| self.naive(b).swap_remove(c))
+                .collect()
+        };
+        let chains: Vec<_> = (0..edges.len()).map(chains).collect();
         let mut results = Results::new();
-        let mut d_weights: Vec<Vec<Vec<f64>>> = Vec::new();
-        let mut d_biases: Vec<Vec<Vec<f64>>> = Vec::new();
-        for chain in &naive {
-            d_weights.push(chain.iter().map(|n| vec![0.0; n.weight.len()]).collect());
-            d_biases.push(chain.iter().map(|n| vec![0.0; n.bias.len()]).collect());
+        let mut d_weights: Vec<Rows> = Vec::new();
+        let mut d_biases: Vec<Rows> = Vec::new();
+        for chain in &chains {
+            let zeros =
+                |size: fn(&Naive) -> usize| chain[0].iter().map(|n| vec![0.0; size(n)]).collect();
+            d_weights.push(zeros(|n| n.weight.len()));
+            d_biases.push(zeros(|n| n.bias.len()));
         }
         let at = |t: usize, b: usize| t * self.samples + b;
         let rows = self.steps * self.samples;
@@ -262,85 +262,122 @@ impl Case {
         let (mut s, mut v, mut u) = (zeros(), zeros(), zeros());
         let (mut ds, mut dv, mut dh) = (zeros(), zeros(), zeros());
         let mut d_input = vec![vec![0.0; self.inputs]; rows];
-        for b in 0..self.samples {
-            let naive = self.naive(b);
-            for t in 0..self.steps {
-                for l in 0..2 {
-                    let mut x = vec![0.0; sizes[l]];
-                    for (chain, &(_, from, to, delay)) in naive.iter().zip(&edges) {
-                        if to != l {
-                            continue;
-                        }
-                        let last = chain.last().expect("operations");
-                        last.add_bias(&mut x);
-                        if t >= delay {
-                            let sent = match from {
-                                None => self.row(t - delay, b),
-                                Some(f) => s[f][at(t - delay, b)].clone(),
-                            };
-                            let rows = Self::through(chain, &sent);
-                            let out = rows.last().expect("rows");
-                            x.iter_mut().zip(out).for_each(|(x, y)| *x += y);
-                        }
-                    }
-                    for i in 0..sizes[l] {
-                        let before = if t > 0 { v[l][at(t - 1, b)][i] } else { 0.0 };
-                        let h = DECAY * before + x[i];
-                        u[l][at(t, b)][i] = h - 1.0;
-                        let spike = h >= 1.0;
-                        s[l][at(t, b)][i] = f64::from(u8::from(spike));
-                        v[l][at(t, b)][i] = if spike { h - 1.0 } else { h };
-                    }
+        let input: Rows = (0..rows)
+            .map(|r| self.row(r / self.samples, r % self.samples))
+            .collect();
+        // What goes into each operation of a connection, for the rows that arrive.
+        let mut made: Vec<Vec<Rows>> = vec![Vec::new(); edges.len()];
+        let arriving = |delay: usize| self.samples * (self.steps - delay.min(self.steps));
+        let sample_of: Vec<usize> = (0..rows).map(|r| r % self.samples).collect();
+        for l in 0..2 {
+            let mut x = vec![vec![0.0; sizes[l]]; rows];
+            for (c, &(_, from, to, delay)) in edges.iter().enumerate() {
+                if to != l {
+                    continue;
+                }
+                x.iter_mut()
+                    .for_each(|x| chains[c][0].last().expect("operations").add_bias(x));
+                if from == Some(l) {
+                    continue;
+                }
+                let sent = from.map_or(&input, |f| &s[f]);
+                let n = arriving(delay);
+                made[c] = naive::through(&chains[c], &sample_of[..n], &sent[..n]);
+                let out = made[c].last().expect("rows");
+                for (x, y) in x[delay * self.samples..].iter_mut().zip(out) {
+                    x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
                 }
             }
-            for t in 0..self.steps {
-                for l in 0..2 {
-                    [ds[l][at(t, b)], dv[l][at(t, b)]] = self.cotangents(l, t, b);
+            for (t, b) in (0..rows).map(|r| (r / self.samples, r % self.samples)) {
+                let inside = edges
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, e)| e.1 == Some(l) && e.2 == l);
+                for (c, &(.., delay)) in inside {
+                    if t >= delay {
+                        let sent = s[l][at(t - delay, b)].clone();
+                        let out = naive::through(&chains[c], &[b], &[sent])
+                            .pop()
+                            .expect("rows");
+                        x[at(t, b)]
+                            .iter_mut()
+                            .zip(&out[0])
+                            .for_each(|(x, y)| *x += y);
+                    }
+                }
+                for i in 0..sizes[l] {
+                    let before = if t > 0 { v[l][at(t - 1, b)][i] } else { 0.0 };
+                    let h = DECAY * before + x[at(t, b)][i];
+                    u[l][at(t, b)][i] = h - 1.0;
+                    let spike = h >= 1.0;
+                    s[l][at(t, b)][i] = f64::from(u8::from(spike));
+                    v[l][at(t, b)][i] = if spike { h - 1.0 } else { h };
                 }
             }
-            for t in (0..self.steps).rev() {
-                for l in (0..2).rev() {
-                    let mut d = vec![0.0; sizes[l]];
-                    for i in 0..sizes[l] {
-                        let later = match t + 1 < self.steps {
-                            true => DECAY * dh[l][at(t + 1, b)][i],
-                            false => 0.0,
-                        };
-                        let dv = dv[l][at(t, b)][i] + later;
-                        let surrogate = 1.0 / (1.0 + u[l][at(t, b)][i].abs()).powi(2);
-                        d[i] = dv + (ds[l][at(t, b)][i] - dv) * surrogate;
+        }
+        for l in 0..2 {
+            for (t, b) in (0..rows).map(|r| (r / self.samples, r % self.samples)) {
+                [ds[l][at(t, b)], dv[l][at(t, b)]] = self.cotangents(l, t, b);
+            }
+        }
+        for l in (0..2).rev() {
+            for (t, b) in (0..rows)
+                .rev()
+                .map(|r| (r / self.samples, r % self.samples))
+            {
+                let mut d = vec![0.0; sizes[l]];
+                for i in 0..sizes[l] {
+                    let later = match t + 1 < self.steps {
+                        true => DECAY * dh[l][at(t + 1, b)][i],
+                        false => 0.0,
+                    };
+                    let dv = dv[l][at(t, b)][i] + later;
+                    let surrogate = 1.0 / (1.0 + u[l][at(t, b)][i].abs()).powi(2);
+                    d[i] = dv + (ds[l][at(t, b)][i] - dv) * surrogate;
+                }
+                dh[l][at(t, b)].clone_from(&d);
+                let inside = edges
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, e)| e.1 == Some(l) && e.2 == l);
+                for (c, &(.., delay)) in inside {
+                    if t < delay {
+                        continue;
                     }
-                    dh[l][at(t, b)].clone_from(&d);
-                    for (c, &(_, from, to, delay)) in edges.iter().enumerate() {
-                        if to != l {
-                            continue;
-                        }
-                        let chain = &naive[c];
-                        // Of a tied connection it is the gradient of the other one.
-                        let owner = if self.tied && c == 1 { 0 } else { c };
-                        let last = chain.len() - 1;
-                        chain[last].bias_gradient(&d, &mut d_biases[owner][last]);
-                        if t < delay {
-                            continue;
-                        }
-                        let sent = match from {
-                            None => self.row(t - delay, b),
-                            Some(f) => s[f][at(t - delay, b)].clone(),
-                        };
-                        let rows = Self::through(chain, &sent);
-                        let mut back = d.clone();
-                        for o in (0..chain.len()).rev() {
-                            if o < last {
-                                chain[o].bias_gradient(&back, &mut d_biases[owner][o]);
-                            }
-                            back = chain[o].pull_back(&rows[o], &back, &mut d_weights[owner][o]);
-                        }
-                        let target = match from {
-                            None => &mut d_input[at(t - delay, b)],
-                            Some(f) => &mut ds[f][at(t - delay, b)],
-                        };
-                        target.iter_mut().zip(&back).for_each(|(a, b)| *a += b);
-                    }
+                    let owner = if self.tied { 0 } else { c };
+                    let sent = s[l][at(t - delay, b)].clone();
+                    let made = naive::through(&chains[c], &[b], &[sent]);
+                    let (dw, db) = (&mut d_weights[owner], &mut d_biases[owner]);
+                    let back = naive::back(&chains[c], &[b], &made, vec![d.clone()], dw, db);
+                    ds[l][at(t - delay, b)]
+                        .iter_mut()
+                        .zip(&back[0])
+                        .for_each(|(a, b)| *a += b);
+                }
+            }
+            for (c, &(_, from, to, delay)) in edges.iter().enumerate() {
+                if to != l {
+                    continue;
+                }
+                // Of a tied connection it is the gradient of the other one.
+                let owner = if self.tied && c == 1 { 0 } else { c };
+                let last = chains[c][0].len() - 1;
+                for d in &dh[l] {
+                    chains[c][0][last].bias_gradient(d, &mut d_biases[owner][last]);
+                }
+                if from == Some(l) {
+                    continue;
+                }
+                let arrived = dh[l][delay * self.samples..].to_vec();
+                let (dw, db) = (&mut d_weights[owner], &mut d_biases[owner]);
+                let samples = &sample_of[..arrived.len()];
+                let back = naive::back(&chains[c], samples, &made[c], arrived, dw, db);
+                let target = match from {
+                    None => &mut d_input,
+                    Some(f) => &mut ds[f],
+                };
+                for (target, back) in target.iter_mut().zip(&back) {
+                    target.iter_mut().zip(back).for_each(|(a, b)| *a += b);
                 }
             }
         }
@@ -356,6 +393,13 @@ impl Case {
                     if !d.is_empty() && connection.tied.is_none() {
                         results.insert(format!("{}.{part}", connection.prefix(o)), d.clone());
                     }
+                }
+                if let Some((channels, _)) = chains[c][0][o].normalisation() {
+                    let name = |part: &str| format!("{}.{part}", connection.prefix(o));
+                    let all = (0..channels).map(|i| Naive::moments(&made[c][o], channels, i));
+                    let (mean, variance) = all.map(|[n, m, q]| (m, q / (n - 1.0))).unzip();
+                    results.insert(name("mean"), mean);
+                    results.insert(name("variance"), variance);
                 }
             }
         }
@@ -466,6 +510,13 @@ impl Case {
         for (i, spec) in exported.specs.iter().enumerate() {
             if let Owner::Feedback(..) = spec.owner {
                 assert!(exported.values[i].is_empty() && !spec.trained);
+            } else if let Owner::Running(..) = spec.owner {
+                // With a momentum of 1 they are those of the batch.
+                assert!(exported.values[i].is_empty() && !spec.trained);
+                let found = outcome.running.iter().find(|(index, _)| *index == i);
+                let (_, values) = found.expect("a training step moves them");
+                let values = values.iter().map(|x| x.to_f64()).collect();
+                results.insert(spec.name.clone(), values);
             } else if spec.name.starts_with('c') {
                 let numbers = exported.export(i).iter().copied().collect();
                 results.insert(spec.name.clone(), numbers);
@@ -490,7 +541,9 @@ impl Case {
             for (name, a) in &expected {
                 let b = &found[name];
                 assert_eq!(a.len(), b.len(), "{name}");
-                let scale = a.iter().fold(1e-3f64, |m, x| m.max(x.abs()));
+                // A bias that a normalisation takes away again has no gradient but rounding.
+                let floor: f64 = if self.is_taken_away(name) { 1.0 } else { 1e-3 };
+                let scale = a.iter().fold(floor, |m, x| m.max(x.abs()));
                 for (i, (x, y)) in a.iter().zip(b).enumerate() {
                     let near = (x - y).abs() <= tolerance * scale;
                     assert!(near, "{name}[{i}]: {x} and {y}, scale {scale}");
@@ -498,6 +551,16 @@ impl Case {
             }
         }
         expected["0.s"].iter().sum()
+    }
+
+    /// Whether this is a bias right before a normalisation.
+    fn is_taken_away(&self, name: &str) -> bool {
+        self.network().connections.iter().any(|connection| {
+            let pairs = connection.operations.windows(2).enumerate();
+            let normalised = |o: &Operation| matches!(o.synapses, Synapses::Normalisation { .. });
+            let mut before = pairs.filter(|(_, pair)| normalised(&pair[1]));
+            before.any(|(o, _)| name == format!("{}.bias", connection.prefix(o)))
+        })
     }
 
     /// [`Case::check`] with plain, graded and doubled events, few and many.
@@ -515,100 +578,6 @@ impl Case {
         }
         assert!(fired > 0.0, "it has to spike");
     }
-}
-
-fn operation(synapses: Synapses, inputs: usize, outputs: usize, bias: bool) -> Operation {
-    Operation {
-        synapses,
-        weight: Some(Initial::Constant(0.0)),
-        bias: bias.then_some(Initial::Constant(0.0)),
-        bounds: None,
-        feedback: None,
-        inputs,
-        outputs,
-    }
-}
-
-fn dense(inputs: usize, outputs: usize, bias: bool) -> Operation {
-    let synapses = Synapses::Dense {
-        self_connections: true,
-    };
-    operation(synapses, inputs, outputs, bias)
-}
-
-/// Windows that move over `input`; one axis if its height is 1.
-fn window(
-    channels: [usize; 2],
-    input: [usize; 2],
-    kernel: [usize; 2],
-    stride: usize,
-    pad: usize,
-    dilation: usize,
-    groups: usize,
-) -> Window {
-    let axes = if input[0] == 1 { 1 } else { 2 };
-    let both = |value: usize, none: usize| [if axes == 1 { none } else { value }, value];
-    let (stride, pad, dilation) = (both(stride, 1), both(pad, 0), both(dilation, 1));
-    let count = |axis: usize| {
-        Window::count(
-            input[axis],
-            kernel[axis],
-            stride[axis],
-            pad[axis],
-            dilation[axis],
-        )
-        .expect("a window fits")
-    };
-    Window {
-        axes,
-        channels,
-        input,
-        output: [count(0), count(1)],
-        kernel,
-        stride,
-        pad,
-        dilation,
-        groups,
-    }
-}
-
-fn convolution(window: Window, bias: bool) -> Operation {
-    let [inputs, outputs] = sizes(&window);
-    operation(Synapses::Convolution(window), inputs, outputs, bias)
-}
-
-fn sizes(window: &Window) -> [usize; 2] {
-    let area = |lengths: [usize; 2]| lengths[0] * lengths[1];
-    [
-        window.channels[0] * area(window.input),
-        window.channels[1] * area(window.output),
-    ]
-}
-
-fn pool(
-    pooling: Pooling,
-    channels: usize,
-    input: [usize; 2],
-    kernel: usize,
-    stride: usize,
-    pad: usize,
-) -> Operation {
-    let kernel = [if input[0] == 1 { 1 } else { kernel }, kernel];
-    let window = window([channels; 2], input, kernel, stride, pad, 1, channels);
-    let [inputs, outputs] = sizes(&window);
-    Operation {
-        weight: None,
-        ..operation(Synapses::Pool { window, pooling }, inputs, outputs, false)
-    }
-}
-
-fn sparse(density: Density, inputs: usize, outputs: usize, itself: bool) -> Operation {
-    let synapses = Synapses::Sparse {
-        density,
-        self_connections: itself,
-        seed: 3,
-    };
-    operation(synapses, inputs, outputs, true)
 }
 
 #[test]
@@ -759,13 +728,6 @@ fn chains_as_of_an_image_classifier() {
     case.check_all();
 }
 
-fn dropout(probability: f64, n: usize) -> Operation {
-    Operation {
-        weight: None,
-        ..operation(Synapses::Dropout { probability }, n, n, false)
-    }
-}
-
 #[test]
 fn dropout_of_spikes_and_of_what_arrives() {
     let mut case = Case::new(
@@ -781,8 +743,63 @@ fn dropout_of_spikes_and_of_what_arrives() {
     case.check_all();
 }
 
-fn scale_of(n: usize) -> Operation {
-    operation(Synapses::Scale, n, n, true)
+/// After weights, before them, several in a chain, around pooling and dropout, with and without a recurrent layer.
+#[test]
+fn normalisations_over_samples_and_steps() {
+    let mut case = Case::new(
+        vec![dense(12, 17, true), norm(17, 17)],
+        vec![norm(17, 17), dense(17, 9, true)],
+    );
+    case.again = vec![dense(17, 17, true)];
+    (case.samples, case.steps) = (19, 4);
+    case.check_all();
+    let mut case = Case::new(
+        vec![
+            dense(12, 10, true),
+            norm(5, 10),
+            scale_of(10),
+            dropout(0.25, 10),
+            norm(10, 10),
+            dense(10, 14, false),
+        ],
+        vec![norm(7, 14), norm(14, 14)],
+    );
+    case.samples = 9;
+    case.check_all();
+    let first = window([2, 4], [8, 8], [3, 3], 1, 0, 1, 1);
+    let mut case = Case::new(
+        vec![
+            convolution(first, false),
+            norm(4, 144),
+            pool(Pooling::Average, 4, [6, 6], 2, 2, 0),
+        ],
+        vec![
+            sparse(Density::FanIn(5), 36, 10, true),
+            norm(10, 10),
+            dropout(0.5, 10),
+        ],
+    );
+    case.samples = 17;
+    case.check_all();
+}
+
+#[test]
+fn normalisations_give_the_same_bits_on_any_number_of_threads() {
+    let first = window([2, 4], [8, 8], [3, 3], 1, 0, 1, 1);
+    let mut case = Case::new(
+        vec![
+            convolution(first, false),
+            norm(4, 144),
+            dense(144, 36, true),
+        ],
+        vec![norm(36, 36), dense(36, 10, true), norm(10, 10)],
+    );
+    case.again = vec![sparse(Density::FanIn(3), 36, 36, true)];
+    (case.samples, case.steps) = (150, 4);
+    let one = case.run::<f32>(Backend::Jit, 1);
+    for threads in [2, 3, 8] {
+        assert_eq!(case.run::<f32>(Backend::Jit, threads), one, "{threads}");
+    }
 }
 
 #[test]

@@ -192,7 +192,8 @@ fn numbers(network: &Network, simulator: &Simulator<f64>) -> Results {
             | Synapses::Scale
             | Synapses::Convolution(_)
             | Synapses::Pool { .. }
-            | Synapses::Dropout { .. } => false,
+            | Synapses::Dropout { .. }
+            | Synapses::Normalisation { .. } => false,
         };
         let draws = values(20 + c, weight.len()).into_iter().enumerate();
         let weights = draws.map(|(k, x)| if diagonal(k) { 0.0 } else { x + 0.4 });

@@ -146,8 +146,9 @@ fn through(operation: &Operation, after: &[f64]) -> Vec<f64> {
             met
         }
         Synapses::OneToOne | Synapses::Scale => (0..operation.inputs).map(one).collect(),
-        // An evaluation keeps everything, and there is no weight.
-        Synapses::Dropout { .. } => after.to_vec(),
+        // An evaluation keeps everything, and there is no weight; a normalisation can be folded into the weights
+        // before it.
+        Synapses::Dropout { .. } | Synapses::Normalisation { .. } => after.to_vec(),
         Synapses::Convolution(window) => windows(window, window.groups, after),
         Synapses::Pool { window, .. } => windows(window, window.channels[0], after),
     }

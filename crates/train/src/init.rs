@@ -6,7 +6,7 @@
 use rheobase_data::rng::{Philox, derive_key};
 use rheobase_ir::program::{Initial, Network, Operation, Synapses};
 use rheobase_ir::real::Real;
-use rheobase_runtime::{Owner, ParameterSpec, Parameters};
+use rheobase_runtime::{Moment, Owner, ParameterSpec, Parameters};
 
 /// The domain of the keys of initial values.
 const DOMAIN: u32 = 0x1417;
@@ -39,6 +39,14 @@ pub fn initial_parameters<R: Real>(
             Owner::Bias(c, o) => {
                 let bias = network.connections[c].operations[o].bias.as_ref();
                 (bias.expect("a bias that is a parameter"), None)
+            }
+            Owner::Running(_, _, moment) => {
+                // Of numbers that nothing is known of yet, as in PyTorch.
+                values.fill(match moment {
+                    Moment::Mean => R::ZERO,
+                    Moment::Variance => R::ONE,
+                });
+                continue;
             }
             Owner::Delay(c) => {
                 let delays = network.connections[c].delays.as_ref();
@@ -82,7 +90,8 @@ fn weights<R: Real>(
         | Synapses::OneToOne
         | Synapses::Scale
         | Synapses::Pool { .. }
-        | Synapses::Dropout { .. } => None,
+        | Synapses::Dropout { .. }
+        | Synapses::Normalisation { .. } => None,
     };
     match (initial, columns) {
         (Initial::Orthogonal { gain }, Some(columns)) => {

@@ -353,6 +353,14 @@ impl Trainer {
         let (gradients, spikes) = (outcome.gradients, outcome.spikes);
         let operations = self.effort.of_batch(&batch, &spikes);
         self.counted.add(samples, &spikes, &norms, operations);
+        if !outcome.running.is_empty() {
+            let running = outcome.running;
+            self.simulator.update_parameters(|p| {
+                running
+                    .into_iter()
+                    .for_each(|(index, values)| p.values[index] = values);
+            })?;
+        }
         let factor = self.factor(position);
         if self.plan.accumulate > 1 {
             self.optimizer.wait(&gradients, samples);

@@ -32,6 +32,8 @@ pub(crate) fn shown(network: &Network, parameters: &Parameters<f32>) -> Vec<Show
                     let port = &network.layers[connection.to].neuron.ports[connection.port];
                     port.unit.clone()
                 }
+                // In base units: what a normalisation reads has no unit of its own.
+                Owner::Running(..) => rheobase_ir::program::Unit::one(),
                 Owner::Delay(_) => rheobase_ir::program::Unit {
                     text: "step".to_string(),
                     factor: 1.0,

@@ -93,6 +93,12 @@ fn a_run_with_learned_delays_that_is_killed_ends_with_the_same_bits() {
     killed("delays.snn", 4);
 }
 
+/// Dropout draws by epoch and sample, and running averages are among the parameters.
+#[test]
+fn a_run_with_dropout_and_normalisations_that_is_killed_ends_with_the_same_bits() {
+    killed("normalised.snn", 4);
+}
+
 fn killed(file: &str, kills: u32) {
     let place = Place::new();
     let file = fixture(file);

@@ -55,6 +55,16 @@ pub enum Synapses {
     /// Each number is zero with this probability while training, for all steps of a sample, and the others
     /// are divided by the probability to stay (Srivastava et al. 2014); nothing happens at evaluation.
     Dropout { probability: f64 },
+    /// Each channel, which is a stretch of neighbours, minus its mean and divided by the root of its variance
+    /// and `eps`; mean and variance are over the samples of a batch, all steps that arrive and the places of the channel
+    /// (Ioffe & Szegedy 2015; over time Zheng et al. 2021). The weights, one for each channel, multiply the
+    /// result. At evaluation running averages take the place of mean and variance: each batch moves them by `momentum`
+    /// towards its own.
+    Normalisation {
+        channels: usize,
+        momentum: f64,
+        eps: f64,
+    },
 }
 
 /// How many weights a sparse connection has.
@@ -148,6 +158,7 @@ impl Operation {
             Synapses::Sparse { .. } => vec![self.pattern().map_or(0, |p| p.columns.len())],
             Synapses::OneToOne => vec![self.outputs],
             Synapses::Scale | Synapses::Pool { .. } | Synapses::Dropout { .. } => vec![],
+            Synapses::Normalisation { channels, .. } => vec![*channels],
             Synapses::Convolution(window) => {
                 let [channels_in, channels_out] = window.channels;
                 let mut shape = vec![channels_out, channels_in / window.groups];
@@ -166,6 +177,7 @@ impl Operation {
             }
             Synapses::Scale | Synapses::Pool { .. } | Synapses::Dropout { .. } => vec![],
             Synapses::Convolution(window) => vec![window.channels[1]],
+            Synapses::Normalisation { channels, .. } => vec![*channels],
         })
     }
 
@@ -179,7 +191,10 @@ impl Operation {
                 Density::Probability(p) => (p * inputs, p * outputs),
                 Density::FanIn(k) => (k as f64, k as f64 * outputs / inputs),
             },
-            Synapses::OneToOne | Synapses::Scale | Synapses::Dropout { .. } => (1.0, 1.0),
+            Synapses::OneToOne
+            | Synapses::Scale
+            | Synapses::Dropout { .. }
+            | Synapses::Normalisation { .. } => (1.0, 1.0),
             Synapses::Convolution(window) => {
                 let [channels_in, channels_out] = window.channels;
                 let area = window.area() as f64;
@@ -208,7 +223,8 @@ impl Operation {
             | Synapses::Scale
             | Synapses::Convolution(_)
             | Synapses::Pool { .. }
-            | Synapses::Dropout { .. } => None,
+            | Synapses::Dropout { .. }
+            | Synapses::Normalisation { .. } => None,
         }
     }
 }

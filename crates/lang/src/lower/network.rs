@@ -41,6 +41,12 @@ pub(super) fn lower(
     if !findings.is_empty() {
         return Err(findings);
     }
+    for (lowered, written) in connections.iter().zip(&network.connections) {
+        findings.extend(normalised(&connections, lowered, written));
+    }
+    if !findings.is_empty() {
+        return Err(findings);
+    }
     number(&mut connections);
     let inputs = network.inputs.iter().zip(&elaborated.inputs);
     Ok(program::Network {
@@ -145,7 +151,8 @@ fn lower_connection(
         | Synapses::Scale
         | Synapses::Convolution(_)
         | Synapses::Pool { .. }
-        | Synapses::Dropout { .. } => false,
+        | Synapses::Dropout { .. }
+        | Synapses::Normalisation { .. } => false,
     };
     if operations.len() > 1 && operations.iter().any(diagonal) {
         let what = "`self = false` beside another operation";
@@ -175,6 +182,46 @@ fn lower_connection(
     })
 }
 
+/// Why a normalisation of a connection cannot run, if it has one.
+fn normalised(
+    all: &[program::Connection],
+    connection: &program::Connection,
+    written: &Connection,
+) -> Option<Diagnostic> {
+    if !connection.normalises() {
+        return None;
+    }
+    let refused = |what: &str, why: &str| Some(unsupported(written.span, what).help(why));
+    if connection.tied.is_some() {
+        return refused(
+            "a normalisation in a connection with shared weights",
+            "its running averages would be those of two different inputs: give both connections their own weights",
+        );
+    }
+    let program::Source::Layer(from) = connection.from else {
+        return None;
+    };
+    // Whether a way leads from the end back to the start.
+    let mut reached = vec![connection.to];
+    let mut next = 0;
+    while let Some(&layer) = reached.get(next) {
+        next += 1;
+        if layer == from {
+            return refused(
+                "a normalisation inside of a cycle of layers",
+                "its mean is over all steps, but in a cycle each step follows from the one before: normalise what comes from outside of the cycle",
+            );
+        }
+        for other in all {
+            let starts_here = other.from == program::Source::Layer(layer);
+            if starts_here && !reached.contains(&other.to) {
+                reached.push(other.to);
+            }
+        }
+    }
+    None
+}
+
 /// The delays of the synapses, if they have their own.
 fn delays(
     model: &Model,
@@ -196,7 +243,8 @@ fn delays(
             Synapses::Scale
             | Synapses::Convolution(_)
             | Synapses::Pool { .. }
-            | Synapses::Dropout { .. } => {
+            | Synapses::Dropout { .. }
+            | Synapses::Normalisation { .. } => {
                 return refuse("a delay for each synapse of this operation");
             }
         },
@@ -331,10 +379,11 @@ fn lower_operation(
         Kind::Dropout => Synapses::Dropout {
             probability: plain("p")?.ok_or_else(wrong)?,
         },
-        Kind::BatchNorm | Kind::TdBatchNorm => {
-            let what = format!("a `{}` connection", operation.callee.text);
-            return Err(Box::new(unsupported(operation.span, what)));
-        }
+        Kind::BatchNorm | Kind::TdBatchNorm => Synapses::Normalisation {
+            channels: shape.output.first().copied().unwrap_or(1),
+            momentum: plain("momentum")?.unwrap_or(0.1),
+            eps: plain("eps")?.unwrap_or(1e-5),
+        },
     };
     let mut lowered = program::Operation {
         synapses,
@@ -375,8 +424,32 @@ fn lower_operation(
             ) => Err(wrong()),
         }
     };
-    lowered.weight = start("w")?;
-    lowered.bias = start("bias")?;
+    let gain = match operation.kind {
+        Kind::BatchNorm => Some(plain("gain")?.unwrap_or(1.0)),
+        Kind::TdBatchNorm => {
+            let threshold = plain("threshold")?.ok_or_else(wrong)?;
+            Some(plain("alpha")?.unwrap_or(1.0) * threshold)
+        }
+        Kind::Dense
+        | Kind::Sparse
+        | Kind::Conv1d
+        | Kind::Conv2d
+        | Kind::SumPool
+        | Kind::AvgPool
+        | Kind::MaxPool
+        | Kind::OneToOne
+        | Kind::Scale
+        | Kind::Flatten
+        | Kind::Dropout => None,
+    };
+    lowered.weight = match gain {
+        Some(gain) => Some(Initial::Constant(gain)),
+        None => start("w")?,
+    };
+    lowered.bias = match gain {
+        Some(_) => Some(Initial::Constant(0.0)),
+        None => start("bias")?,
+    };
     lowered.feedback = start("feedback")?;
     lowered.bounds = match argument("bounds") {
         Some(Argument::Bounds(bounds)) => Some(start::bounds(&env, bounds)?),

@@ -124,7 +124,7 @@ impl Plan<'_> {
             average: self.average()?,
             patience: self.patience()?,
             accumulate: self.whole("accumulate", 1.0)? as usize,
-            gradient: self.gradient()?,
+            gradient: self.gradient(network)?,
             batch: self.whole("batch", 32.0)? as usize,
             epochs: self.whole("epochs", 1.0)? as usize,
             seed: self.whole("seed", 0.0)? as u64,
@@ -132,7 +132,7 @@ impl Plan<'_> {
     }
 
     /// `bptt(truncate = 50, checkpoint = auto)`
-    fn gradient(&self) -> One<program::Bptt> {
+    fn gradient(&self, network: &program::Network) -> One<program::Bptt> {
         let auto = program::Bptt {
             truncate: None,
             checkpoint: program::Checkpoint::Auto,
@@ -146,8 +146,16 @@ impl Plan<'_> {
             Some(Err(_)) => return Err(self.wrong()),
             Some(Ok(steps)) => program::Checkpoint::Steps(steps),
         };
+        let truncate = call.number("truncate")?.map(|n| n as usize);
+        let normalised = network.connections.iter().find(|c| c.normalises());
+        if let (Some(_), Some(connection)) = (truncate, normalised) {
+            let what = format!("`truncate` with the normalisation of `{}`", connection.name);
+            let why =
+                "its mean is over all steps, so its gradient is, too: leave out one of the two";
+            return Err(Box::new(unsupported(call.span, what).help(why)));
+        }
         Ok(program::Bptt {
-            truncate: call.number("truncate")?.map(|n| n as usize),
+            truncate,
             checkpoint,
         })
     }

@@ -1,9 +1,12 @@
 //! What a connection computes: operations one after the other, forward and backward, for a block of rows.
 //!
 //! A row is a step of a sample. Rows between two operations are not kept for the backward; it computes them
-//! again, which is cheaper than a tape of them. A connection of one dense operation has faster ways in
-//! `forward.rs` and `backward.rs`, which take all steps at once, and does not come here.
+//! again, which is cheaper than a tape of them. Only what a normalisation reads is kept in a training step, because all
+//! samples have to be there before it goes on: the chain then runs in the stretches between them (`phases.rs`). A
+//! connection of one dense operation has faster ways in `forward.rs` and `backward.rs`, which take all steps at once,
+//! and does not come here.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use pulp::Arch;
@@ -13,6 +16,7 @@ use rheobase_ir::real::Real;
 use crate::aligned::Aligned;
 use crate::connection::dropout::Dropout;
 use crate::connection::matmul::{Matrix, add_product};
+use crate::connection::norm::{Centre, Norm};
 use crate::connection::pairs::Pairs;
 use crate::connection::pool::{self, Maxima, Maximum};
 use crate::connection::rows::{Block, List, Sent, numbers};
@@ -51,6 +55,8 @@ enum Map {
     Maximum(Maximum),
     /// The factors of this mask. It has a row for each sample, so the rows have to be those of one step.
     Dropout(usize),
+    /// What this normalisation has as its centre.
+    Normalisation(usize),
 }
 
 /// The numbers that the operations of a run read beside what is sent.
@@ -59,6 +65,8 @@ pub(crate) struct Given<'p, R> {
     pub(crate) parameters: &'p [Vec<R>],
     /// For each dropout a factor for each element of each sample, see [`Dropout`]; none at evaluation.
     pub(crate) masks: &'p [Aligned<R>],
+    /// For each normalisation what it normalises by.
+    pub(crate) centres: &'p [Centre<R>],
 }
 
 impl<R> Clone for Given<'_, R> {
@@ -99,6 +107,7 @@ impl Chain {
         connection: &Connection,
         specs: &[ParameterSpec],
         dropouts: &[Dropout],
+        norms: &[Norm],
     ) -> Chain {
         let c = connection.tied.unwrap_or(index);
         let stages = connection.operations.iter().enumerate();
@@ -129,6 +138,11 @@ impl Chain {
                     let own = |d: &Dropout| (d.connection, d.operation) == (index, o);
                     let mask = dropouts.iter().position(own);
                     Map::Dropout(mask.expect("every dropout is in the list"))
+                }
+                Synapses::Normalisation { .. } => {
+                    let own = |n: &Norm| (n.connection, n.operation) == (index, o);
+                    let norm = norms.iter().position(own);
+                    Map::Normalisation(norm.expect("every normalisation is in the list"))
                 }
             };
             Stage {
@@ -172,17 +186,7 @@ impl Chain {
 
     /// The weights if there is one dense operation and nothing else, whose gradient goes back by them.
     pub(crate) fn only_dense(&self) -> Option<usize> {
-        match &self.stages[..] {
-            [
-                Stage {
-                    map: Map::Dense,
-                    weight,
-                    feedback: None,
-                    ..
-                },
-            ] => *weight,
-            _ => None,
-        }
+        self.all().only_dense()
     }
 
     /// The bias of the last operation. It is there at every step, whatever was sent.
@@ -197,6 +201,52 @@ impl Chain {
             .flat_map(|s| s.weight.into_iter().chain(s.bias))
     }
 
+    /// The normalisations: position among the operations, and which one of the network it is.
+    pub(crate) fn norms(&self) -> impl DoubleEndedIterator<Item = (usize, usize)> {
+        let stages = self.stages.iter().enumerate();
+        stages.filter_map(|(s, stage)| stage.norm().map(|norm| (s, norm)))
+    }
+
+    /// All operations.
+    pub(crate) fn all(&self) -> Stretch<'_> {
+        self.stretch(0..self.stages.len())
+    }
+
+    /// Some operations that follow each other.
+    pub(crate) fn stretch(&self, range: Range<usize>) -> Stretch<'_> {
+        Stretch {
+            stages: &self.stages[range],
+        }
+    }
+}
+
+/// Operations of a chain that follow each other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stretch<'c> {
+    stages: &'c [Stage],
+}
+
+impl Stretch<'_> {
+    /// The weights if there is one dense operation and nothing else, whose gradient goes back by them.
+    pub(crate) fn only_dense(&self) -> Option<usize> {
+        match self.stages {
+            [
+                Stage {
+                    map: Map::Dense,
+                    weight,
+                    feedback: None,
+                    ..
+                },
+            ] => *weight,
+            _ => None,
+        }
+    }
+
+    /// The bias of its last operation.
+    pub(crate) fn last_bias(&self) -> Option<usize> {
+        self.stages.last()?.bias
+    }
+
     /// Adds what the rows `sent` become to the rows of `out`, but for the bias of the last operation.
     pub(crate) fn forward<R: Real>(
         &self,
@@ -209,6 +259,13 @@ impl Chain {
     ) {
         self.prepare(arch, given, sent, rows, between);
         let Some((last, before)) = self.stages.split_last() else {
+            if rows > 0 {
+                let n = out.len() / rows;
+                for (r, out) in out.chunks_exact_mut(n.max(1)).enumerate() {
+                    let row = numbers(sent.row(r), n, &mut between.memory.numbers);
+                    out.iter_mut().zip(row).for_each(|(o, &x)| *o = o.add(x));
+                }
+            }
             return;
         };
         let input = block(before, &between.rows, sent);
@@ -224,7 +281,7 @@ impl Chain {
         rows: usize,
         between: &mut Between<R>,
     ) {
-        let before = self.stages.len() - 1;
+        let before = self.stages.len().saturating_sub(1);
         if between.rows.len() < before {
             between.rows.resize_with(before, Aligned::new);
         }
@@ -256,8 +313,17 @@ impl Chain {
         mut gradients: Option<&mut [Vec<R>]>,
         mut target: Option<&mut [R]>,
     ) {
+        let Some(end) = self.stages.last() else {
+            if let Some(target) = target {
+                target
+                    .iter_mut()
+                    .zip(delta)
+                    .for_each(|(t, &d)| *t = t.add(d));
+            }
+            return;
+        };
         let last = self.stages.len() - 1;
-        let rows = delta.len() / self.stages[last].outputs;
+        let rows = delta.len() / end.outputs;
         self.prepare(arch, given, sent, rows, between);
         let Between {
             rows: made,
@@ -330,6 +396,26 @@ pub(crate) fn add_bias_gradient<R: Real>(gradient: &mut [R], delta: &[R]) {
 }
 
 impl Stage {
+    /// Which normalisation of the network it is, if it is one.
+    fn norm(&self) -> Option<usize> {
+        match self.map {
+            Map::Normalisation(norm) => Some(norm),
+            Map::Dense
+            | Map::Sparse(_)
+            | Map::OneToOne
+            | Map::Scale
+            | Map::Convolution(_)
+            | Map::Sum(..)
+            | Map::Maximum(_)
+            | Map::Dropout(_) => None,
+        }
+    }
+
+    /// The numbers of a row that goes in.
+    pub(crate) fn inputs(&self) -> usize {
+        self.inputs
+    }
+
     /// The only weight, or 1, times what the operation multiplies by itself.
     fn factor<R: Real>(&self, given: Given<'_, R>) -> R {
         let weight = self.weight.map_or(R::ONE, |w| given.parameters[w][0]);
@@ -346,7 +432,8 @@ impl Stage {
             | Map::Scale
             | Map::Convolution(_)
             | Map::Maximum(_)
-            | Map::Dropout(_) => R::ONE,
+            | Map::Dropout(_)
+            | Map::Normalisation(_) => R::ONE,
         }
     }
 
@@ -371,6 +458,11 @@ impl Stage {
                 Map::Maximum(maximum) => {
                     let factor = self.factor(given);
                     maximum.forward(row, factor, &mut memory.maxima, out);
+                    continue;
+                }
+                Map::Normalisation(norm) => {
+                    let x = numbers(row, self.inputs, &mut memory.numbers);
+                    given.centres[*norm].forward(weights, x, out);
                     continue;
                 }
                 Map::Dense
@@ -412,7 +504,7 @@ impl Stage {
                         out[i] = out[i].add(kept);
                     }
                 }
-                Map::Maximum(_) => unreachable!("done above"),
+                Map::Maximum(_) | Map::Normalisation(_) => unreachable!("done above"),
             }
         }
     }
@@ -475,6 +567,7 @@ impl Stage {
                     dw[0] = dw[0].add(of_row.mul(self.share()));
                 }
                 Map::Dropout(_) => {}
+                Map::Normalisation(_) => unreachable!("a stretch of the backward has none"),
                 Map::Maximum(_) => unreachable!("done above"),
             }
         }
@@ -506,12 +599,15 @@ impl Stage {
                 columns::input_gradient(arch, window, weights, delta, memory, dx);
                 return;
             }
-            Map::Sparse(_) | Map::Convolution(_) | Map::Dropout(_) => R::ONE,
+            Map::Sparse(_) | Map::Convolution(_) | Map::Dropout(_) | Map::Normalisation(_) => {
+                R::ONE
+            }
         };
         let rows = delta.chunks_exact(self.outputs);
         for (r, (delta, dx)) in rows.zip(dx.chunks_exact_mut(self.inputs)).enumerate() {
             match &self.map {
                 Map::Dense => unreachable!("done above"),
+                Map::Normalisation(_) => unreachable!("a stretch of the backward has none"),
                 Map::Sparse(pairs) => pairs.input_gradient(weights, delta, dx),
                 Map::OneToOne | Map::Scale => {
                     for (i, (dx, &d)) in dx.iter_mut().zip(delta).enumerate() {

@@ -75,7 +75,8 @@ impl Delayed {
                     | Synapses::Scale
                     | Synapses::Convolution(_)
                     | Synapses::Pool { .. }
-                    | Synapses::Dropout { .. },
+                    | Synapses::Dropout { .. }
+                    | Synapses::Normalisation { .. },
                     _,
                 ) => unreachable!("refused when the program is lowered"),
             };

@@ -86,6 +86,7 @@ fn entries(operation: &Operation, [sample, connection, place]: [usize; 3]) -> Ve
                 add(i, i, 0, f64::from(u8::from(!dropped)) / (1.0 - probability));
             }
         }
+        Synapses::Normalisation { .. } => unreachable!("not of one row"),
         Synapses::Pool { window, pooling } => {
             let factor = match pooling {
                 Pooling::Sum => 1.0,
@@ -204,5 +205,140 @@ impl Naive {
             }
         }
         dx
+    }
+}
+
+/// Rows of one connection at once, each with its sample: what goes into each operation and what comes out, without the
+/// last bias. `chains` has the operations of each sample.
+pub(crate) fn through(
+    chains: &[Vec<Naive>],
+    samples: &[usize],
+    rows: &[Vec<f64>],
+) -> Vec<Vec<Vec<f64>>> {
+    let mut all = vec![rows.to_vec()];
+    let operations = chains[0].len();
+    for o in 0..operations {
+        let first = &chains[0][o];
+        let mut out = match first.normalisation() {
+            Some((channels, eps)) => first.normalise(channels, eps, &all[o]),
+            None => {
+                let each = samples.iter().zip(&all[o]);
+                each.map(|(&b, row)| chains[b][o].apply(row)).collect()
+            }
+        };
+        if o + 1 < operations {
+            out.iter_mut().for_each(|row| first.add_bias(row));
+        }
+        all.push(out);
+    }
+    all
+}
+
+/// From the adjoints of what [`through`] gave to those of the rows that went in; adds to the gradients of weights and
+/// biases, but for the last bias.
+pub(crate) fn back(
+    chains: &[Vec<Naive>],
+    samples: &[usize],
+    made: &[Vec<Vec<f64>>],
+    mut adjoints: Vec<Vec<f64>>,
+    d_weights: &mut [Vec<f64>],
+    d_biases: &mut [Vec<f64>],
+) -> Vec<Vec<f64>> {
+    let operations = chains[0].len();
+    for o in (0..operations).rev() {
+        let first = &chains[0][o];
+        if o + 1 < operations {
+            adjoints
+                .iter()
+                .for_each(|row| first.bias_gradient(row, &mut d_biases[o]));
+        }
+        adjoints = match first.normalisation() {
+            Some((channels, eps)) => {
+                first.normalise_back(channels, eps, &made[o], &adjoints, &mut d_weights[o])
+            }
+            None => {
+                let each = samples.iter().zip(made[o].iter().zip(&adjoints));
+                let back =
+                    each.map(|(&b, (row, d))| chains[b][o].pull_back(row, d, &mut d_weights[o]));
+                back.collect()
+            }
+        };
+    }
+    adjoints
+}
+
+impl Naive {
+    /// Channels and eps, if it normalises.
+    pub(crate) fn normalisation(&self) -> Option<(usize, f64)> {
+        match self.operation.synapses {
+            Synapses::Normalisation { channels, eps, .. } => Some((channels, eps)),
+            Synapses::Dense { .. }
+            | Synapses::Sparse { .. }
+            | Synapses::OneToOne
+            | Synapses::Scale
+            | Synapses::Convolution(_)
+            | Synapses::Pool { .. }
+            | Synapses::Dropout { .. } => None,
+        }
+    }
+
+    /// Number, mean and sum of squares around it of a channel.
+    pub(crate) fn moments(rows: &[Vec<f64>], channels: usize, c: usize) -> [f64; 3] {
+        let numbers: Vec<f64> = rows
+            .iter()
+            .flat_map(|row| row.chunks(row.len() / channels).nth(c).expect("a channel"))
+            .copied()
+            .collect();
+        let n = numbers.len() as f64;
+        let mean = numbers.iter().sum::<f64>() / n;
+        [n, mean, numbers.iter().map(|x| (x - mean).powi(2)).sum()]
+    }
+
+    fn normalise(&self, channels: usize, eps: f64, rows: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        let mut out = rows.to_vec();
+        for c in 0..channels {
+            let [n, mean, squares] = Self::moments(rows, channels, c);
+            for row in &mut out {
+                let places = row.len() / channels;
+                for x in &mut row[c * places..(c + 1) * places] {
+                    *x = self.weight(c) * (*x - mean) / (squares / n + eps).sqrt();
+                }
+            }
+        }
+        out
+    }
+
+    /// By the chain rule through mean and variance, one after the other.
+    fn normalise_back(
+        &self,
+        channels: usize,
+        eps: f64,
+        rows: &[Vec<f64>],
+        adjoints: &[Vec<f64>],
+        d_weight: &mut [f64],
+    ) -> Vec<Vec<f64>> {
+        let mut out = adjoints.to_vec();
+        for c in 0..channels {
+            let [n, mean, squares] = Self::moments(rows, channels, c);
+            let root = (squares / n + eps).sqrt();
+            let places = rows[0].len() / channels;
+            let channel = c * places..(c + 1) * places;
+            let (mut d_mean, mut d_variance) = (0.0, 0.0);
+            for (row, adjoint) in rows.iter().zip(adjoints) {
+                for (x, a) in row[channel.clone()].iter().zip(&adjoint[channel.clone()]) {
+                    let d_centred = a * self.weight(c);
+                    d_weight[c] += a * (x - mean) / root;
+                    d_mean -= d_centred / root;
+                    d_variance -= d_centred * (x - mean) / (2.0 * root.powi(3));
+                }
+            }
+            for (row, out) in rows.iter().zip(&mut out) {
+                for (x, d) in row[channel.clone()].iter().zip(&mut out[channel.clone()]) {
+                    *d =
+                        *d * self.weight(c) / root + d_variance * 2.0 * (x - mean) / n + d_mean / n;
+                }
+            }
+        }
+        out
     }
 }

@@ -7,12 +7,12 @@
 use std::fmt::Write;
 
 use rheobase_ir::pipeline::Stages;
-use rheobase_ir::program::{Initial, Network, Neuron, Program, Sharing, Training};
+use rheobase_ir::program::{Initial, Network, Neuron, Program, Sharing, Synapses, Training};
 use rheobase_ir::types::Type;
 use rheobase_lang::ast::{GateGradient, Phase};
 use rheobase_lang::model::builtin::Builtin;
 use rheobase_lang::model::{self, Expr, ExprKind, Start, Trigger, walk};
-use rheobase_runtime::{Backend, Gradients, Load, Owner, Simulator, specs};
+use rheobase_runtime::{Backend, Gradients, Load, Moment, Owner, Simulator, specs};
 
 use super::semantics;
 use crate::commands::emit::{Wrt, stages};
@@ -318,6 +318,31 @@ fn connections(network: &Network) -> Vec<(String, Vec<usize>, String, bool)> {
                 let operation = &network.connections[c].operations[o];
                 let words = ", takes the place of the weights in the backward".to_string();
                 (operation.feedback.as_ref(), words)
+            }
+            Owner::Running(c, o, moment) => {
+                let initial = match moment {
+                    Moment::Mean => Initial::Constant(0.0),
+                    Moment::Variance => Initial::Constant(1.0),
+                };
+                let words = match network.connections[c].operations[o].synapses {
+                    Synapses::Normalisation { momentum, .. } => {
+                        format!(", running average of momentum {momentum}")
+                    }
+                    Synapses::Dense { .. }
+                    | Synapses::Sparse { .. }
+                    | Synapses::OneToOne
+                    | Synapses::Scale
+                    | Synapses::Convolution(_)
+                    | Synapses::Pool { .. }
+                    | Synapses::Dropout { .. } => String::new(),
+                };
+                rows.push((
+                    spec.name,
+                    spec.shape,
+                    initial_text(&initial) + &words,
+                    false,
+                ));
+                continue;
             }
             Owner::Delay(c) => {
                 let delays = network.connections[c].delays.as_ref();

@@ -211,7 +211,13 @@ pub(super) fn delivery(network: &Network) -> Vec<String> {
             1 => "one step later".to_string(),
             n => format!("{n} steps later"),
         };
-        format!("{from} -> {}.{port} {when}", to.name)
+        let normalised = match connection.normalises() {
+            true => {
+                "; normalised over the samples of a batch and all steps in training, by running averages at evaluation"
+            }
+            false => "",
+        };
+        format!("{from} -> {}.{port} {when}{normalised}", to.name)
     };
     network.connections.iter().map(line).collect()
 }
