@@ -197,7 +197,7 @@ impl<R: Float> Run<'_, '_, R> {
                 let outside = !connection.inside(part);
                 if let Some(norm) = connection.chain.norms().next_back() {
                     let gradients = connection.trained.then_some(sum.numbers(connection));
-                    self.into_norms(state, connection, norm, delta, gradients);
+                    self.back_from_end(state, connection, norm, delta, gradients);
                     return;
                 }
                 let Some(weight) = connection.dense else {

@@ -1,27 +1,43 @@
 //! Where the first number that is not finite appears.
 //!
 //! Only asked after a loss or a gradient came out as NaN or infinite: the batch is run again with a probe
-//! that looks at every state of every layer after every step.
+//! that looks at every state of every layer after every step. If all of them are finite, `diagnose/gradient.rs` looks at
+//! the backward.
+
+mod gradient;
 
 use std::fmt;
 
 use rheobase_ir::interp::{Spiking, evaluate};
-use rheobase_ir::kernel::{Def, Role, Slot};
+use rheobase_ir::kernel::{Def, Kernel, Role, Slot};
 
 use crate::backend::Float;
 use crate::error::RuntimeError;
 use crate::group::Batch;
-use crate::layer::SlotId;
+use crate::layer::{Pass, SlotId};
 use crate::probe::{Adjoints, Probe, StepView};
 use crate::record::traces;
 use crate::simulator::Simulator;
 
+/// What is not finite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A state.
+    State,
+    /// The gradient by a state, spike or port, which the backward of the step made.
+    Gradient,
+    /// The same, where it comes from the loss.
+    Seed,
+}
+
 /// The place of the first number that is not finite.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NonFinite {
+    /// What it is.
+    pub kind: Kind,
     /// The name of the layer.
     pub layer: String,
-    /// The name of the state.
+    /// The name of the state, or of the spike or port that it is the gradient by.
     pub state: String,
     /// The neuron in the layer.
     pub neuron: usize,
@@ -38,6 +54,7 @@ pub struct NonFinite {
 impl fmt::Display for NonFinite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let NonFinite {
+            kind,
             layer,
             state,
             neuron,
@@ -46,9 +63,14 @@ impl fmt::Display for NonFinite {
             value,
             op,
         } = self;
+        let (what, became) = match kind {
+            Kind::State => ("", "became"),
+            Kind::Gradient => ("the gradient by ", "became"),
+            Kind::Seed => ("the gradient of the loss by ", "is"),
+        };
         write!(
             f,
-            "`{state}` of {layer}[{neuron}] became {value} at step {step} of sample {sample} of the batch"
+            "{what}`{state}` of {layer}[{neuron}] {became} {value} at step {step} of sample {sample} of the batch"
         )?;
         match op {
             Some(op) => write!(f, "; first bad op {op}"),
@@ -107,6 +129,7 @@ impl<R: Float> Probe<R> for Watch<R> {
             let row = view.reals(layer, slot);
             if let Some(lane) = row.iter().position(|v| !v.is_finite()) {
                 self.found = Some(NonFinite {
+                    kind: Kind::State,
                     layer: layer.to_string(),
                     state: self.states[i].name.name.clone(),
                     neuron: lane % n,
@@ -146,6 +169,23 @@ impl<R: Float> Simulator<R> {
         &self,
         batch: &Batch<'_, R>,
     ) -> Result<Option<NonFinite>, RuntimeError> {
+        self.locate(batch, Pass::Infer)
+    }
+
+    /// The same in the forward of a training step: with the masks of dropout, delays that are spread, and means over the
+    /// batch.
+    ///
+    /// # Errors
+    ///
+    /// The batch does not fit the network.
+    pub fn locate_non_finite_in_training(
+        &self,
+        batch: &Batch<'_, R>,
+    ) -> Result<Option<NonFinite>, RuntimeError> {
+        self.locate(batch, Pass::Forward)
+    }
+
+    fn locate(&self, batch: &Batch<'_, R>, pass: Pass) -> Result<Option<NonFinite>, RuntimeError> {
         let watched = |layer: usize, name: Slot| {
             let slot = self.layers[layer].row(&name)?;
             let n = self.network.layers[layer].size();
@@ -175,7 +215,11 @@ impl<R: Float> Simulator<R> {
             found: None,
             inputs: None,
         };
-        let outcome = self.infer(batch, 1, watch)?;
+        let outcome = match pass {
+            Pass::Infer => self.infer(batch, 1, watch)?,
+            // The probe does not turn, so there is no backward.
+            Pass::Forward | Pass::Backward => self.differentiate(batch, 1, watch)?,
+        };
         let first = outcome
             .probes
             .into_iter()
@@ -191,29 +235,30 @@ impl<R: Float> Simulator<R> {
     /// Runs the step of one lane on the interpreter and names the first op whose value is not finite.
     fn bad_op(&self, layer: usize, lane: usize, inputs: &[(Slot, R)]) -> Option<String> {
         let code = &self.layers[layer];
-        let kernel = &code.stages.infer;
-        let slots: Vec<&Slot> = kernel.inputs().map(|(_, input)| &input.slot).collect();
-        let mut fetch = |i: usize| {
-            let given = inputs.iter().find(|(slot, _)| slot == slots[i]);
-            let constant = || code.constant(slots[i], lane);
-            given
-                .map(|(_, value)| *value)
-                .or_else(constant)
-                .unwrap_or(R::ZERO)
-        };
-        let values = evaluate(kernel, &mut fetch, &mut Spiking::Hard).ok()?;
-        let bad = kernel
-            .values()
-            .find(|(v, node)| matches!(node.def, Def::Inst(..)) && !values[v.index()].is_finite());
-        bad.map(|(_, node)| {
-            let word = match &node.def {
-                Def::Inst(op, _) => op.name(),
-                Def::Input(_) => "input",
-            };
-            match &node.note {
-                Some(note) => format!("`{word}` ({note})"),
-                None => format!("`{word}`"),
-            }
+        first_bad(&code.stages.infer, |slot| {
+            let given = inputs.iter().find(|(name, _)| name == slot);
+            let given = given.map(|(_, value)| *value);
+            given.or_else(|| code.constant(slot, lane))
         })
     }
+}
+
+/// Runs a kernel on one lane and names the first op whose value is not finite; inputs that are not known are 0.
+fn first_bad<R: Float>(kernel: &Kernel, input: impl Fn(&Slot) -> Option<R>) -> Option<String> {
+    let slots: Vec<&Slot> = kernel.inputs().map(|(_, input)| &input.slot).collect();
+    let mut fetch = |i: usize| input(slots[i]).unwrap_or(R::ZERO);
+    let values = evaluate(kernel, &mut fetch, &mut Spiking::Hard).ok()?;
+    let bad = kernel
+        .values()
+        .find(|(v, node)| matches!(node.def, Def::Inst(..)) && !values[v.index()].is_finite());
+    bad.map(|(_, node)| {
+        let word = match &node.def {
+            Def::Inst(op, _) => op.name(),
+            Def::Input(_) => "input",
+        };
+        match &node.note {
+            Some(note) => format!("`{word}` ({note})"),
+            None => format!("`{word}`"),
+        }
+    })
 }

@@ -24,7 +24,7 @@
 //! | `forward.rs`, `backward.rs` | the two directions of time |
 //! | `phases.rs` | training steps in which samples wait for each other, because a mean over all of them is read |
 //! | `parallel.rs` | the only file that knows threads |
-//! | `diagnose.rs` | where the first number that is not finite appears |
+//! | `diagnose.rs`, `diagnose/` | where the first number that is not finite appears |
 
 mod aligned;
 mod backend;
@@ -49,7 +49,7 @@ mod simulator;
 pub use backend::{Backend, Float};
 pub use blocks::{Footprint, TimePlan};
 pub use connection::pairs::Pairs;
-pub use diagnose::NonFinite;
+pub use diagnose::{Kind as NonFiniteKind, NonFinite};
 pub use error::RuntimeError;
 pub use events::Events;
 pub use group::{Batch, InitialState, Injection};

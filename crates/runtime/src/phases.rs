@@ -352,7 +352,7 @@ impl<R: Float> Run<'_, '_, R> {
     }
 
     /// From the rows of `delta`, one for each row that arrives, to the adjoints of what the last normalisation gave.
-    pub(crate) fn into_norms(
+    pub(crate) fn back_from_end(
         &self,
         state: &mut GroupState<R>,
         connection: &ConnectionCode,

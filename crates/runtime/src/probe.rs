@@ -48,6 +48,10 @@ pub struct StepView<'a, R> {
 }
 
 impl<'a, R: Float> StepView<'a, R> {
+    pub(crate) fn group(&self) -> &'a GroupState<R> {
+        self.group
+    }
+
     pub(crate) fn new(
         simulator: &'a Simulator<R>,
         group: &'a GroupState<R>,
@@ -123,6 +127,14 @@ impl<'a, R: Float> Adjoints<'a, R> {
             t,
             layers,
         }
+    }
+
+    pub(crate) fn group(&self) -> &GroupState<R> {
+        self.group
+    }
+
+    pub(crate) fn layers(&self) -> &'a [usize] {
+        self.layers
     }
 
     /// The number of samples in the group.

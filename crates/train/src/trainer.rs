@@ -347,7 +347,9 @@ impl Trainer {
         let norms: Vec<f64> = outcome.gradients.iter().map(|g| norm(g)).collect();
         let norm = norms.iter().map(|n| n * n).sum::<f64>().sqrt();
         if !loss.is_finite() || !penalty.is_finite() || !norm.is_finite() {
-            return Err(self.not_finite(&batch, indices, position, &outcome.gradients));
+            let probe = |range| judged.group(&self.objective, range, purpose);
+            let bad = (&batch, indices, &outcome.gradients[..]);
+            return Err(self.not_finite(bad, position, probe));
         }
         // The probes hold on to the objective.
         let (gradients, spikes) = (outcome.gradients, outcome.spikes);
@@ -437,19 +439,23 @@ impl Trainer {
         evaluation
     }
 
-    /// Which number stopped being finite first.
-    fn not_finite(
+    /// Which number stopped being finite first: a state, or in the backward that starts from `probe`.
+    fn not_finite<'p>(
         &self,
-        batch: &Batch<'_, f32>,
-        indices: &[usize],
+        (batch, indices, gradients): (&Batch<'_, f32>, &[usize], &[Vec<f32>]),
         position: f64,
-        gradients: &[Vec<f32>],
+        probe: impl Fn(std::ops::Range<usize>) -> Group<'p> + Sync,
     ) -> TrainError {
         let epoch = position as usize;
         let number = ((position - epoch as f64) * self.samples.len(Subset::Train) as f64
             / self.plan.batch as f64)
             .round();
-        let place = match self.simulator.locate_non_finite(batch) {
+        let in_forward = self.simulator.locate_non_finite_in_training(batch);
+        let found = match in_forward {
+            Ok(None) => self.simulator.locate_non_finite_gradient(batch, probe),
+            Ok(Some(_)) | Err(_) => in_forward,
+        };
+        let place = match found {
             Ok(Some(place)) => {
                 let original = self.samples.original(Subset::Train, indices[place.sample]);
                 format!("{place} (sample {original} of the data set)")

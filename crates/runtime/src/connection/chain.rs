@@ -259,12 +259,10 @@ impl Stretch<'_> {
     ) {
         self.prepare(arch, given, sent, rows, between);
         let Some((last, before)) = self.stages.split_last() else {
-            if rows > 0 {
-                let n = out.len() / rows;
-                for (r, out) in out.chunks_exact_mut(n.max(1)).enumerate() {
-                    let row = numbers(sent.row(r), n, &mut between.memory.numbers);
-                    out.iter_mut().zip(row).for_each(|(o, &x)| *o = o.add(x));
-                }
+            let n = out.len().checked_div(rows).unwrap_or(0);
+            for (r, out) in out.chunks_exact_mut(n.max(1)).enumerate() {
+                let row = numbers(sent.row(r), n, &mut between.memory.numbers);
+                out.iter_mut().zip(row).for_each(|(o, &x)| *o = o.add(x));
             }
             return;
         };

@@ -318,7 +318,7 @@ impl Naive {
         d_weight: &mut [f64],
     ) -> Vec<Vec<f64>> {
         let mut out = adjoints.to_vec();
-        for c in 0..channels {
+        for (c, d_gain) in d_weight.iter_mut().enumerate() {
             let [n, mean, squares] = Self::moments(rows, channels, c);
             let root = (squares / n + eps).sqrt();
             let places = rows[0].len() / channels;
@@ -327,7 +327,7 @@ impl Naive {
             for (row, adjoint) in rows.iter().zip(adjoints) {
                 for (x, a) in row[channel.clone()].iter().zip(&adjoint[channel.clone()]) {
                     let d_centred = a * self.weight(c);
-                    d_weight[c] += a * (x - mean) / root;
+                    *d_gain += a * (x - mean) / root;
                     d_mean -= d_centred / root;
                     d_variance -= d_centred * (x - mean) / (2.0 * root.powi(3));
                 }
