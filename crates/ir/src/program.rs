@@ -229,8 +229,7 @@ impl Connection {
 
     /// Whether one of its operations normalises over samples and steps.
     pub fn normalises(&self) -> bool {
-        let normalises = |o: &Operation| matches!(o.synapses, Synapses::Normalisation { .. });
-        self.operations.iter().any(normalises)
+        self.operations.iter().any(Operation::normalises)
     }
 
     /// The steps of the longest delay.

@@ -149,6 +149,11 @@ impl Operation {
         }
     }
 
+    /// Whether it normalises over samples and steps.
+    pub fn normalises(&self) -> bool {
+        matches!(self.synapses, Synapses::Normalisation { .. })
+    }
+
     /// The outside shape of the weights; `None` if there are none. `[number of pairs]` for a sparse one,
     /// which is drawn for it.
     pub fn weight_shape(&self) -> Option<Vec<usize>> {

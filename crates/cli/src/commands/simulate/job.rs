@@ -5,7 +5,7 @@
 
 use ndarray::Axis;
 use rheobase_ir::kernel::{Def, Kernel, Role, Slot};
-use rheobase_ir::program::{Initial, Layer, Network, Neuron, Sharing, Unit};
+use rheobase_ir::program::{Initial, Layer, Network, Neuron, Operation, Sharing, Unit};
 use rheobase_ir::types::Rate;
 use rheobase_lang::lower::Override;
 use rheobase_runtime::{Owner, specs};
@@ -164,13 +164,18 @@ fn weight_value(network: &Network, setting: &Setting) -> Result<f64, Failure> {
     match spec.owner {
         // The first weights of a chain have the unit of the port, the others multiply them.
         Owner::Weight(c, o) | Owner::Feedback(c, o) => {
-            let before = &network.connections[c].operations[..o];
-            match before.iter().any(|operation| operation.weight.is_some()) {
+            let (before, rest) = network.connections[c].operations.split_at(o);
+            let multiplies = before.iter().any(|operation| operation.weight.is_some());
+            // A gain has it, too: what it multiplies has no unit any more.
+            let gain = rest.first().is_some_and(Operation::normalises);
+            match multiplies && !gain {
                 true => setting.in_base(&Unit::one(), step_ms),
                 false => setting.in_base(port(c), step_ms),
             }
         }
         Owner::Bias(c, _) => setting.in_base(port(c), step_ms),
+        // Base units: what a normalisation reads need not have the unit of the port.
+        Owner::Running(..) => setting.in_base(&Unit::one(), step_ms),
         Owner::Delay(_) => {
             let ms = Unit {
                 text: "ms".to_string(),
