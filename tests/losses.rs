@@ -60,14 +60,27 @@ network Spiking {
   connect inp -> hid.x : dense(w = normal(0.05, 2 / sqrt(fan_in)))
   connect hid -> out.x : dense(w = normal(0.05, 2 / sqrt(fan_in)))
 }
+network Grouped {
+  step 1 ms
+  input inp[64]
+  layer out : LI[10]
+  connect inp -> out.x : dense(w = normal(0, 1 / sqrt(fan_in)), bias = 0.1) delay uniform(1 ms, 5 ms) in 0 ms .. 8 ms learn via dcls
+}
 "#;
 
-/// A trainer of the digits with these settings.
-fn trainer(network: &str, settings: &str) -> Trainer {
+/// The digits, encoded.
+const DIGITS: &str = "data = digits()\n  encode = latency()";
+
+/// Random input with target spikes for ten units.
+const PATTERNS: &str =
+    "data = spike_patterns(channels = 64, units = 10, spikes = 3, rate = 40 Hz, samples = 32)";
+
+/// A trainer with this data and these settings.
+fn trainer(network: &str, data: &str, settings: &str) -> Trainer {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("loss.snn");
     let text = format!(
-        "{NETWORK}\ntrain t of {network} {{\n  data = digits()\n  encode = latency()\n  duration = 25 ms\n  \
+        "{NETWORK}\ntrain t of {network} {{\n  {data}\n  duration = 25 ms\n  \
          epochs = 1\n  batch = 32\n  {settings}\n}}\n"
     );
     std::fs::write(&path, text).expect("written");
@@ -99,10 +112,20 @@ fn gradients_agree_with_differences() {
         "loss = cross_entropy(last_step(out.v), label) + 0.3 * mean(tanh(out.v)) - mean(out.v) / 2",
         "loss = cross_entropy(last_step(out.v), label)\n  penalty = 0.1 * sum(weights(out)^2) + 0.1 * mean((out.tau / 20 ms)^2)",
         "loss = mean(both(max_over_time(out.v), k = 0.3)) + mean(hinge(in_units(out.tau, 30 ms)))",
+        "loss = cross_entropy(last_step(out.v), label)\n  penalty = 0.1 * sum(abs(weights(out)))",
         "loss = cross_entropy(last_step(out.v), label)\n  penalty = mean(mean_over_batch(sum_over_time(out.v))^2) / 10",
     ];
-    for loss in losses {
-        let mut trainer = trainer("Smooth", &format!("{loss}\n  optimizer = sgd(lr = 1)"));
+    // Targets that change over time, for a trace and for its filtered course.
+    let against_targets = [
+        "loss = mse(out.v, target)",
+        "loss = mse(filtered(out.v, decay = 10 ms, rise = 3 ms), target)",
+        "loss = mse(out.v, target) + 0.1 * mean(abs(mean_over_time(out.v)))",
+    ];
+    let digits = losses.iter().map(|loss| (DIGITS, *loss));
+    let all = digits.chain(against_targets.iter().map(|loss| (PATTERNS, *loss)));
+    for (data, loss) in all {
+        let settings = format!("{loss}\n  optimizer = sgd(lr = 1)");
+        let mut trainer = trainer("Smooth", data, &settings);
         let batch: Vec<usize> = (0..32).collect();
         let before = trainer.parameters().clone();
         trainer.step(&batch, 0.0).expect("a step");
@@ -133,13 +156,11 @@ fn gradients_agree_with_differences() {
     }
 }
 
-/// What a plan reports over three passes through the samples: loss plus penalty in its first and last steps.
-fn course(settings: &str) -> (f64, f64, Vec<f64>) {
-    let mut trainer = trainer(
-        "Spiking",
-        &format!("{settings}\n  optimizer = adam(lr = 2e-3)"),
-    );
-    let order: Vec<usize> = (0..3).flat_map(|epoch| trainer.order(epoch)).collect();
+/// What a plan reports over passes through the samples: loss plus penalty in its first and last steps.
+fn course(data: &str, epochs: usize, settings: &str) -> (f64, f64, Vec<f64>) {
+    let settings = format!("{settings}\n  optimizer = adam(lr = 2e-3)");
+    let mut trainer = trainer("Spiking", data, &settings);
+    let order: Vec<usize> = (0..epochs).flat_map(|epoch| trainer.order(epoch)).collect();
     let mut totals = Vec::new();
     let mut hits = Vec::new();
     for (i, batch) in order.chunks_exact(32).enumerate() {
@@ -161,10 +182,64 @@ fn spiking_losses_are_learned() {
         "loss = cross_entropy(-first_spike(out) / 3 ms, label)",
         "loss = cross_entropy(max_over_time(filtered(out, decay = 10 ms)), label)",
     ] {
-        let (first, last, hits) = course(loss);
+        let (first, last, hits) = course(DIGITS, 3, loss);
         assert!(last < 0.85 * first, "{loss}: {first} to {last}");
         let late = hits[hits.len() - 8..].iter().sum::<f64>() / 8.0;
         assert!(late > 0.2, "{loss}: {late} of the last samples");
+    }
+}
+
+/// Distances between spike trains go down: the targets are spikes, the units are told nothing else.
+#[test]
+fn spikes_come_to_their_times() {
+    for loss in [
+        "loss = van_rossum(out, target, decay = 10 ms)",
+        "loss = van_rossum(out, target, decay = 10 ms, rise = 5 ms)",
+    ] {
+        let (first, last, _) = course(PATTERNS, 120, loss);
+        assert!(last < 0.6 * first, "{loss}: {first} to {last}");
+    }
+}
+
+/// Each kind of parameter has the optimiser that its setting names, and no other kind has it.
+#[test]
+fn parameter_groups_have_optimisers_of_their_own() {
+    let loss = "loss = cross_entropy(last_step(out.v), label)\n  optimizer = sgd(lr = 0.5)";
+    let moved = |settings: &str| -> Vec<(String, f32)> {
+        let mut trainer = trainer("Grouped", DIGITS, &format!("{loss}\n  {settings}"));
+        let before = trainer.parameters().clone();
+        let batch: Vec<usize> = (0..32).collect();
+        trainer.step(&batch, 0.0).expect("a step");
+        let after = trainer.parameters();
+        let pairs = before.values.iter().zip(&after.values);
+        let most = pairs.map(|(before, after)| {
+            let distances = before.iter().zip(after).map(|(a, b)| (a - b).abs());
+            distances.fold(0.0, f32::max)
+        });
+        let names = before.specs.iter().map(|spec| spec.name.clone());
+        names.zip(most).collect()
+    };
+    let plain = moved("");
+    assert_eq!(plain.len(), 4, "{plain:?}");
+    assert!(plain.iter().all(|(_, most)| *most > 0.0), "{plain:?}");
+    for (setting, of) in [
+        ("optimizer_weights", ".weight"),
+        ("optimizer_biases", ".bias"),
+        ("optimizer_neurons", ".tau"),
+        ("optimizer_delays", ".delay"),
+    ] {
+        let own = moved(&format!("{setting} = sgd(lr = 0.25)"));
+        let mut halved = 0;
+        for ((name, own), (_, plain)) in own.iter().zip(&plain) {
+            let expected = if name.ends_with(of) { 0.5 } else { 1.0 };
+            halved += usize::from(expected == 0.5);
+            let share = own / plain;
+            assert!(
+                (share - expected).abs() < 0.02,
+                "{setting}, {name}: {share}"
+            );
+        }
+        assert_eq!(halved, 1, "{setting}");
     }
 }
 
@@ -185,7 +260,7 @@ fn penalties_move_rates() {
             "loss = mean(mean_over_batch(spike_count(hid))^2) + 0 * mean(out)",
         ),
     ] {
-        let (first, last, hits) = course(settings);
+        let (first, last, hits) = course(DIGITS, 3, settings);
         assert!(last < 0.8 * first, "{penalty}: {first} to {last}");
         assert!(
             hits.iter().all(|&h| h == 0.0),
@@ -199,6 +274,7 @@ fn penalties_move_rates() {
 fn slopes_of_surrogates_are_learned() {
     let mut trainer = trainer(
         "Shaped",
+        DIGITS,
         "loss = cross_entropy(max_over_time(out.v), label)\n  optimizer = adam(lr = 1e-2)",
     );
     let value = |trainer: &Trainer, name: &str| {

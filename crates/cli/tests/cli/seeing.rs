@@ -89,6 +89,26 @@ fn a_run_has_a_page_and_every_picture() {
         };
         assert!(!panels.is_empty() && panels.iter().all(is_shown), "{what}");
     }
+    let found: Value = serde_json::from_str(&place.text("run/evaluation.json")).expect("JSON");
+    let count = |cell: &Value| cell.as_u64().expect("a count");
+    let rows = found["confusion"].as_array().expect("a matrix");
+    let sums: Vec<u64> = rows
+        .iter()
+        .map(|row| row.as_array().expect("a row").iter().map(count).sum())
+        .collect();
+    let right: u64 = rows.iter().enumerate().map(|(i, row)| count(&row[i])).sum();
+    assert_eq!(
+        (sums.iter().sum::<u64>(), right),
+        (360, count(&found["correct"]))
+    );
+    assert_eq!(found["accuracy"], right as f64 / 360.0);
+    let top: Vec<f64> = (2..=5)
+        .filter_map(|k| found["top"][k.to_string()].as_f64())
+        .collect();
+    assert!(
+        top.len() == 4 && top.is_sorted() && top[0] >= right as f64 / 360.0,
+        "{top:?}"
+    );
     let curves = place.ok(&["plot", "run", "--json"]).out;
     let curves: Value = serde_json::from_str(&curves).expect("one document");
     let last = place.text("run/metrics.jsonl");

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use rheobase_ir::program::Unit;
 use rheobase_plot::svg::{escaped, fragment, style};
-use rheobase_plot::{Figure, Panel};
+use rheobase_plot::{Figure, Heat, Panel};
 use serde_json::Value;
 
 use crate::commands::plot::visited_surrogates;
@@ -15,6 +15,9 @@ use crate::trained::Trained;
 
 /// Samples whose spikes are counted, and those that are shown.
 const SAMPLES: (usize, usize) = (16, 3);
+
+/// The width of a row of charts.
+const WIDTH: f64 = 1072.0;
 
 /// A page that is being written.
 struct Page {
@@ -83,9 +86,16 @@ impl Page {
         if panels.is_empty() {
             return;
         }
-        let width = 1072.0 / columns as f64;
+        let width = WIDTH / columns as f64;
         let height = if columns == 1 { 340.0 } else { 290.0 };
         let figure = Figure::grid(columns, (width, height), panels);
+        self.add(&fragment(&figure.scene()));
+    }
+
+    /// A matrix that grows with its rows, so that each of them has room for its name.
+    fn matrix(&mut self, matrix: Heat) {
+        let side = (18.0 * matrix.rows as f64 + 150.0).clamp(290.0, WIDTH);
+        let figure = Figure::grid(1, (side + 80.0, side), vec![matrix.into()]);
         self.add(&fragment(&figure.scene()));
     }
 
@@ -189,7 +199,7 @@ impl Page {
                 "Confusion",
                 "A row for each label, a column for each prediction.",
             );
-            self.charts(2, [matrix]);
+            self.matrix(matrix);
         }
     }
 

@@ -48,6 +48,12 @@ pub const FILE_FORMATS: &[&str] = &[
     "frames",
 ];
 
+const HELD_OUT: &[&str] = &["valid", "test"];
+const ENCODE: &[&str] = &["encode"];
+const AUGMENT: &[&str] = &["augment"];
+const SCHEDULE: &[&str] = &["schedule"];
+const CLIP: &[&str] = &["clip"];
+
 const HOLDOUT: &[Slot] = &[need("fraction", Takes::Plain), may("seed", Takes::Plain)];
 const BINNING: &[Slot] = &[
     may("clip", Takes::Whole),
@@ -57,25 +63,29 @@ const BINNING: &[Slot] = &[
 const FILE: &[Slot] = &[need("path", Takes::Text)];
 const DATA: &[&str] = &["data", "valid", "test"];
 
-const fn file(name: &'static str) -> Choice {
+const fn choice(
+    settings: &'static [&'static str],
+    name: &'static str,
+    slots: &'static [Slot],
+) -> Choice {
     Choice {
-        settings: DATA,
+        settings,
         name,
-        slots: FILE,
+        slots,
     }
+}
+
+const fn file(name: &'static str) -> Choice {
+    choice(DATA, name, FILE)
 }
 
 /// Every choice of every setting.
 pub const CHOICES: &[Choice] = &[
-    Choice {
-        settings: DATA,
-        name: "digits",
-        slots: &[],
-    },
-    Choice {
-        settings: DATA,
-        name: "random_spikes",
-        slots: &[
+    choice(DATA, "digits", &[]),
+    choice(
+        DATA,
+        "random_spikes",
+        &[
             need("samples", Takes::Whole),
             need("channels", Takes::Whole),
             need("classes", Takes::Whole),
@@ -83,16 +93,16 @@ pub const CHOICES: &[Choice] = &[
             may("seed", Takes::Plain),
             may("graded", Takes::Flag),
         ],
-    },
-    Choice {
-        settings: DATA,
-        name: "yin_yang",
-        slots: &[need("samples", Takes::Whole), may("seed", Takes::Plain)],
-    },
-    Choice {
-        settings: DATA,
-        name: "manifolds",
-        slots: &[
+    ),
+    choice(
+        DATA,
+        "yin_yang",
+        &[need("samples", Takes::Whole), may("seed", Takes::Plain)],
+    ),
+    choice(
+        DATA,
+        "manifolds",
+        &[
             need("samples", Takes::Whole),
             need("classes", Takes::Whole),
             need("channels", Takes::Whole),
@@ -100,11 +110,11 @@ pub const CHOICES: &[Choice] = &[
             may("smoothness", Takes::Plain),
             may("seed", Takes::Plain),
         ],
-    },
-    Choice {
-        settings: DATA,
-        name: "spike_patterns",
-        slots: &[
+    ),
+    choice(
+        DATA,
+        "spike_patterns",
+        &[
             need("channels", Takes::Whole),
             need("units", Takes::Whole),
             need("spikes", Takes::Whole),
@@ -113,11 +123,11 @@ pub const CHOICES: &[Choice] = &[
             may("samples", Takes::Whole),
             may("seed", Takes::Plain),
         ],
-    },
-    Choice {
-        settings: DATA,
-        name: "delayed_xor",
-        slots: &[
+    ),
+    choice(
+        DATA,
+        "delayed_xor",
+        &[
             need("samples", Takes::Whole),
             need("channels", Takes::Whole),
             need("cue", Takes::Time),
@@ -126,18 +136,18 @@ pub const CHOICES: &[Choice] = &[
             may("background", Takes::Rate),
             may("seed", Takes::Plain),
         ],
-    },
-    Choice {
-        settings: DATA,
-        name: "store_recall",
-        slots: &[
+    ),
+    choice(
+        DATA,
+        "store_recall",
+        &[
             need("samples", Takes::Whole),
             need("channels", Takes::Whole),
             need("period", Takes::Time),
             may("rate", Takes::Rate),
             may("seed", Takes::Plain),
         ],
-    },
+    ),
     file("shd"),
     file("ssc"),
     file("nmnist"),
@@ -146,250 +156,162 @@ pub const CHOICES: &[Choice] = &[
     file("mnist"),
     file("idx"),
     file("frames"),
-    Choice {
-        settings: DATA,
-        name: "csv",
-        slots: &[need("path", Takes::Text), may("scale", Takes::Plain)],
-    },
-    Choice {
-        settings: DATA,
-        name: "npy",
-        slots: &[
+    choice(
+        DATA,
+        "csv",
+        &[need("path", Takes::Text), may("scale", Takes::Plain)],
+    ),
+    choice(
+        DATA,
+        "npy",
+        &[
             need("path", Takes::Text),
             need("labels", Takes::Text),
             may("scale", Takes::Plain),
             may("time", Takes::Flag),
         ],
-    },
-    Choice {
-        settings: DATA,
-        name: "npz",
-        slots: &[
+    ),
+    choice(
+        DATA,
+        "npz",
+        &[
             need("path", Takes::Text),
             may("scale", Takes::Plain),
             may("time", Takes::Flag),
         ],
-    },
-    Choice {
-        settings: DATA,
-        name: "npz_events",
-        slots: &[
+    ),
+    choice(
+        DATA,
+        "npz_events",
+        &[
             need("path", Takes::Text),
             need("height", Takes::Whole),
             need("width", Takes::Whole),
             may("time_unit", Takes::Time),
         ],
-    },
-    Choice {
-        settings: &["valid", "test"],
-        name: "holdout",
-        slots: HOLDOUT,
-    },
-    Choice {
-        settings: &["valid", "test"],
-        name: "group_holdout",
-        slots: HOLDOUT,
-    },
-    Choice {
-        settings: &["valid", "test"],
-        name: "fold",
-        slots: &[
+    ),
+    choice(HELD_OUT, "holdout", HOLDOUT),
+    choice(HELD_OUT, "group_holdout", HOLDOUT),
+    choice(
+        HELD_OUT,
+        "fold",
+        &[
             need("index", Takes::Plain),
             need("of", Takes::Whole),
             may("seed", Takes::Plain),
         ],
-    },
-    Choice {
-        settings: &["encode"],
-        name: "latency",
-        slots: &[
+    ),
+    choice(
+        ENCODE,
+        "latency",
+        &[
             may("tau", Takes::Time),
             may("threshold", Takes::Plain),
             may("linear", Takes::Flag),
         ],
-    },
-    Choice {
-        settings: &["encode"],
-        name: "rate",
-        slots: &[may("max_rate", Takes::Rate)],
-    },
-    Choice {
-        settings: &["encode"],
-        name: "constant",
-        slots: &[may("gain", Takes::Plain)],
-    },
-    Choice {
-        settings: &["encode"],
-        name: "one_by_one",
-        slots: &[need("levels", Takes::Whole), may("hold", Takes::Time)],
-    },
-    Choice {
-        settings: &["encode"],
-        name: "population",
-        slots: &[
+    ),
+    choice(ENCODE, "rate", &[may("max_rate", Takes::Rate)]),
+    choice(ENCODE, "constant", &[may("gain", Takes::Plain)]),
+    choice(
+        ENCODE,
+        "one_by_one",
+        &[need("levels", Takes::Whole), may("hold", Takes::Time)],
+    ),
+    choice(
+        ENCODE,
+        "population",
+        &[
             need("neurons", Takes::Whole),
             may("width", Takes::Plain),
             may("max_rate", Takes::Rate),
         ],
-    },
-    Choice {
-        settings: &["encode"],
-        name: "current_lif",
-        slots: &[may("tau", Takes::Time), may("gain", Takes::Plain)],
-    },
-    Choice {
-        settings: &["encode"],
-        name: "delta",
-        slots: &[need("threshold", Takes::Plain)],
-    },
-    Choice {
-        settings: &["encode"],
-        name: "bin_spikes",
-        slots: BINNING,
-    },
-    Choice {
-        settings: &["encode"],
-        name: "bin_equal_counts",
-        slots: BINNING,
-    },
-    Choice {
-        settings: &["augment"],
-        name: "shift",
-        slots: &[need("pixels", Takes::Whole)],
-    },
-    Choice {
-        settings: &["augment"],
-        name: "flip",
-        slots: &[],
-    },
-    Choice {
-        settings: &["augment"],
-        name: "jitter",
-        slots: &[need("std", Takes::Time)],
-    },
-    Choice {
-        settings: &["augment"],
-        name: "channel_shift",
-        slots: &[need("channels", Takes::Whole)],
-    },
-    Choice {
-        settings: &["augment"],
-        name: "drop",
-        slots: &[need("probability", Takes::Plain)],
-    },
-    Choice {
-        settings: OPTIMIZERS,
-        name: "sgd",
-        slots: &[
+    ),
+    choice(
+        ENCODE,
+        "current_lif",
+        &[may("tau", Takes::Time), may("gain", Takes::Plain)],
+    ),
+    choice(ENCODE, "delta", &[need("threshold", Takes::Plain)]),
+    choice(ENCODE, "bin_spikes", BINNING),
+    choice(ENCODE, "bin_equal_counts", BINNING),
+    choice(AUGMENT, "shift", &[need("pixels", Takes::Whole)]),
+    choice(AUGMENT, "flip", &[]),
+    choice(AUGMENT, "jitter", &[need("std", Takes::Time)]),
+    choice(AUGMENT, "channel_shift", &[need("channels", Takes::Whole)]),
+    choice(AUGMENT, "drop", &[need("probability", Takes::Plain)]),
+    choice(
+        OPTIMIZERS,
+        "sgd",
+        &[
             LR,
             may("momentum", Takes::Plain),
             may("nesterov", Takes::Flag),
             DECAY,
         ],
-    },
-    Choice {
-        settings: OPTIMIZERS,
-        name: "adam",
-        slots: ADAM,
-    },
-    Choice {
-        settings: OPTIMIZERS,
-        name: "adamw",
-        slots: ADAM,
-    },
-    Choice {
-        settings: OPTIMIZERS,
-        name: "adamax",
-        slots: ADAM,
-    },
-    Choice {
-        settings: OPTIMIZERS,
-        name: "rmsprop",
-        slots: &[
+    ),
+    choice(OPTIMIZERS, "adam", ADAM),
+    choice(OPTIMIZERS, "adamw", ADAM),
+    choice(OPTIMIZERS, "adamax", ADAM),
+    choice(
+        OPTIMIZERS,
+        "rmsprop",
+        &[
             LR,
             may("alpha", Takes::Plain),
             may("eps", Takes::Plain),
             may("momentum", Takes::Plain),
             DECAY,
         ],
-    },
-    Choice {
-        settings: OPTIMIZERS,
-        name: "rmaxprop",
-        slots: &[
+    ),
+    choice(
+        OPTIMIZERS,
+        "rmaxprop",
+        &[
             LR,
             may("gamma", Takes::Plain),
             may("eps", Takes::Plain),
             DECAY,
         ],
-    },
-    Choice {
-        settings: OPTIMIZERS,
-        name: "lion",
-        slots: &[LR, may("betas", Takes::Numbers), DECAY],
-    },
-    Choice {
-        settings: &["schedule"],
-        name: "constant",
-        slots: &[],
-    },
-    Choice {
-        settings: &["schedule"],
-        name: "step",
-        slots: &[need("every", Takes::Whole), need("factor", Takes::Plain)],
-    },
-    Choice {
-        settings: &["schedule"],
-        name: "exponential",
-        slots: &[need("factor", Takes::Plain)],
-    },
-    Choice {
-        settings: &["schedule"],
-        name: "cosine",
-        slots: &[may("warmup", Takes::Plain), may("floor", Takes::Plain)],
-    },
-    Choice {
-        settings: &["schedule"],
-        name: "one_cycle",
-        slots: &[may("rise", Takes::Plain)],
-    },
-    Choice {
-        settings: &["schedule"],
-        name: "plateau",
-        slots: &[
+    ),
+    choice(
+        OPTIMIZERS,
+        "lion",
+        &[LR, may("betas", Takes::Numbers), DECAY],
+    ),
+    choice(SCHEDULE, "constant", &[]),
+    choice(
+        SCHEDULE,
+        "step",
+        &[need("every", Takes::Whole), need("factor", Takes::Plain)],
+    ),
+    choice(SCHEDULE, "exponential", &[need("factor", Takes::Plain)]),
+    choice(
+        SCHEDULE,
+        "cosine",
+        &[may("warmup", Takes::Plain), may("floor", Takes::Plain)],
+    ),
+    choice(SCHEDULE, "one_cycle", &[may("rise", Takes::Plain)]),
+    choice(
+        SCHEDULE,
+        "plateau",
+        &[
             may("factor", Takes::Plain),
             may("patience", Takes::Whole),
             may("floor", Takes::Plain),
         ],
-    },
-    Choice {
-        settings: &["average"],
-        name: "ema",
-        slots: &[may("decay", Takes::Plain)],
-    },
-    Choice {
-        settings: &["stop"],
-        name: "early",
-        slots: &[need("patience", Takes::Whole)],
-    },
-    Choice {
-        settings: &["clip"],
-        name: "grad_norm",
-        slots: &[need("max", Takes::Plain)],
-    },
-    Choice {
-        settings: &["clip"],
-        name: "grad_value",
-        slots: &[need("max", Takes::Plain)],
-    },
-    Choice {
-        settings: &["gradient"],
-        name: "bptt",
-        slots: &[
+    ),
+    choice(&["average"], "ema", &[may("decay", Takes::Plain)]),
+    choice(&["stop"], "early", &[need("patience", Takes::Whole)]),
+    choice(CLIP, "grad_norm", &[need("max", Takes::Plain)]),
+    choice(CLIP, "grad_value", &[need("max", Takes::Plain)]),
+    choice(
+        &["gradient"],
+        "bptt",
+        &[
             may("truncate", Takes::Whole),
             may("checkpoint", Takes::WholeOr(&["auto", "none"])),
         ],
-    },
+    ),
 ];
 
 impl Choice {
