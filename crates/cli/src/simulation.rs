@@ -15,7 +15,7 @@ use rheobase_ir::kernel::Role;
 use rheobase_ir::program::Network;
 use rheobase_runtime::record::{Recorder, TraceName};
 use rheobase_runtime::{
-    Backend, Batch, Events, Float, Gradients, InitialState, Injection, Outcome, Parameters,
+    Backend, Batch, Events, Float, Gradients, InitialState, Injection, Outcome, Owner, Parameters,
     Simulator,
 };
 use rheobase_train::initial_parameters;
@@ -248,7 +248,10 @@ fn parameter_gradients<R: Float>(
             target.clone_from(gradient);
         }
     }
-    let named = values.specs.iter().enumerate().map(|(i, spec)| {
+    // The gradient of mapped weights is that of the raw ones.
+    let specs = values.specs.iter().enumerate();
+    let specs = specs.filter(|(_, spec)| !matches!(spec.owner, Owner::Mapped(..)));
+    let named = specs.map(|(i, spec)| {
         let name = naming.parameter(simulator.network(), &spec.name);
         (format!("grad.{name}"), values.export(i))
     });

@@ -23,6 +23,8 @@ mod graded;
 #[cfg(unix)]
 #[path = "cli/lasting.rs"]
 mod lasting;
+#[path = "cli/maps.rs"]
+mod maps;
 #[path = "cli/memory.rs"]
 mod memory;
 #[path = "cli/operations.rs"]

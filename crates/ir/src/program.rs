@@ -6,12 +6,14 @@
 
 mod data;
 mod delays;
+mod mapping;
 mod objective;
 mod synapses;
 mod training;
 
 pub use data::{Augment, Binning, Dataset, Encoding, FileOptions, Split, Task};
 pub use delays::{Delays, MOST_TAPS};
+pub use mapping::WeightMap;
 pub use objective::{Function, Node, Objective, Pair, Reduction, Roots, Shape, Term, Trace};
 pub use synapses::{Density, Operation, Pattern, Pooling, Synapses, Window};
 pub use training::{Bptt, Checkpoint, Clip, Groups, Optimizer, Rule, Schedule, Training};

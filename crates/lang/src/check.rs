@@ -31,6 +31,7 @@ mod hazards;
 mod integrators;
 mod interval;
 mod items;
+mod maps;
 mod network;
 mod neuron;
 mod neuron_units;

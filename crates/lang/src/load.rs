@@ -34,7 +34,7 @@ impl Loader for NoFiles {
 }
 
 /// The embedded files and their texts.
-pub const STD: [(&str, &str); 9] = [
+pub const STD: [(&str, &str); 10] = [
     ("std/surrogates.snn", include_str!("../std/surrogates.snn")),
     ("std/neurons.snn", include_str!("../std/neurons.snn")),
     ("std/norse.snn", include_str!("../std/norse.snn")),
@@ -47,6 +47,7 @@ pub const STD: [(&str, &str); 9] = [
     ),
     ("std/spytorch.snn", include_str!("../std/spytorch.snn")),
     ("std/spyx.snn", include_str!("../std/spyx.snn")),
+    ("std/weights.snn", include_str!("../std/weights.snn")),
 ];
 
 /// More files than this are no program.

@@ -12,6 +12,7 @@
 
 mod expr;
 mod fluctuation;
+mod mapping;
 mod network;
 mod neuron;
 mod start;

@@ -65,6 +65,10 @@ fn describe_program(program: &Program) -> String {
     }
     for connection in &network.connections {
         lines += &format!("{connection:?}\n");
+        for map in connection.operations.iter().filter_map(|o| o.map.as_ref()) {
+            let kernel = map.with_slope().expect("the map is valid");
+            lines += &format!("{}{}", text::print(&map.function), text::print(&kernel));
+        }
     }
     lines + &format!("order {:?}\n", network.order)
 }

@@ -12,6 +12,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `parameters.rs` | names, shapes and values of everything that can be trained |
+//! | `mapped.rs` | weights that are a function of what is trained |
 //! | `aligned.rs` | rows that start at a cache line |
 //! | `backend.rs` | interpreter or machine code |
 //! | `layer.rs` | the kernels of a layer and the rows they work on |
@@ -37,6 +38,7 @@ mod events;
 mod forward;
 mod group;
 mod layer;
+mod mapped;
 mod memory;
 mod parallel;
 mod parameters;

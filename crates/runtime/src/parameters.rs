@@ -22,6 +22,9 @@ pub enum Owner {
     Weight(usize, usize),
     /// The bias of an operation: connection and position among its operations.
     Bias(usize, usize),
+    /// What the weights of an operation are while it runs, if they go through a function ([`Operation::map`]):
+    /// connection and position among its operations.
+    Mapped(usize, usize),
     /// What carries gradients back in place of the weights of an operation, see
     /// [`Operation::feedback`]: connection and position among its operations.
     Feedback(usize, usize),
@@ -121,8 +124,10 @@ impl ParameterSpec {
     /// of target `i` are `columns[offsets[i]..offsets[i + 1]]`. Names and numbers; nothing for others.
     pub fn pattern(&self) -> Vec<(String, &[u32])> {
         match &self.layout {
-            // Delays are those of the same pairs.
-            Layout::Pairs(_) if matches!(self.owner, Owner::Delay(_)) => Vec::new(),
+            // Delays and mapped weights are those of the same pairs.
+            Layout::Pairs(_) if matches!(self.owner, Owner::Delay(_) | Owner::Mapped(..)) => {
+                Vec::new()
+            }
             Layout::Pairs(pairs) => {
                 let Pattern { offsets, columns } = &pairs.pattern;
                 let name = |part: &str| format!("{}.{part}", self.name);
@@ -138,7 +143,8 @@ impl ParameterSpec {
     }
 }
 
-/// The parameters of a network in the order of their declaration: connections, then layers.
+/// The parameters of a network in the order of their declaration: connections, then layers; then the weights
+/// that follow from others, so that a map does not change what is drawn.
 pub fn specs(network: &Network) -> Vec<ParameterSpec> {
     let mut specs = Vec::new();
     // Tied connections have no parameters of their own.
@@ -209,7 +215,32 @@ pub fn specs(network: &Network) -> Vec<ParameterSpec> {
             });
         }
     }
+    specs.extend(mapped(network, &specs));
     specs
+}
+
+/// The weights that operations with a map run with.
+fn mapped(network: &Network, specs: &[ParameterSpec]) -> Vec<ParameterSpec> {
+    let of_weights = specs.iter().filter_map(|spec| {
+        let Owner::Weight(c, o) = spec.owner else {
+            return None;
+        };
+        let connection = &network.connections[c];
+        connection.operations[o].map.as_ref()?;
+        Some(ParameterSpec {
+            name: format!("{}.mapped", connection.prefix(o)),
+            owner: Owner::Mapped(c, o),
+            trained: false,
+            ..spec.clone()
+        })
+    });
+    of_weights.collect()
+}
+
+/// The position of the weights that an operation runs with.
+pub(crate) fn weights_in_use(specs: &[ParameterSpec], c: usize, o: usize) -> Option<usize> {
+    let position = |owner: Owner| specs.iter().position(|s| s.owner == owner);
+    position(Owner::Mapped(c, o)).or_else(|| position(Owner::Weight(c, o)))
 }
 
 /// Whether an array of a file of weights is part of the pattern of a sparse connection, see

@@ -19,6 +19,7 @@ use crate::connection::norm::{Centre, Norm};
 use crate::error::RuntimeError;
 use crate::group::{Batch, GradientSum, GroupState};
 use crate::layer::{LayerCode, Pass, SlotId};
+use crate::mapped::Mapped;
 use crate::parallel;
 use crate::parameters::{Owner, ParameterSpec, Parameters, specs};
 use crate::parts::parts;
@@ -101,6 +102,8 @@ pub struct Simulator<R> {
     incoming: Vec<Vec<ConnectionCode>>,
     /// The same where no gradient is asked for: learned delays are rounded. `None` if there are none.
     evaluated: Option<Vec<Vec<ConnectionCode>>>,
+    /// The weights that are a function of others.
+    mapped: Vec<Mapped>,
     /// The connections with delays of their synapses, with their indices.
     delayed: Vec<(usize, Delayed)>,
     /// The weights of their taps.
@@ -198,6 +201,7 @@ impl<R: Float> Simulator<R> {
             norms,
             evaluated,
             tables: vec![Vec::new(); Delayed::count(&delayed)],
+            mapped: Mapped::all(network, &specs, backend)?,
             delayed,
             progress: 0.0,
             ports: all.clone().map(|l| slots(l, false)).collect(),
@@ -280,6 +284,9 @@ impl<R: Float> Simulator<R> {
     }
 
     fn run_prologues(&mut self) -> Result<(), RuntimeError> {
+        for mapped in &mut self.mapped {
+            mapped.apply(&mut self.parameters.values)?;
+        }
         for (l, code) in self.layers.iter_mut().enumerate() {
             let mut values: Vec<(&str, &[R])> = Vec::new();
             for (spec, value) in self.parameters.specs.iter().zip(&self.parameters.values) {
@@ -579,6 +586,9 @@ impl<R: Float> Simulator<R> {
                 gradients[delayed.weight] = weight;
                 gradients[delayed.delay] = delay;
             }
+        }
+        for mapped in &self.mapped {
+            mapped.pull_back(&mut gradients);
         }
         self.remove_self_connections(&mut gradients);
         for (l, code) in self.layers.iter().enumerate() {

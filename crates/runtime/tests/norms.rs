@@ -120,6 +120,7 @@ fn simulator(network: &Network) -> Simulator<f64> {
                         Owner::Running(_, _, Moment::Mean) => 0.0,
                         Owner::Running(_, _, Moment::Variance) => 1.0,
                         Owner::Weight(..)
+                        | Owner::Mapped(..)
                         | Owner::Bias(..)
                         | Owner::Feedback(..)
                         | Owner::Delay(_)

@@ -36,6 +36,8 @@ pub fn initial_parameters<R: Real>(
                 weights(values, operation, initial, None, &mut rng);
                 continue;
             }
+            // They follow from others; 0 is what a function with a memory sees at first.
+            Owner::Mapped(..) => continue,
             Owner::Bias(c, o) => {
                 let bias = network.connections[c].operations[o].bias.as_ref();
                 (bias.expect("a bias that is a parameter"), None)

@@ -99,9 +99,10 @@ impl Optimizer {
     ) -> Optimizer {
         let method = |spec: &ParameterSpec| {
             let own = match spec.owner {
-                Owner::Weight(..) | Owner::Feedback(..) | Owner::Running(..) => {
-                    &plan.groups.weights
-                }
+                Owner::Weight(..)
+                | Owner::Feedback(..)
+                | Owner::Mapped(..)
+                | Owner::Running(..) => &plan.groups.weights,
                 Owner::Bias(..) => &plan.groups.biases,
                 Owner::Delay(..) => &plan.groups.delays,
                 Owner::Neuron(..) => &plan.groups.neurons,
@@ -350,7 +351,7 @@ fn range(network: &Network, spec: &ParameterSpec) -> Range {
             constraint: Constraint::Clamp,
             bounds: network.connections[c].operations[o].bounds,
         },
-        Owner::Bias(..) | Owner::Feedback(..) | Owner::Running(..) => Range {
+        Owner::Bias(..) | Owner::Feedback(..) | Owner::Mapped(..) | Owner::Running(..) => Range {
             constraint: Constraint::None,
             bounds: None,
         },

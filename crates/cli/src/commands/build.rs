@@ -108,7 +108,9 @@ fn inference(job: &Job, args: &BuildArgs) -> Result<Inference, Failure> {
     let connections = connections.map(|(c, connection)| {
         let own = connection.tied.unwrap_or(c);
         ConnectionNumbers {
-            weight: numbers(Owner::Weight(own, 0)).unwrap_or_default(),
+            weight: numbers(Owner::Mapped(own, 0))
+                .or_else(|| numbers(Owner::Weight(own, 0)))
+                .unwrap_or_default(),
             bias: numbers(Owner::Bias(own, 0)),
         }
     });

@@ -27,7 +27,10 @@ pub(crate) fn shown(network: &Network, parameters: &Parameters<f32>) -> Vec<Show
     specs
         .map(|(i, spec)| {
             let unit = match spec.owner {
-                Owner::Weight(c, _) | Owner::Bias(c, _) | Owner::Feedback(c, _) => {
+                Owner::Weight(c, _)
+                | Owner::Mapped(c, _)
+                | Owner::Bias(c, _)
+                | Owner::Feedback(c, _) => {
                     let connection = &network.connections[c];
                     let port = &network.layers[connection.to].neuron.ports[connection.port];
                     port.unit.clone()

@@ -99,6 +99,12 @@ fn a_run_with_dropout_and_normalisations_that_is_killed_ends_with_the_same_bits(
     killed("normalised.snn", 4);
 }
 
+/// What a map gave before is part of where it goes on.
+#[test]
+fn a_run_with_weights_through_functions_that_is_killed_ends_with_the_same_bits() {
+    killed("maps.snn", 4);
+}
+
 fn killed(file: &str, kills: u32) {
     let place = Place::new();
     let file = fixture(file);

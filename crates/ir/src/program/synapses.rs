@@ -8,7 +8,7 @@
 //! Random patterns are drawn here, too ([`Pattern`]), because every stage that counts weights needs them.
 #![expect(missing_docs, reason = "the line of a variant explains its fields")]
 
-use crate::program::Initial;
+use crate::program::{Initial, WeightMap};
 use crate::random::SplitMix64;
 
 /// One operation of a connection.
@@ -18,9 +18,11 @@ pub struct Operation {
     pub synapses: Synapses,
     /// The initial weights, in the unit of the port; `None` where there are none (flat factors of 1).
     pub weight: Option<Initial>,
+    /// What the weights go through before they are used; `None`: they are used as they are.
+    pub map: Option<WeightMap>,
     /// The initial bias, added at every step; `None` for no bias.
     pub bias: Option<Initial>,
-    /// Weights are moved into this range after every update.
+    /// Weights, as they are before the map, are moved into this range after every update.
     pub bounds: Option<(f64, f64)>,
     /// What takes the place of the weights on the way of a gradient back to the source: numbers of the shape of
     /// the weights that are drawn once and not trained (feedback alignment, Lillicrap et al. 2016). `None`: the
@@ -141,6 +143,7 @@ impl Operation {
                 self_connections: true,
             },
             weight: Some(weight),
+            map: None,
             bias: None,
             bounds: None,
             feedback: None,

@@ -159,6 +159,7 @@ fn operation(op: &Operation, env: &eval::Env<'_>) -> Vec<Diagnostic> {
                 Argument::Start(Start::Value(_))
                 | Argument::Bounds(_)
                 | Argument::Flag(_)
+                | Argument::Map(_)
                 | Argument::Invalid,
             )
             | None => {}

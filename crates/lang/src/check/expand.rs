@@ -545,7 +545,7 @@ impl Expander<'_> {
 
     fn rename_argument(&self, instance: usize, argument: &mut Argument) {
         match argument {
-            Argument::Number(expr) => self.rename(instance, expr),
+            Argument::Number(expr) | Argument::Map(expr) => self.rename(instance, expr),
             Argument::Start(start) => self.rename_start(instance, start),
             Argument::Bounds(bounds) => self.rename_bounds(instance, bounds),
             Argument::Flag(_) | Argument::Invalid => {}

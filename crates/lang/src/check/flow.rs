@@ -220,6 +220,7 @@ impl Check<'_> {
             }
             self.learnable(&neuron, layer);
         }
+        self.maps_differentiable(network);
     }
 
     fn surrogates_given(&mut self, neuron: &Neuron, network: &Network) {
@@ -653,7 +654,7 @@ fn lets_have_condition(neuron: &Neuron, expr: &Expr) -> bool {
 }
 
 /// Calls of functions without a derivative that are not inside `detach` or a condition.
-fn flat_calls<'e>(expr: &'e Expr, found: &mut dyn FnMut(&'e Expr, Builtin)) {
+pub(super) fn flat_calls<'e>(expr: &'e Expr, found: &mut dyn FnMut(&'e Expr, Builtin)) {
     match &expr.kind {
         ExprKind::Builtin { function, .. } if *function == Builtin::Detach => return,
         ExprKind::Builtin { function, .. } if function.is_flat() => {

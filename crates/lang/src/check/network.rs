@@ -590,6 +590,7 @@ impl Check<'_> {
                     Argument::Invalid
                 }
             },
+            Takes::Function => self.weight_map(scope, expr, &types, (units, target)),
             Takes::Flag => {
                 if let ast::ExprKind::Bool(value) = expr.kind {
                     return Argument::Flag(value);
@@ -778,11 +779,11 @@ impl Check<'_> {
 
 /// What the numbers of an operation are measured in.
 #[derive(Clone, Copy)]
-struct Units {
+pub(super) struct Units {
     /// Weights and their bounds.
-    weight: Option<Dimension>,
+    pub(super) weight: Option<Dimension>,
     /// What arrives, and so everything else.
-    port: Option<Dimension>,
+    pub(super) port: Option<Dimension>,
 }
 
 fn as_let(stmt: &NetworkStmt) -> Option<&ast::Let> {

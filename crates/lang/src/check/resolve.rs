@@ -348,7 +348,7 @@ impl Check<'_> {
     }
 
     /// The arguments in the order of the formals, defaults filled in.
-    fn resolve_args(
+    pub(super) fn resolve_args(
         &mut self,
         scope: &Scope,
         callee: &ast::Name,

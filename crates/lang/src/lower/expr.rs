@@ -369,7 +369,8 @@ impl<'m> Writer<'m> {
         builder.inst(op, &[a])
     }
 
-    fn call(&mut self, frame: &Frame<'_>, function: usize, args: Vec<Value>) -> Lowered {
+    /// Writes the body of a function at these arguments.
+    pub(super) fn call(&mut self, frame: &Frame<'_>, function: usize, args: Vec<Value>) -> Lowered {
         let key = (function, args.clone());
         if let Some(&value) = self.calls.get(&key) {
             return Ok(value);

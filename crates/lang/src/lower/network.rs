@@ -1,7 +1,7 @@
 //! A network as a graph: populations, layers with their neurons, connections, order.
 
 use super::start;
-use super::{Findings, fluctuation, neuron, unchecked, unsupported};
+use super::{Findings, fluctuation, mapping, neuron, unchecked, unsupported};
 use crate::check::{Around, Elaborated, Shaped, elaborate};
 use crate::diag::{Code, Diagnostic};
 use crate::model::builtin::{Law, Operation as Kind};
@@ -135,6 +135,7 @@ fn lower_connection(
         operations.push(program::Operation {
             synapses: Synapses::OneToOne,
             weight: None,
+            map: None,
             bias: None,
             bounds: None,
             feedback: None,
@@ -356,7 +357,11 @@ fn lower_operation(
             None => Ok(None),
             Some(Argument::Number(expr)) => start::number(&env, expr).map(Some),
             Some(
-                Argument::Start(_) | Argument::Bounds(_) | Argument::Flag(_) | Argument::Invalid,
+                Argument::Start(_)
+                | Argument::Bounds(_)
+                | Argument::Flag(_)
+                | Argument::Map(_)
+                | Argument::Invalid,
             ) => Err(wrong()),
         }
     };
@@ -388,6 +393,7 @@ fn lower_operation(
     let mut lowered = program::Operation {
         synapses,
         weight: None,
+        map: None,
         bias: None,
         bounds: None,
         feedback: None,
@@ -420,7 +426,11 @@ fn lower_operation(
             }
             Some(Argument::Start(start)) => start::initial(&env, start).map(Some),
             Some(
-                Argument::Number(_) | Argument::Bounds(_) | Argument::Flag(_) | Argument::Invalid,
+                Argument::Number(_)
+                | Argument::Bounds(_)
+                | Argument::Flag(_)
+                | Argument::Map(_)
+                | Argument::Invalid,
             ) => Err(wrong()),
         }
     };
@@ -451,6 +461,11 @@ fn lower_operation(
         None => start("bias")?,
     };
     lowered.feedback = start("feedback")?;
+    lowered.map = match argument("map") {
+        Some(Argument::Map(call)) => Some(mapping::lower(model, &env, call, elaborated.step_ms)?),
+        Some(_) => return Err(wrong()),
+        None => None,
+    };
     lowered.bounds = match argument("bounds") {
         Some(Argument::Bounds(bounds)) => Some(start::bounds(&env, bounds)?),
         Some(_) => return Err(wrong()),

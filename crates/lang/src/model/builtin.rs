@@ -242,6 +242,8 @@ pub enum Takes {
     Weights,
     /// `[lo, hi]` in the unit of the port.
     Bounds,
+    /// A function of the weight.
+    Function,
 }
 
 pub(super) const fn need(name: &'static str, takes: Takes) -> Slot {
@@ -378,7 +380,7 @@ impl Operation {
 
     /// Its parameters.
     pub fn slots(self) -> &'static [Slot] {
-        use Takes::{Bounds, Flag, Plain, Value, Weights, Whole};
+        use Takes::{Bounds, Flag, Function, Plain, Value, Weights, Whole};
         match self {
             Operation::Dense => {
                 &const {
@@ -388,6 +390,7 @@ impl Operation {
                         may("bounds", Bounds),
                         may("self", Flag),
                         may("feedback", Weights),
+                        may("map", Function),
                     ]
                 }
             }
@@ -400,6 +403,7 @@ impl Operation {
                         may("bounds", Bounds),
                         may("self", Flag),
                         may("fan_in", Plain),
+                        may("map", Function),
                     ]
                 }
             }
@@ -414,6 +418,7 @@ impl Operation {
                         need("w", Weights),
                         may("bias", Weights),
                         may("bounds", Bounds),
+                        may("map", Function),
                     ]
                 }
             }
@@ -433,6 +438,7 @@ impl Operation {
                         may("w", Weights),
                         may("bias", Weights),
                         may("bounds", Bounds),
+                        may("map", Function),
                     ]
                 }
             }

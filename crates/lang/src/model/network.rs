@@ -103,6 +103,9 @@ pub enum Argument {
     Bounds(Bounds),
     /// `true` or `false`.
     Flag(bool),
+    /// A call of a function of the weight, in which port 0 stands for the weight and port 1 for the mapped
+    /// weight that was in use before.
+    Map(Expr),
     /// Something wrong; reported.
     Invalid,
 }

@@ -426,6 +426,7 @@ impl Page<'_> {
                 format!("{} .. {}", self.expr(names, &b.lo), self.expr(names, &b.hi))
             }
             Argument::Flag(flag) => flag.to_string(),
+            Argument::Map(call) => self.expr(names, call),
             Argument::Invalid => "?".to_string(),
         }
     }

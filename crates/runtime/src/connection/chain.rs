@@ -21,7 +21,7 @@ use crate::connection::pairs::Pairs;
 use crate::connection::pool::{self, Maxima, Maximum};
 use crate::connection::rows::{Block, List, Sent, numbers};
 use crate::connection::{choice, columns, convolution, dense};
-use crate::parameters::{Layout, Owner, ParameterSpec};
+use crate::parameters::{Layout, Owner, ParameterSpec, weights_in_use};
 
 /// The operations of a connection.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl Chain {
         let stages = connection.operations.iter().enumerate();
         let stages = stages.map(|(o, operation)| {
             let position = |owner: Owner| specs.iter().position(|s| s.owner == owner);
-            let weight = position(Owner::Weight(c, o));
+            let weight = weights_in_use(specs, c, o);
             let map = match &operation.synapses {
                 Synapses::Dense { .. } => Map::Dense,
                 Synapses::Sparse { .. } => {

@@ -15,7 +15,7 @@ use rheobase_ir::real::Real;
 
 use crate::connection::chain::Chain;
 use crate::connection::pairs::Pairs;
-use crate::parameters::{Layout, Owner, ParameterSpec};
+use crate::parameters::{Layout, Owner, ParameterSpec, weights_in_use};
 
 /// A connection whose synapses have their own delays.
 pub(crate) struct Delayed {
@@ -62,7 +62,7 @@ impl Delayed {
             };
             let position = |owner: Owner| specs.iter().position(|s| s.owner == owner);
             let (Some(weight), Some(delay)) =
-                (position(Owner::Weight(c, 0)), position(Owner::Delay(c)))
+                (weights_in_use(specs, c, 0), position(Owner::Delay(c)))
             else {
                 unreachable!("a connection with delays of its synapses has weights of its own")
             };

@@ -13,6 +13,7 @@ pub(crate) fn operation(
         weight: Some(Initial::Constant(0.0)),
         bias: bias.then_some(Initial::Constant(0.0)),
         bounds: None,
+        map: None,
         feedback: None,
         inputs,
         outputs,

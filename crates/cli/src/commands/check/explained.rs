@@ -7,7 +7,9 @@
 use std::fmt::Write;
 
 use rheobase_ir::pipeline::Stages;
-use rheobase_ir::program::{Initial, Network, Neuron, Program, Sharing, Synapses, Training};
+use rheobase_ir::program::{
+    Initial, Network, Neuron, Operation, Program, Sharing, Synapses, Training,
+};
 use rheobase_ir::types::Type;
 use rheobase_lang::ast::{GateGradient, Phase};
 use rheobase_lang::model::builtin::Builtin;
@@ -308,7 +310,8 @@ fn connections(network: &Network) -> Vec<(String, Vec<usize>, String, bool)> {
                     1 => ", delay 1 step".to_string(),
                     n => format!(", delay {n} steps"),
                 };
-                (connection.operations[o].weight.as_ref(), delay)
+                let operation = &connection.operations[o];
+                (operation.weight.as_ref(), through(operation) + &delay)
             }
             Owner::Bias(c, o) => {
                 let operation = &network.connections[c].operations[o];
@@ -351,12 +354,24 @@ fn connections(network: &Network) -> Vec<(String, Vec<usize>, String, bool)> {
                 });
                 (delays.map(|d| &d.initial), range)
             }
-            Owner::Neuron(..) => continue,
+            Owner::Mapped(..) | Owner::Neuron(..) => continue,
         };
         let initial = initial.map_or(String::new(), initial_text) + &delay;
         rows.push((spec.name, spec.shape, initial, spec.trained));
     }
     rows
+}
+
+/// The function that weights go through before they are used.
+fn through(operation: &Operation) -> String {
+    let Some(map) = &operation.map else {
+        return String::new();
+    };
+    let memory = match map.has_memory() {
+        true => ", which remembers what it gave",
+        false => "",
+    };
+    format!(", used through `{}`{memory}", map.function.name)
 }
 
 /// What a training step takes on one thread. Nothing is allocated for it.

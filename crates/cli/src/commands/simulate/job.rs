@@ -163,7 +163,7 @@ fn weight_value(network: &Network, setting: &Setting) -> Result<f64, Failure> {
     };
     match spec.owner {
         // The first weights of a chain have the unit of the port, the others multiply them.
-        Owner::Weight(c, o) | Owner::Feedback(c, o) => {
+        Owner::Weight(c, o) | Owner::Mapped(c, o) | Owner::Feedback(c, o) => {
             let (before, rest) = network.connections[c].operations.split_at(o);
             let multiplies = before.iter().any(|operation| operation.weight.is_some());
             // A gain has it, too: what it multiplies has no unit any more.

@@ -321,7 +321,8 @@ impl Check<'_> {
                 self.whole(&number, slot.name, 1.0);
                 ChoiceArg::Number(number)
             }
-            Takes::Plain | Takes::Value | Takes::Weights | Takes::Bounds => {
+            // Settings of a plan take none of the others.
+            Takes::Plain | Takes::Value | Takes::Weights | Takes::Bounds | Takes::Function => {
                 ChoiceArg::Number(self.number_of(scope, slot, expr, Dimension::NONE))
             }
         }
