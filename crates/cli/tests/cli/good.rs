@@ -74,7 +74,7 @@ fn check_explains_and_speaks_json() {
         "3 ms is 3 steps: after a spike in step k the next is possible in step k + 3; until then v keeps",
         "what arrives at x is lost",
         "start      v = 0",
-        "tower.0.h -> tower.1.h.x 2 steps later",
+        "tower.0.h -> tower.1.h.x through dense 2 steps later",
         "right-hand sides read the values from before the phase",
         "begin at their start value",
         "the same bits",

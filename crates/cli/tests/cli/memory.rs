@@ -46,6 +46,9 @@ fn the_plan_is_told_before_anything_runs() {
         place.ok(&[&check[..], memory].concat()).out
     };
     assert!(!explain(&[]).contains("run forward twice"));
+    // Near miss of W0608: tight, but enough.
+    let tight = place.ok(&["check", &file, "--explain", "--memory", "970k"]);
+    assert!(!tight.err.contains("W0608"), "{}", tight.err);
     let short = explain(&["--memory", "970k"]);
     assert!(
         short.contains("the first 384 steps run forward twice"),

@@ -290,4 +290,15 @@ fn events_after_the_end_are_counted() {
     let ran = place.ok(&["train", "cut.snn", "--set", "epochs=1"]);
     let message = "warning[W0706]: 2 of 2 samples have events outside the duration; 2 events";
     assert!(ran.err.contains(message), "{}", ran.err);
+    // A duration that ends just behind the last event.
+    let longer = [
+        "train",
+        "cut.snn",
+        "--set",
+        "epochs=1",
+        "--set",
+        "duration=51ms",
+    ];
+    let ran = place.ok(&longer);
+    assert!(!ran.err.contains("W0706"), "{}", ran.err);
 }

@@ -13,7 +13,7 @@ use rheobase_ir::program::{
 use rheobase_ir::types::Type;
 use rheobase_lang::ast::{GateGradient, Phase};
 use rheobase_lang::model::builtin::Builtin;
-use rheobase_lang::model::{self, Expr, ExprKind, Start, Trigger, walk};
+use rheobase_lang::model::{self, Expr, ExprKind, Ref, Start, Trigger, walk};
 use rheobase_runtime::{Backend, Gradients, Load, Moment, Owner, Simulator, specs};
 
 use super::semantics;
@@ -48,7 +48,7 @@ pub(super) fn explained(
             let head = format!("{layers} {names} of {network}: {kind}, step {step_ms} ms");
             text += &format!("{head}\n{table}\n");
         }
-        text.push_str(&network(program, memory)?);
+        text.push_str(&network(front, program, memory)?);
     }
     if programs.is_empty() {
         let step_ms = front.step_ms();
@@ -70,7 +70,7 @@ fn neuron(front: &Front, neuron: &Neuron, step_ms: f64) -> Result<String, Failur
     let mut rows: Vec<(&str, String)> = vec![("order", order(model))];
     let chosen = &stages.integrators;
     rows.extend(semantics::step(front, model, neuron, chosen, step_ms));
-    let cuts = cuts(front, model);
+    let cuts = cuts(front, model, neuron);
     if cuts.is_empty() {
         rows.push(("gradient", "cut nowhere".to_string()));
     }
@@ -103,7 +103,7 @@ fn order(neuron: &model::Neuron) -> String {
 }
 
 /// Where the backward stops.
-fn cuts(front: &Front, neuron: &model::Neuron) -> Vec<String> {
+fn cuts(front: &Front, neuron: &model::Neuron, lowered: &Neuron) -> Vec<String> {
     let line = |span| match front.sources.location(span) {
         Some(place) => format!("{}:{}", place.file, place.line),
         None => "?".to_string(),
@@ -124,8 +124,9 @@ fn cuts(front: &Front, neuron: &model::Neuron) -> Vec<String> {
                     .surrogate
                     .map(|i| front.model.surrogates[i].name.text.as_str());
                 let name = name.unwrap_or("?");
+                let shape = shape_of(call, neuron, lowered);
                 cuts.push(format!(
-                    "spike: derivative of `{name}`, {}",
+                    "spike: derivative of `{name}`{shape}, {}",
                     line(call.span)
                 ));
             }
@@ -151,6 +152,25 @@ fn cuts(front: &Front, neuron: &model::Neuron) -> Vec<String> {
         ));
     }
     cuts
+}
+
+/// What is said of a surrogate whose shape is learned.
+fn shape_of(call: &model::SurrogateCall, neuron: &model::Neuron, lowered: &Neuron) -> String {
+    let learned = |name: Ref| {
+        let param = name.as_param().and_then(|i| lowered.params.get(i));
+        let param = param.filter(|param| param.learn.is_some())?;
+        Some(format!("`{}`", param.name))
+    };
+    let refs = call
+        .args
+        .iter()
+        .flat_map(|arg| walk::deep_refs(arg, &neuron.lets));
+    let mut names: Vec<String> = refs.filter_map(learned).collect();
+    names.dedup();
+    match names.as_slice() {
+        [] => String::new(),
+        names => format!("; of its primitive by {}", names.join(", ")),
+    }
 }
 
 /// Every expression of a step.
@@ -248,7 +268,7 @@ fn initial_text(initial: &Initial) -> String {
     }
 }
 
-fn network(program: &Program, memory: Option<u64>) -> Result<String, Failure> {
+fn network(front: &Front, program: &Program, memory: Option<u64>) -> Result<String, Failure> {
     let network = &program.network;
     let mut text = format!("network {}, step {} ms\n", network.name, network.step_ms);
     let mut line = |key: &str, line: String| {
@@ -263,7 +283,7 @@ fn network(program: &Program, memory: Option<u64>) -> Result<String, Failure> {
         .map(|&l| network.layers[l].name.as_str())
         .collect();
     line("order", order.join(", "));
-    for arrival in semantics::delivery(network) {
+    for arrival in semantics::delivery(front, network) {
         line("arrives", arrival);
     }
     let mut trained = 0;

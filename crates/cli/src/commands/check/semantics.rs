@@ -38,6 +38,10 @@ pub(super) fn step(
     step_ms: f64,
 ) -> Vec<(&'static str, String)> {
     let mut rows = Vec::new();
+    for item in &model.lets {
+        let formula = text(front, item.value.span);
+        rows.push(("let", format!("{} = {formula}", item.name.text)));
+    }
     for phase in &model.order {
         let (key, lines) = match phase {
             Phase::Receive => ("receive", receive(front, model)),
@@ -171,8 +175,9 @@ fn waiting(
     };
     let mut line = match steps.map(|ms| (ms / step_ms).round()) {
         Some(steps) if steps <= 1.0 => {
+            let steps = if steps == 1.0 { "1 step" } else { "0 steps" };
             return format!(
-                "{written} is {steps} steps: the next spike is possible one step later, as without it"
+                "{written} is {steps}: the next spike is possible one step later, as without it"
             );
         }
         Some(steps) => format!(
@@ -194,9 +199,12 @@ fn waiting(
     line
 }
 
-/// When the spikes of each connection arrive.
-pub(super) fn delivery(network: &Network) -> Vec<String> {
-    let line = |connection: &rheobase_ir::program::Connection| {
+/// When the spikes of each connection arrive, and through what.
+pub(super) fn delivery(front: &Front, network: &Network) -> Vec<String> {
+    // Every connection of the checked network became one.
+    let checked = front.model.network(&network.name);
+    let checked = checked.map_or(&[][..], |network| network.connections.as_slice());
+    let line = |(i, connection): (usize, &rheobase_ir::program::Connection)| {
         let from = match connection.from {
             Source::Input(i) => &network.inputs[i].name,
             Source::Layer(l) => &network.layers[l].name,
@@ -211,13 +219,23 @@ pub(super) fn delivery(network: &Network) -> Vec<String> {
             1 => "one step later".to_string(),
             n => format!("{n} steps later"),
         };
-        let normalised = match connection.normalises() {
-            true => {
-                "; normalised over the samples of a batch and all steps in training, by running averages at evaluation"
-            }
-            false => "",
-        };
-        format!("{from} -> {}.{port} {when}{normalised}", to.name)
+        let through = checked.get(i).map_or(String::new(), through);
+        format!("{from} -> {}.{port}{through} {when}", to.name)
     };
-    network.connections.iter().map(line).collect()
+    network.connections.iter().enumerate().map(line).collect()
+}
+
+/// ` through conv2d then dropout`
+fn through(connection: &model::Connection) -> String {
+    let names: Vec<&str> = connection
+        .ops
+        .iter()
+        .map(|op| op.callee.text.as_str())
+        .collect();
+    let shared = if connection.tied.is_some() {
+        " with the weights of another connection"
+    } else {
+        ""
+    };
+    format!(" through {}{shared}", names.join(" then "))
 }
