@@ -110,8 +110,9 @@ fn every_construct_is_trained_for_a_step_or_refused() {
         let program = match lowered(&path) {
             Ok(program) => program,
             Err(_) if refused => continue,
-            Err(_) => {
-                panic!("{name} is refused with E0211: it should run, or be called `refused_{name}`")
+            Err(findings) => {
+                let said: Vec<&str> = findings.iter().map(|d| d.message.as_str()).collect();
+                panic!("{name} should run, or be called `refused_{name}`: {said:?}")
             }
         };
         assert!(!refused, "{name} runs: take `refused_` from its name");
