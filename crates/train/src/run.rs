@@ -208,14 +208,15 @@ impl<'a> Run<'a> {
         } else if let Some(aside) = folder::set_aside(out)? {
             observer.noticed(&Notice::SetAside { folder: aside });
         }
+        if !config.resume {
+            // A disk that is full is found now, and a run that is killed in its first epoch can be resumed. The
+            // program comes after it: a folder with a program has all that decided the run.
+            run.save_checkpoint(trainer)?;
+        }
         let kept = out.join("config.snn");
         // A resume has just seen that its program is this one.
         if !config.resume || !kept.exists() {
             replace(&kept, config.program.as_bytes())?;
-        }
-        if !config.resume {
-            // A disk that is full is found now, and a run that is killed in its first epoch can be resumed.
-            run.save_checkpoint(trainer)?;
         }
         Ok(run)
     }

@@ -224,6 +224,11 @@ impl Samples {
         &self.train.dataset.card().class_names
     }
 
+    /// The number of units of targets over time; 0 for a data set without any.
+    pub fn target_units(&self) -> usize {
+        self.train.dataset.n_targets() as usize
+    }
+
     /// How many damaged samples were left out so far.
     pub fn left_out(&self) -> usize {
         self.damage.count()

@@ -36,6 +36,8 @@ pub(crate) struct Seen {
     /// Step and channel of each event of the input.
     pub(crate) events: Vec<(f64, f64)>,
     pub(crate) channels: usize,
+    /// What units should do, `[steps, units]`; without units for data without targets over time.
+    pub(crate) targets: Array2<f32>,
     /// `[steps, neurons]`
     pub(crate) traces: BTreeMap<TraceName, Array2<f32>>,
 }
@@ -135,7 +137,14 @@ impl<'a> Watched<'a> {
             let (channels, _) = input.events_at(t);
             channels.iter().map(move |c| (t as f64, f64::from(*c)))
         });
+        let units = samples.target_units();
+        let targets = match units {
+            0 => Vec::new(),
+            _ => samples.target(subset, index)?,
+        };
+        let targets = Array2::from_shape_vec((steps, units), targets);
         Ok(Seen {
+            targets: targets.expect("a target is as long as its sample"),
             label: predicted.map(|_| samples.label(subset, index)),
             predicted,
             index,
@@ -155,14 +164,35 @@ impl<'a> Watched<'a> {
             seen.events.len()
         );
         let mut charts = vec![self.raster(&title, &seen.events, seen.channels, "channel")];
+        charts.extend(self.targets(seen));
         let spikes = seen.traces.iter().filter(|(t, _)| t.role == Role::Spike);
         for (trace, table) in spikes {
-            let points = table.indexed_iter().filter(|(_, v)| **v != 0.0);
-            let points: Vec<(f64, f64)> = points.map(|((t, n), _)| (t as f64, n as f64)).collect();
+            let points = places(table);
             let title = format!("{} spikes of {}", points.len(), self.called(trace));
             charts.push(self.raster(&title, &points, table.len_of(Axis(1)), "neuron"));
         }
         charts
+    }
+
+    /// Targets over time: a raster of spikes, or lines of the first units.
+    fn targets(&self, seen: &Seen) -> Option<Chart> {
+        let units = seen.targets.len_of(Axis(1));
+        if units == 0 {
+            return None;
+        }
+        if seen.targets.iter().all(|v| *v == 0.0 || *v == 1.0) {
+            let points = places(&seen.targets);
+            let title = format!("{} target spikes", points.len());
+            return Some(self.raster(&title, &points, units, "unit"));
+        }
+        let step = self.network().step_ms;
+        let columns = seen.targets.axis_iter(Axis(1)).take(LINES).enumerate();
+        let chart = Chart::new("Targets", "time (ms)", "target");
+        Some(columns.fold(chart, |chart, (unit, column)| {
+            let values = column.iter().enumerate();
+            let points = values.map(|(t, v)| ((t + 1) as f64 * step, f64::from(*v)));
+            chart.with(&unit.to_string(), Mark::Line, points.collect())
+        }))
     }
 
     fn raster(&self, title: &str, points: &[(f64, f64)], n: usize, y: &str) -> Chart {
@@ -261,6 +291,12 @@ impl<'a> Watched<'a> {
         }
         margins
     }
+}
+
+/// Step and neuron of everything that is not 0.
+fn places(table: &Array2<f32>) -> Vec<(f64, f64)> {
+    let spikes = table.indexed_iter().filter(|(_, v)| **v != 0.0);
+    spikes.map(|((t, n), _)| (t as f64, n as f64)).collect()
 }
 
 /// The neurons of a layer with most spikes; the first ones if it has none.

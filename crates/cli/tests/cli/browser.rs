@@ -150,6 +150,7 @@ fn the_page_of_a_task_without_classes_is_whole_in_a_browser() {
         page.contains("<h3>Sample 0</h3>"),
         "no label, no prediction"
     );
+    assert!(page.contains(">6 target spikes<"), "3 of each of 2 units");
     let sections = [
         "Learning",
         "Firing rates",

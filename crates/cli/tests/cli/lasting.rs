@@ -105,22 +105,68 @@ fn a_run_with_weights_through_functions_that_is_killed_ends_with_the_same_bits()
     killed("maps.snn", 4);
 }
 
+/// Damaged samples are left out by all of the processes; some batches have no others.
+#[test]
+fn a_run_that_leaves_out_damage_and_is_killed_ends_with_the_same_bits() {
+    let place = Place::new();
+    let folder = place.path("events/0");
+    std::fs::create_dir_all(&folder).expect("made");
+    for i in 0..120u8 {
+        let event = [i % 30, i % 7, 0x80, 0x03, i];
+        let bytes = if i % 4 == 0 { &event } else { &event[..2] };
+        std::fs::write(folder.join(format!("{i:03}.bin")), bytes).expect("written");
+    }
+    place.file("events.snn", EVENTS);
+    let mut args = train("events.snn", "whole");
+    args.push("--skip-corrupted".to_string());
+    killed_in(&place, &args, 5);
+    let found = place.ok(&["eval", "killed", "--json"]).out;
+    let found: Value = serde_json::from_str(&found).expect("one document");
+    assert!(found["left_out"].as_u64() > Some(0), "{found}");
+}
+
+const EVENTS: &str = r#"import "std/neurons.snn"
+
+network Net {
+  step 1 ms
+  input inp[2, 34, 34]
+  layer out : LI[10]
+  connect inp -> out.x : dense(w = normal(0, 0.3))
+}
+
+train plan of Net {
+  data      = nmnist("events")
+  valid     = holdout(0.2)
+  duration  = 5 ms
+  encode    = bin_spikes()
+  loss      = cross_entropy(max_over_time(out.v), label)
+  optimizer = adam(lr = 1e-2)
+  batch     = 2
+  epochs    = 2
+}
+"#;
+
 fn killed(file: &str, kills: u32) {
     let place = Place::new();
-    let file = fixture(file);
+    killed_in(&place, &train(&fixture(file), "whole"), kills);
+}
+
+/// Runs with these arguments, which write into `whole`, and again into `killed` with kills in between.
+fn killed_in(place: &Place, whole: &[String], kills: u32) {
     let begun = Instant::now();
-    place.ok(&slices(&train(&file, "whole")));
+    place.ok(&slices(whole));
     let whole_time = begun.elapsed();
     // A linear congruential generator: other moments at every kill, the same ones in every test.
     let mut random = 12345u64;
     let mut killed = 0;
     for kill in 0..kills {
         let args = if kill == 0 {
-            train(&file, "killed")
+            let other = |arg: &String| arg.replace("whole", "killed");
+            whole.iter().map(other).collect()
         } else {
             resume("killed").map(str::to_string).to_vec()
         };
-        let mut child = start(&place, &slices(&args));
+        let mut child = start(place, &slices(&args));
         if kill == 0 {
             wait_for(&place.path("killed/config.snn"));
         }
