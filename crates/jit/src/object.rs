@@ -18,15 +18,19 @@
 //! | `layout.rs` | the place of every row in the two blocks |
 //! | `writer.rs` | loops and calls in Cranelift IR |
 //! | `routines.rs` | the loops over numbers and events that all steps share |
+//! | `windows.rs` | convolutions and pools |
+//! | `chains.rs` | connections of several operations |
 //! | `steps.rs` | the functions that C calls |
 //! | `header.rs` | the text of the header, names in C |
 //! | `archive.rs` | a static library of the object file |
 
 mod archive;
+mod chains;
 mod header;
 mod layout;
 mod routines;
 mod steps;
+mod windows;
 mod writer;
 
 use std::collections::BTreeSet;
@@ -46,6 +50,7 @@ use crate::{JitError, Target, libcalls, lower, refusal};
 
 pub use header::c_name;
 use layout::Layout;
+use steps::Program;
 
 /// The numbers of a trained network and its kernels.
 #[derive(Clone, Debug)]
@@ -59,10 +64,20 @@ pub struct Inference {
 /// The numbers of a connection.
 #[derive(Clone, Debug)]
 pub struct ConnectionNumbers {
-    /// `[n_pre, n_post]`.
-    pub weight: Vec<f32>,
-    /// `[n_post]`, if there is one.
+    /// For each of its operations.
+    pub operations: Vec<OperationNumbers>,
+}
+
+/// The numbers of an operation of a connection.
+#[derive(Clone, Debug)]
+pub struct OperationNumbers {
+    /// Dense: `[n_pre, n_post]`; sparse: the pairs source by source, targets ascending; a convolution: `[in / groups,
+    /// height, width backwards, out]`; others: as they are.
+    pub weight: Option<Vec<f32>>,
+    /// One number for each output or for each channel, if there is a bias.
     pub bias: Option<Vec<f32>>,
+    /// Of a normalisation the running mean of each channel and the number that it multiplies the rest by.
+    pub centre: Option<[Vec<f32>; 2]>,
 }
 
 /// The kernel and the numbers of a layer.
@@ -148,7 +163,15 @@ pub fn build(
         kernels.push(object.kernel(&symbol, &numbers.kernel)?);
     }
     let routines = routines::define(&mut object)?;
-    steps::define(&mut object, network, &layout, &kernels, &routines)?;
+    let chains = chains::define(&mut object, network, &routines)?;
+    let program = Program {
+        network,
+        layout: &layout,
+        kernels: &kernels,
+        routines: &routines,
+        chains: &chains,
+    };
+    steps::define(&mut object, &program)?;
     if embed {
         object.embed(&layout.weights)?;
     }

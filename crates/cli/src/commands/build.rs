@@ -6,12 +6,13 @@
 
 use std::path::PathBuf;
 
-use rheobase_ir::program::Network;
+use rheobase_ir::program::{Network, Operation, Synapses};
 use rheobase_jit::object::{
-    Built, ConnectionNumbers, Inference, LayerNumbers, ObjectError, build as build_object, c_name,
+    Built, ConnectionNumbers, Inference, LayerNumbers, ObjectError, OperationNumbers,
+    build as build_object, c_name,
 };
 use rheobase_jit::{OBJECT_TARGETS, Target};
-use rheobase_runtime::{Backend, Gradients, Owner, Simulator};
+use rheobase_runtime::{Backend, Gradients, Moment, Owner, Simulator};
 use rheobase_train::{check_writable, replace};
 
 use super::simulate::{given_parameters, job::Job};
@@ -107,11 +108,11 @@ fn inference(job: &Job, args: &BuildArgs) -> Result<Inference, Failure> {
     let connections = job.network.connections.iter().enumerate();
     let connections = connections.map(|(c, connection)| {
         let own = connection.tied.unwrap_or(c);
+        let operations = connection.operations.iter().enumerate();
+        let operations =
+            operations.map(|(o, operation)| operation_numbers(operation, (own, o), &numbers));
         ConnectionNumbers {
-            weight: numbers(Owner::Mapped(own, 0))
-                .or_else(|| numbers(Owner::Weight(own, 0)))
-                .unwrap_or_default(),
-            bias: numbers(Owner::Bias(own, 0)),
+            operations: operations.collect(),
         }
     });
     let layers = (0..job.network.layers.len()).map(|l| LayerNumbers {
@@ -123,6 +124,29 @@ fn inference(job: &Job, args: &BuildArgs) -> Result<Inference, Failure> {
         connections: connections.collect(),
         layers: layers.collect(),
     })
+}
+
+/// The numbers of an operation; `own` says which of which connection has them.
+fn operation_numbers(
+    operation: &Operation,
+    own: (usize, usize),
+    numbers: &dyn Fn(Owner) -> Option<Vec<f32>>,
+) -> OperationNumbers {
+    let (c, o) = own;
+    let mapped = numbers(Owner::Mapped(c, o));
+    let mut found = OperationNumbers {
+        weight: mapped.or_else(|| numbers(Owner::Weight(c, o))),
+        bias: numbers(Owner::Bias(c, o)),
+        centre: None,
+    };
+    if let Synapses::Normalisation { channels, eps, .. } = operation.synapses {
+        let running = |moment| numbers(Owner::Running(c, o, moment)).unwrap_or_default();
+        let factor = |v: &f32| (1.0 / (f64::from(*v) + eps).sqrt()) as f32;
+        let factors = running(Moment::Variance).iter().map(factor).collect();
+        found.centre = Some([running(Moment::Mean), factors]);
+        found.weight = found.weight.or_else(|| Some(vec![1.0; channels]));
+    }
+    found
 }
 
 fn write(args: &BuildArgs, network: &Network, built: &Built) -> Result<(), Failure> {

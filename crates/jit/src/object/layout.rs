@@ -6,10 +6,10 @@
 //! the longest delay: a *ring* of rows of which a step writes the one of its number.
 
 use rheobase_ir::kernel::{Kernel, Role, Slot};
-use rheobase_ir::program::{Layer, Network, Operation, Source, Synapses};
+use rheobase_ir::program::{Connection, Layer, Network, Operation, Pattern, Source, Synapses};
 use rheobase_ir::types::{Rate, Type};
 
-use super::{ConnectionNumbers, Inference, LayerNumbers, ObjectError};
+use super::{Inference, LayerNumbers, ObjectError, OperationNumbers};
 
 /// What rows are aligned to.
 pub(super) const ALIGN: usize = 16;
@@ -70,13 +70,26 @@ pub(super) struct LayerLayout {
     pub(super) arguments: Vec<Place>,
 }
 
-/// A connection.
+/// An operation of a connection: what it has in the weights.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ConnectionLayout {
-    /// Where its weights are in the weights.
-    pub(super) weight: usize,
-    /// Where its bias is in the weights.
-    pub(super) bias: Option<usize>,
+pub(super) struct OperationLayout {
+    /// Its weights.
+    pub(super) weight: Option<usize>,
+    /// Its bias.
+    pub(super) bias: Option<BiasLayout>,
+    /// Where the pairs of each source begin, and the target of each pair.
+    pub(super) pairs: Option<[usize; 2]>,
+    /// The means and factors of a normalisation.
+    pub(super) centre: Option<[usize; 2]>,
+}
+
+/// A bias: each of its numbers is for as many neighbours as there are for each.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BiasLayout {
+    /// Where it is in the weights.
+    pub(super) place: usize,
+    /// How many numbers it has.
+    pub(super) count: usize,
 }
 
 /// The places of everything.
@@ -84,7 +97,11 @@ pub(super) struct ConnectionLayout {
 pub(super) struct Layout {
     pub(super) inputs: Vec<InputLayout>,
     pub(super) layers: Vec<LayerLayout>,
-    pub(super) connections: Vec<ConnectionLayout>,
+    pub(super) connections: Vec<Vec<OperationLayout>>,
+    /// Two rows of the state for what is between the operations of a connection.
+    pub(super) scratch: [usize; 2],
+    /// A row of the state for the outputs of a convolution.
+    pub(super) turned: usize,
     /// The weights themselves.
     pub(super) weights: Vec<u8>,
     /// The bytes of the state.
@@ -128,25 +145,18 @@ impl Layout {
     pub(super) fn new(network: &Network, inference: &Inference) -> Result<Layout, ObjectError> {
         let mut weights = Vec::new();
         let mut state = Block { used: ROWS };
-        let connections = network
-            .connections
-            .iter()
-            .zip(&inference.connections)
-            .map(|(connection, numbers)| match &connection.operations[..] {
-                [
-                    Operation {
-                        synapses: Synapses::Dense { .. },
-                        ..
-                    },
-                ] => Ok(connection_layout(numbers, &mut weights)),
-                [..] => Err(ObjectError::Unsupported {
-                    what: format!(
-                        "`{}` is not one dense connection, which is all that object files have",
-                        connection.name
-                    ),
-                }),
+        let connections = network.connections.iter().zip(&inference.connections);
+        let connections = connections
+            .map(|(connection, numbers)| {
+                let operations = connection.operations.iter().zip(&numbers.operations);
+                operations
+                    .map(|(operation, numbers)| operation_layout(operation, numbers, &mut weights))
+                    .collect()
             })
-            .collect::<Result<_, _>>()?;
+            .collect();
+        let [between, turned] = scratch(network);
+        let scratch = [(); 2].map(|()| state.numbers(between));
+        let turned = state.numbers(turned);
         let longest = |from: Source| {
             let delays = network.connections.iter().filter(|c| c.from == from);
             delays.map(|c| c.delay as usize).max().unwrap_or(0)
@@ -180,17 +190,79 @@ impl Layout {
             inputs,
             layers,
             connections,
+            scratch,
+            turned,
             weights,
             state_bytes: state.used,
         })
     }
 }
 
-fn connection_layout(numbers: &ConnectionNumbers, weights: &mut Vec<u8>) -> ConnectionLayout {
-    ConnectionLayout {
-        weight: append(weights, &numbers.weight),
-        bias: numbers.bias.as_ref().map(|bias| append(weights, bias)),
+/// Whether a connection is one dense operation, which reads spikes as they are.
+pub(super) fn is_dense(connection: &Connection) -> bool {
+    let [only] = &connection.operations[..] else {
+        return false;
+    };
+    matches!(only.synapses, Synapses::Dense { .. })
+}
+
+/// The longest row before or between the operations of the other connections, and the longest output of a
+/// convolution.
+fn scratch(network: &Network) -> [usize; 2] {
+    let (mut between, mut turned) = (0, 0);
+    for connection in network.connections.iter().filter(|c| !is_dense(c)) {
+        for operation in &connection.operations {
+            between = between.max(operation.inputs);
+            if matches!(operation.synapses, Synapses::Convolution(_)) {
+                turned = turned.max(operation.outputs);
+            }
+        }
     }
+    [between, turned]
+}
+
+fn operation_layout(
+    operation: &Operation,
+    numbers: &OperationNumbers,
+    weights: &mut Vec<u8>,
+) -> OperationLayout {
+    let mut row = |values: &Vec<f32>| append(weights, values);
+    let weight = numbers.weight.as_ref().map(&mut row);
+    let bias = numbers.bias.as_ref().map(|bias| BiasLayout {
+        place: row(bias),
+        count: bias.len(),
+    });
+    let centre = numbers.centre.as_ref();
+    let centre = centre.map(|rows| rows.each_ref().map(&mut row));
+    let pairs = operation.pattern().map(|pattern| {
+        by_source(&pattern, operation.inputs).map(|numbers| {
+            let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
+            append_bytes(weights, &bytes)
+        })
+    });
+    OperationLayout {
+        weight,
+        bias,
+        pairs,
+        centre,
+    }
+}
+
+/// The pairs of a sparse operation source by source, as their weights stand: where each source begins, and
+/// one more for the end; the targets.
+fn by_source(pattern: &Pattern, inputs: usize) -> [Vec<u32>; 2] {
+    let mut of_source = vec![Vec::new(); inputs];
+    for (target, ends) in pattern.offsets.windows(2).enumerate() {
+        for source in &pattern.columns[ends[0] as usize..ends[1] as usize] {
+            of_source[*source as usize].push(target as u32);
+        }
+    }
+    let mut offsets = vec![0];
+    offsets.extend(of_source.iter().scan(0, |end, targets| {
+        *end += targets.len() as u32;
+        Some(*end)
+    }));
+    [offsets, of_source.concat()]
 }
 
 fn layer_layout(

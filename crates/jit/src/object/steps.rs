@@ -1,43 +1,37 @@
 //! The functions that C calls: `init`, `reset`, `step`, `step_events`, and one for each row to read.
 
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, StackSlotData, StackSlotKind, Type, Value, types};
 use cranelift_module::{FuncId, Linkage};
 use rheobase_ir::program::{Network, Source};
 
 use super::Object;
+use super::chains::{Chain, Functions, add_bias};
 use super::header::{accessor, is_visible, spike_name};
-use super::layout::{Layout, Place, ROWS, Ring, STEP, WEIGHTS};
+use super::layout::{Layout, Place, ROWS, Ring, STEP, WEIGHTS, is_dense};
 use super::routines::Routines;
 use super::writer::{Writer, define as function};
 use crate::JitError;
 
-/// Defines them. `kernels` has the function of each layer's kernel.
-pub(super) fn define(
-    object: &mut Object,
-    network: &Network,
-    layout: &Layout,
-    kernels: &[FuncId],
-    routines: &Routines,
-) -> Result<(), JitError> {
+/// Defines them.
+pub(super) fn define(object: &mut Object, program: &Program<'_>) -> Result<(), JitError> {
+    let (layout, routines) = (program.layout, program.routines);
     let reset = reset(object, layout, routines)?;
     init(object, reset)?;
-    let program = Program {
-        network,
-        layout,
-        kernels,
-        routines,
-    };
-    let step = step(object, &program)?;
+    let step = step(object, program)?;
     step_events(object, layout, routines, step)?;
-    accessors(object, network, layout)
+    accessors(object, program.network, layout)
 }
 
 /// What a step runs.
-struct Program<'p> {
-    network: &'p Network,
-    layout: &'p Layout,
-    kernels: &'p [FuncId],
-    routines: &'p Routines,
+pub(super) struct Program<'p> {
+    pub(super) network: &'p Network,
+    pub(super) layout: &'p Layout,
+    /// The function of each layer's kernel.
+    pub(super) kernels: &'p [FuncId],
+    pub(super) routines: &'p Routines,
+    /// The functions of single operations.
+    pub(super) chains: &'p Functions,
 }
 
 fn exported(object: &Object, name: &str) -> String {
@@ -148,14 +142,11 @@ fn layer_step(w: &mut Writer<'_>, program: &Program<'_>, run: &Step<'_>, l: usiz
 /// What a connection delivers to a row.
 fn arrive(w: &mut Writer<'_>, program: &Program<'_>, run: &Step<'_>, c: usize, to: Value) {
     let connection = &program.network.connections[c];
-    let place = program.layout.connections[c];
-    let n = w.count(program.layout.layers[connection.to].size);
-    if let Some(bias) = place.bias {
-        let bias = w.at(run.weights, bias);
-        let one = w.float(1.0);
-        w.call(program.routines.add, &[to, bias, one, n]);
+    let operations = &program.layout.connections[c];
+    let outputs = program.layout.layers[connection.to].size;
+    if let Some(bias) = operations.last().and_then(|o| o.bias) {
+        add_bias(w, program.routines, bias, run.weights, (to, outputs));
     }
-    let weights = w.at(run.weights, place.weight);
     let delay = connection.delay as usize;
     let (gather, source, m) = match connection.from {
         Source::Input(i) => {
@@ -173,8 +164,27 @@ fn arrive(w: &mut Writer<'_>, program: &Program<'_>, run: &Step<'_>, c: usize, t
             (program.routines.gather_spikes, source, layer.size)
         }
     };
-    let m = w.count(m);
-    w.call(gather, &[to, n, weights, source, m]);
+    if is_dense(connection) {
+        let weights = operations[0].weight.expect("dense operations have weights");
+        let weights = w.at(run.weights, weights);
+        let (n, m) = (w.count(outputs), w.count(m));
+        w.call(gather, &[to, n, weights, source, m]);
+        return;
+    }
+    let chain = Chain {
+        operations: &connection.operations,
+        places: operations,
+        functions: &program.chains[c],
+        routines: program.routines,
+        layout: program.layout,
+        state: run.state,
+        weights: run.weights,
+    };
+    // Before the delay is over nothing goes in, not even the zeros that a bias would make something of.
+    let first = w.pos.ins().iconst(types::I64, delay as i64);
+    let arrived = IntCC::UnsignedGreaterThanOrEqual;
+    let arrived = w.pos.ins().icmp(arrived, run.step, first);
+    w.when(arrived, |w| chain.deliver(w, connection.from, source, to));
 }
 
 /// The row of a ring that was written some steps ago.
