@@ -261,7 +261,9 @@ fn arm_code_is_an_arm_object_and_gives_what_run_gives() {
     let exists = |tool: &str| Command::new(tool).arg("--version").output().is_ok();
     let (compiler, emulator) = ("aarch64-linux-gnu-gcc", "qemu-aarch64-static");
     if !(exists(compiler) && exists(emulator)) {
-        println!("skipped: the object file is not run, for {compiler} or {emulator} is missing");
+        let mut terminal = std::io::stderr();
+        let words = format!("skipped: {compiler} or {emulator} is missing");
+        writeln!(terminal, "{words}").expect("a terminal");
         return;
     }
     for case in [&BUILD, &LAYERS] {

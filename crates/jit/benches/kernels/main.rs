@@ -1,0 +1,40 @@
+//! What compiled kernels cost: nanoseconds per lane and step with the rows in the first cache, beside the
+//! time that copying the same bytes takes (the floor), and microseconds to compile. For each the best of
+//! many repetitions on one thread.
+//!
+//! `cargo bench -p rheobase-jit` has three tables; `-- functions`, `-- std` and `-- rustc` choose one: the functions and
+//! the test neurons, every neuron of `std/`, and the same kernel written in Rust and compiled for AVX2. It
+//! reports; nothing depends on a figure.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "the report of a benchmark goes to the terminal"
+)]
+
+mod functions;
+mod hand;
+mod rows;
+mod std_neurons;
+
+use rows::floor;
+
+/// A table by the word that chooses it, and what prints it.
+type Table = (&'static str, fn(f64));
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let tables: [Table; 3] = [
+        ("functions", functions::report),
+        ("std", std_neurons::report),
+        ("rustc", hand::report),
+    ];
+    let chosen = |name: &str| words.iter().any(|word| word == name);
+    let all = !tables.iter().any(|(name, _)| chosen(name));
+    let floor = floor();
+    for (name, report) in tables {
+        if all || chosen(name) {
+            report(floor);
+            println!();
+        }
+    }
+}
