@@ -201,12 +201,10 @@ impl<R: Float> Run<'_, '_, R> {
                     return;
                 }
                 let Some(weight) = connection.dense else {
-                    for (sent, delta) in sent.zip(delta.chunks_exact(lanes)) {
-                        let gradients = connection.trained.then_some(sum.numbers(connection));
-                        let target = outside.then_some(inputs);
-                        let all = (connection, connection.chain.all());
-                        self.chain_back(state, all, sent, delta, gradients, target);
-                    }
+                    let gradients = connection.trained.then_some(sum.numbers(connection));
+                    let all = (connection, connection.chain.all());
+                    let target = outside.then_some(inputs);
+                    self.chain_back_all(state, all, sent, delta, gradients, target);
                     return;
                 };
                 if connection.trained {
@@ -286,8 +284,30 @@ impl<R: Float> Run<'_, '_, R> {
         state.scratch = scratch;
     }
 
-    /// One step of the rows of `delta` through operations of a connection from the first one on: gradients of parameters, if
-    /// asked for, and the adjoints of the spikes that were sent at step `sent`; those of inputs only if
+    /// The rows of `delta` of all steps `sent` through operations of a connection, some steps at once.
+    pub(crate) fn chain_back_all(
+        &self,
+        state: &mut GroupState<R>,
+        (connection, stretch): (&ConnectionCode, Stretch<'_>),
+        sent: Range<usize>,
+        delta: &[R],
+        mut gradients: Option<&mut [Vec<R>]>,
+        target: Option<bool>,
+    ) {
+        let widest = stretch.widest();
+        let most = choice::steps_at_once(state.samples, widest, size_of::<R>());
+        let lanes = delta.len() / sent.len();
+        for first in sent.clone().step_by(most) {
+            let rows = (first - sent.start) * lanes..(first + most).min(sent.end) * lanes;
+            let rows = rows.start..rows.end - sent.start * lanes;
+            let gradients = gradients.as_deref_mut();
+            let all = (connection, stretch);
+            self.chain_back(state, all, first, &delta[rows], gradients, target);
+        }
+    }
+
+    /// Some steps of the rows of `delta` through operations of a connection from the first one on: gradients of parameters, if
+    /// asked for, and the adjoints of the spikes that were sent from step `sent` on; those of inputs only if
     /// asked for, too.
     pub(crate) fn chain_back(
         &self,
@@ -303,11 +323,13 @@ impl<R: Float> Run<'_, '_, R> {
         // Taken out, because the events of the same state are read meanwhile.
         let mut taken =
             target.and_then(|inputs| self.take_adjoints(state, connection.from, inputs));
-        let size = state.samples * self.simulator.network.source_size(connection.from);
+        let n = self.simulator.network.source_size(connection.from);
+        let size = state.samples * n;
+        let rows = delta.len() / stretch.outputs().unwrap_or(n);
         let start = state.frame.start;
         let target = taken.as_mut().map(|(adjoints, before)| {
             let row = sent + *before - start;
-            &mut adjoints[row * size..][..size]
+            &mut adjoints[row * size..][..rows * n]
         });
         if gradients.is_some() || target.is_some() {
             let events = |row: usize| self.sent(state, connection, first + row);
@@ -390,15 +412,15 @@ impl<R: Float> Run<'_, '_, R> {
         let first = sent + before - state.frame.start;
         let target = &mut adjoints[first * state.samples * n_pre..][..delta.len() / n * n_pre];
         let product = |delta: &[R], target: &mut [R]| {
-            let turned = &self.simulator.transposed;
-            match connection.tap {
-                None if !turned[weight].is_empty() => {
-                    add_step_product(self.arch, delta, &turned[weight], n_pre, target);
-                }
-                None | Some(_) => {
-                    let weights = Matrix::of_rows(weights, n).transposed();
-                    add_product(target, Matrix::of_rows(delta, n), weights);
-                }
+            let turned = match connection.tap {
+                None => &self.simulator.transposed[weight],
+                Some(_) => &self.simulator.transposed_tables[weight],
+            };
+            if turned.is_empty() {
+                let weights = Matrix::of_rows(weights, n).transposed();
+                add_product(target, Matrix::of_rows(delta, n), weights);
+            } else {
+                add_step_product(self.arch, delta, turned, n_pre, target);
             }
         };
         let mut panel = std::mem::take(&mut state.scratch.panel);

@@ -538,11 +538,8 @@ impl<R: Float> Run<'_, '_, R> {
             self.send_back(state, connection, weight, sent.start, n, delta, inputs);
             return;
         }
-        for (sent, delta) in sent.zip(delta.chunks_exact(state.samples * n)) {
-            let gradients = gradients.as_deref_mut();
-            let target = Some(inputs);
-            self.chain_back(state, (connection, stretch), sent, delta, gradients, target);
-        }
+        let all = (connection, stretch);
+        self.chain_back_all(state, all, sent, delta, gradients, Some(inputs));
     }
 
     /// From the adjoints of what goes into a normalisation to those of what the one before gave.

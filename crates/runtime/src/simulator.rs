@@ -119,6 +119,8 @@ pub struct Simulator<R> {
     pub(crate) parts: Vec<Vec<usize>>,
     /// For each parameter that is the weights of a connection inside of a part its transpose; else empty.
     pub(crate) transposed: Vec<Aligned<R>>,
+    /// The same for the tables of taps.
+    pub(crate) transposed_tables: Vec<Aligned<R>>,
     /// For each parameter that is weights which are gathered from step by step a copy that starts at a
     /// cache line; else empty.
     pub(crate) aligned: Vec<Aligned<R>>,
@@ -202,6 +204,9 @@ impl<R: Float> Simulator<R> {
             evaluated,
             tables: vec![Vec::new(); Delayed::count(&delayed)],
             mapped: Mapped::all(network, &specs, backend)?,
+            transposed_tables: (0..Delayed::count(&delayed))
+                .map(|_| Aligned::new())
+                .collect(),
             delayed,
             progress: 0.0,
             ports: all.clone().map(|l| slots(l, false)).collect(),
@@ -327,6 +332,19 @@ impl<R: Float> Simulator<R> {
         for (code, taps) in incoming.map(|code| (code, Taps::Spread)).chain(rounded) {
             if let Some((index, tap)) = code.tap {
                 code.chain = self.delayed[index].1.chain(taps, tap);
+            }
+        }
+        for part in &self.parts {
+            for (l, code) in part
+                .iter()
+                .flat_map(|&l| self.incoming[l].iter().map(move |c| (l, c)))
+            {
+                if let (Some(table), Some(_)) = (code.dense, code.tap)
+                    && code.inside(part)
+                {
+                    let n = self.layers[l].n;
+                    transpose(&self.tables[table], n, &mut self.transposed_tables[table]);
+                }
             }
         }
     }

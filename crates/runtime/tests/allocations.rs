@@ -2,7 +2,8 @@
 //! of the simulator has grown to its size. Only the matrix products of a block do, a few for each.
 
 use rheobase_ir::program::{
-    Connection, Initial, Layer, Network, Neuron, Operation, Population, Source, Unit, Variable,
+    Connection, Delays, Density, Initial, Layer, Network, Neuron, Operation, Pooling, Population,
+    Source, Synapses, Unit, Variable, Window,
 };
 use rheobase_ir::text::parse;
 use rheobase_runtime::{
@@ -95,6 +96,111 @@ fn network() -> Network {
     }
 }
 
+fn operation(synapses: Synapses, inputs: usize, outputs: usize) -> Operation {
+    Operation {
+        synapses,
+        ..Operation::dense(inputs, outputs, Initial::Constant(0.0))
+    }
+}
+
+/// The same layers with other operations: sparse and convolutional, in chains with a pool, dropout and a normalisation,
+/// and with delays of synapses.
+fn others() -> Vec<(&'static str, Network)> {
+    let with = |change: &dyn Fn(&mut [Connection])| {
+        let mut network = network();
+        change(&mut network.connections);
+        network
+    };
+    let window = |channels, input, output, kernel, pad| Window {
+        axes: 2,
+        channels,
+        input,
+        output,
+        kernel,
+        stride: [1, 1],
+        pad,
+        dilation: [1, 1],
+        groups: 1,
+    };
+    let convolution = || {
+        let window = window([1, 2], [5, 8], [5, 8], [3, 3], [1, 1]);
+        operation(Synapses::Convolution(window), 40, 80)
+    };
+    let pool = || {
+        let window = Window {
+            stride: [1, 2],
+            groups: 2,
+            ..window([2, 2], [5, 8], [5, 4], [1, 2], [0, 0])
+        };
+        let pooling = Pooling::Max;
+        Operation {
+            weight: None,
+            ..operation(Synapses::Pool { window, pooling }, 80, 40)
+        }
+    };
+    let sparse = || {
+        let synapses = Synapses::Sparse {
+            density: Density::FanIn(5),
+            self_connections: true,
+            seed: 1,
+        };
+        operation(synapses, 80, 80)
+    };
+    let delays = |learned| Delays {
+        initial: Initial::Uniform {
+            low: 1.0,
+            high: 3.0,
+        },
+        shortest: 1,
+        longest: 3,
+        learned,
+    };
+    vec![
+        ("sparse", with(&|c| c[1].operations = vec![sparse()])),
+        (
+            "convolution",
+            with(&|c| c[0].operations = vec![convolution()]),
+        ),
+        (
+            "delays",
+            with(&|c| {
+                c[1].delays = Some(delays(false));
+                c[1].operations[0].bias = None;
+            }),
+        ),
+        (
+            "learned delays",
+            with(&|c| {
+                c[1].delays = Some(delays(true));
+                c[1].operations[0].bias = None;
+            }),
+        ),
+        (
+            "chain",
+            with(&|c| {
+                let dropout = Synapses::Dropout { probability: 0.5 };
+                let dropout = Operation {
+                    weight: None,
+                    ..operation(dropout, 40, 40)
+                };
+                let dense = Operation::dense(40, 6, Initial::Constant(0.0));
+                c[2].operations = vec![pool(), dropout, dense];
+            }),
+        ),
+        (
+            "normalisation",
+            with(&|c| {
+                let synapses = Synapses::Normalisation {
+                    channels: 2,
+                    momentum: 0.1,
+                    eps: 1e-5,
+                };
+                c[0].operations = vec![convolution(), operation(synapses, 80, 80)];
+            }),
+        ),
+    ]
+}
+
 /// The most allocations of a group in a block: matrix products, which copy their operands, of the forward
 /// (twice with a short tape) and of two gradients.
 const PRODUCTS: u64 = 4 * 4;
@@ -104,12 +210,7 @@ fn steps_do_not_allocate() {
     let network = network();
     let mut simulator =
         Simulator::<f32>::new(&network, Backend::Jit, Gradients::Trained).expect("compiles");
-    simulator
-        .update_parameters(|p| {
-            let filled = p.values.iter_mut().flatten().enumerate();
-            filled.for_each(|(i, w)| *w = ((i * 37) % 101) as f32 / 400.0 - 0.08);
-        })
-        .expect("prologues run");
+    filled(&mut simulator);
     let cases = [
         (4, 60, None, "sparse"),
         (30, 60, None, "dense"),
@@ -122,46 +223,75 @@ fn steps_do_not_allocate() {
             tape,
             ..TimePlan::default()
         });
-        let offsets: Vec<u32> = (0..=most as u32).map(|t| t * per_step).collect();
-        let indices: Vec<u32> = (0..most as u32 * per_step).map(|i| (i * 7) % 40).collect();
-        let counted = |steps: usize| {
-            let events = Events {
-                offsets: &offsets,
-                indices: &indices,
-                values: None,
-            };
-            let batch = Batch {
-                steps,
-                samples: 20,
-                inputs: vec![vec![events; 20]],
-                injections: Vec::new(),
-                initial: Vec::new(),
-                keys: Vec::new(),
-            };
-            let slots = (
-                simulator.state_slot(1, "v").expect("a state"),
-                simulator
-                    .adjoint_slot(1, rheobase_ir::kernel::Role::State, "v")
-                    .expect("an adjoint"),
-            );
-            let probe = |_| Summing {
-                layer: 1,
-                state: slots.0,
-                adjoint: slots.1,
-                sum: 0.0,
-            };
-            let allocations = allocation_counter::measure(|| {
-                let outcome = simulator.differentiate(&batch, 1, probe).expect("runs");
-                assert!(outcome.spikes[0] > 0, "{label}: it has to spike");
-            });
-            allocations.count_total
-        };
-        counted(most);
-        let count = counted(most);
-        assert!(count > 0, "{label}: nothing was counted");
         // 600 steps are five blocks, 300 are three; two groups of samples.
         let more_blocks = if most > 60 { 2 * 2 } else { 0 };
-        let more = count - counted(most / 2);
+        let more = allocations(&simulator, per_step, most, label);
         assert!(more <= more_blocks * PRODUCTS, "{label}: {more} more");
     }
+}
+
+/// Products of a chain take some steps at once, so that more of them are a few more products; those of a normalisation
+/// are larger, because all steps are one block.
+#[test]
+fn steps_of_other_operations_do_not_allocate() {
+    let most = [0, 0, 0, 0, PRODUCTS, 2 * PRODUCTS];
+    for ((label, network), most) in others().into_iter().zip(most) {
+        let mut simulator =
+            Simulator::<f32>::new(&network, Backend::Jit, Gradients::Trained).expect("compiles");
+        filled(&mut simulator);
+        let more = allocations(&simulator, 4, 60, label);
+        assert!(more <= most, "{label}: {more} more");
+    }
+}
+
+/// The parameters with numbers that let the hidden layer spike.
+fn filled(simulator: &mut Simulator<f32>) {
+    simulator
+        .update_parameters(|p| {
+            let filled = p.values.iter_mut().flatten().enumerate();
+            filled.for_each(|(i, w)| *w = ((i * 37) % 101) as f32 / 400.0 - 0.08);
+        })
+        .expect("prologues run");
+}
+
+/// How many allocations more `most` steps make than half of them.
+fn allocations(simulator: &Simulator<f32>, per_step: u32, most: usize, label: &str) -> u64 {
+    let offsets: Vec<u32> = (0..=most as u32).map(|t| t * per_step).collect();
+    let indices: Vec<u32> = (0..most as u32 * per_step).map(|i| (i * 7) % 40).collect();
+    let counted = |steps: usize| {
+        let events = Events {
+            offsets: &offsets,
+            indices: &indices,
+            values: None,
+        };
+        let batch = Batch {
+            steps,
+            samples: 20,
+            inputs: vec![vec![events; 20]],
+            injections: Vec::new(),
+            initial: Vec::new(),
+            keys: Vec::new(),
+        };
+        let slots = (
+            simulator.state_slot(1, "v").expect("a state"),
+            simulator
+                .adjoint_slot(1, rheobase_ir::kernel::Role::State, "v")
+                .expect("an adjoint"),
+        );
+        let probe = |_| Summing {
+            layer: 1,
+            state: slots.0,
+            adjoint: slots.1,
+            sum: 0.0,
+        };
+        let allocations = allocation_counter::measure(|| {
+            let outcome = simulator.differentiate(&batch, 1, probe).expect("runs");
+            assert!(outcome.spikes[0] > 0, "{label}: it has to spike");
+        });
+        allocations.count_total
+    };
+    counted(most);
+    let count = counted(most);
+    assert!(count > 0, "{label}: nothing was counted");
+    count.saturating_sub(counted(most / 2))
 }

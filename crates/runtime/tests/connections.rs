@@ -632,6 +632,13 @@ fn element_by_element() {
     );
     case.again = vec![scale(false)];
     case.check_all();
+    // With a delay only the last bias is there before anything arrives.
+    let mut case = Case::new(
+        vec![dense(20, 20, true), scale(false)],
+        vec![one_to_one(false)],
+    );
+    case.again = vec![dense(20, 20, true), scale(true)];
+    case.check_all();
 }
 
 #[test]

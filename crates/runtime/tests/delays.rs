@@ -14,7 +14,7 @@ use rheobase_ir::program::{
 use rheobase_ir::text::parse;
 use rheobase_runtime::record::{Recorder, TraceName};
 use rheobase_runtime::{
-    Backend, Batch, Events, Gradients, Layout, Parameters, Simulator, TimePlan,
+    Backend, Batch, Events, Float, Gradients, Layout, Parameters, Simulator, TimePlan,
 };
 
 const INPUTS: usize = 6;
@@ -209,9 +209,9 @@ fn numbers(network: &Network, simulator: &Simulator<f64>) -> Results {
     all
 }
 
-fn simulator(network: &Network, given: &Results) -> Simulator<f64> {
+fn simulator<R: Float>(network: &Network, given: &Results, backend: Backend) -> Simulator<R> {
     let mut simulator =
-        Simulator::<f64>::new(network, Backend::Interpreter, Gradients::Trained).expect("compiles");
+        Simulator::<R>::new(network, backend, Gradients::Trained).expect("compiles");
     let mut parameters = Parameters::zeros(simulator.parameters().specs.clone());
     for (name, array) in given {
         if let Some(index) = parameters.position(name) {
@@ -229,7 +229,7 @@ fn simulator(network: &Network, given: &Results) -> Simulator<f64> {
 }
 
 /// Traces and gradients; without gradients what an evaluation gives.
-fn run(simulator: &Simulator<f64>, learn: bool, threads: usize) -> Results {
+fn run<R: Float>(simulator: &Simulator<R>, learn: bool, threads: usize) -> Results {
     let mut trains = Vec::new();
     for b in 0..SAMPLES {
         let (mut offsets, mut indices) = (vec![0u32], Vec::new());
@@ -262,9 +262,10 @@ fn run(simulator: &Simulator<f64>, learn: bool, threads: usize) -> Results {
         };
         let numbers = values(80 + layer, STEPS * SAMPLES * SIZE);
         let shape = (STEPS, SAMPLES, SIZE);
-        (name, Array3::from_shape_vec(shape, numbers).expect("fits"))
+        let array = Array3::from_shape_vec(shape, numbers).expect("fits");
+        (name, array.mapv(R::from_f64))
     });
-    let views: BTreeMap<TraceName, ArrayView3<'_, f64>> = cotangents
+    let views: BTreeMap<TraceName, ArrayView3<'_, R>> = cotangents
         .iter()
         .map(|(n, a)| (n.clone(), a.view()))
         .collect();
@@ -279,12 +280,14 @@ fn run(simulator: &Simulator<f64>, learn: bool, threads: usize) -> Results {
         let parts = outcome.probes.iter().map(|p| p.recorded[name].view());
         let parts: Vec<_> = parts.collect();
         let whole = ndarray::concatenate(Axis(1), &parts).expect("same shape");
+        let whole = whole.mapv(|x| x.to_f64());
         results.insert(format!("v{}", name.layer), whole.into_dyn());
     }
     if learn {
         let parts = outcome.probes.iter().map(|p| p.input_gradients[0].view());
         let parts: Vec<_> = parts.collect();
         let whole = ndarray::concatenate(Axis(1), &parts).expect("same shape");
+        let whole = whole.mapv(|x| x.to_f64());
         results.insert("input".into(), whole.into_dyn());
         let exported = Parameters {
             specs: simulator.parameters().specs.clone(),
@@ -312,7 +315,7 @@ fn compare(learned: bool, learn: bool, progress: f64) {
     let network = network(learned);
     let compiled = Simulator::<f64>::new(&network, Backend::Interpreter, Gradients::Trained);
     let given = numbers(&network, &compiled.expect("compiles"));
-    let mut delayed = simulator(&network, &given);
+    let mut delayed = simulator::<f64>(&network, &given, Backend::Interpreter);
     delayed.set_progress(progress);
     let spread = learned && learn;
     let shares = |c: usize, delay: f64| {
@@ -349,7 +352,8 @@ fn compare(learned: bool, learn: bool, progress: f64) {
     }
     let found = run(&delayed, learn, 1);
     assert_eq!(found, run(&delayed, learn, 3));
-    let expected = run(&simulator(&expanded(&network), &tables), learn, 1);
+    let written = simulator::<f64>(&expanded(&network), &tables, Backend::Interpreter);
+    let expected = run(&written, learn, 1);
     let spikes = found["v0"].iter().any(|v| *v < -0.1);
     assert!(
         spikes || found["v0"].iter().any(|v| *v > 0.3),
@@ -415,4 +419,27 @@ fn learned_delays_are_spread_for_gradients() {
 #[test]
 fn learned_delays_are_rounded_for_evaluation() {
     compare(true, false, 0.1);
+}
+
+/// In single precision, with fixed and with learned delays, in training and at evaluation.
+#[test]
+fn machine_code_agrees_with_the_interpreter() {
+    for (learned, learn) in [(false, true), (true, true), (true, false)] {
+        let network = network(learned);
+        let compiled = Simulator::<f64>::new(&network, Backend::Interpreter, Gradients::Trained);
+        let given = numbers(&network, &compiled.expect("compiles"));
+        let results = [Backend::Interpreter, Backend::Jit].map(|backend| {
+            let mut simulator = simulator::<f32>(&network, &given, backend);
+            simulator.set_progress(0.3);
+            run(&simulator, learn, 1)
+        });
+        let [interpreted, compiled] = &results;
+        assert_eq!(interpreted.len(), compiled.len());
+        for (name, expected) in interpreted {
+            let scale = expected.iter().fold(1e-3f64, |m, x| m.max(x.abs()));
+            for (x, y) in compiled[name].iter().zip(expected) {
+                assert!((x - y).abs() <= 1e-4 * scale, "{name}: {x} and {y}");
+            }
+        }
+    }
 }

@@ -317,7 +317,7 @@ impl Trainer {
             labels: prepared.labels,
             targets: prepared.targets,
         };
-        let part = self.batch_part(&batch, &judged)?;
+        let part = self.batch_part(&batch, &judged, true)?;
         let purpose = Purpose::Learn {
             weight: 1.0 / indices.len() as f64,
             seeds: &part.seeds,
@@ -506,7 +506,7 @@ impl Trainer {
                 labels: prepared.labels,
                 targets: prepared.targets,
             };
-            let part = self.batch_part(&batch, &judged)?;
+            let part = self.batch_part(&batch, &judged, false)?;
             let outcome = self
                 .simulator
                 .infer(&batch, self.threads, |range| Judging {
@@ -585,12 +585,20 @@ impl Trainer {
     }
 
     /// What of the objective is of the batch; means over its samples take a forward of their own.
-    fn batch_part(&self, batch: &Batch<'_, f32>, judged: &Judged) -> Result<BatchPart, TrainError> {
+    fn batch_part(
+        &self,
+        batch: &Batch<'_, f32>,
+        judged: &Judged,
+        learns: bool,
+    ) -> Result<BatchPart, TrainError> {
         let mut total = Scores::default();
         if self.objective.has_batch_mean() {
-            let outcome = self.simulator.infer(batch, self.threads, |range| {
-                judged.group(&self.objective, range, Purpose::Means)
-            })?;
+            let group = |range| judged.group(&self.objective, range, Purpose::Means);
+            // The forward of a training step, with its masks and its means of the batch; the probes do not turn.
+            let outcome = match learns {
+                true => self.simulator.differentiate(batch, self.threads, group)?,
+                false => self.simulator.infer(batch, self.threads, group)?,
+            };
             for probe in outcome.probes {
                 total.add(probe.scores());
             }

@@ -155,9 +155,22 @@ fn lower_connection(
         | Synapses::Dropout { .. }
         | Synapses::Normalisation { .. } => false,
     };
-    if operations.len() > 1 && operations.iter().any(diagonal) {
-        let what = "`self = false` beside another operation";
-        return Err(Box::new(unsupported(connection.span, what)));
+    // Beside operations that keep every number in its place the diagonal is still the way of a neuron to itself.
+    let moves = |operation: &program::Operation| match operation.synapses {
+        Synapses::OneToOne
+        | Synapses::Scale
+        | Synapses::Dropout { .. }
+        | Synapses::Normalisation { .. } => false,
+        Synapses::Dense { .. }
+        | Synapses::Sparse { .. }
+        | Synapses::Convolution(_)
+        | Synapses::Pool { .. } => true,
+    };
+    let moving = operations.iter().filter(|o| moves(o)).count();
+    if moving > 1 && operations.iter().any(diagonal) {
+        let what = "`self = false` beside an operation that mixes neurons";
+        let why = "a neuron would reach itself through others: leave out `self = false`, or write two connections with a layer between them";
+        return Err(Box::new(unsupported(connection.span, what).help(why)));
     }
     let delays = delays(model, network, elaborated, connection, &operations)?;
     let path = |p: &crate::ast::Path| {

@@ -53,7 +53,7 @@ enum Map {
     /// Sums of windows, divided by this number.
     Sum(Window, f64),
     Maximum(Maximum),
-    /// The factors of this mask. It has a row for each sample, so the rows have to be those of one step.
+    /// The factors of this mask. It has a row for each sample, so the rows have to be those of whole steps.
     Dropout(usize),
     /// What this normalisation has as its centre.
     Normalisation(usize),
@@ -227,6 +227,17 @@ pub(crate) struct Stretch<'c> {
 }
 
 impl Stretch<'_> {
+    /// The numbers of a row that comes out; `None` if there are no operations.
+    pub(crate) fn outputs(&self) -> Option<usize> {
+        self.stages.last().map(|s| s.outputs)
+    }
+
+    /// The numbers of the widest row between its operations.
+    pub(crate) fn widest(&self) -> usize {
+        let rows = self.stages.iter().map(|s| s.inputs.max(s.outputs));
+        rows.max().unwrap_or(1)
+    }
+
     /// The weights if there is one dense operation and nothing else, whose gradient goes back by them.
     pub(crate) fn only_dense(&self) -> Option<usize> {
         match self.stages {
@@ -507,9 +518,10 @@ impl Stage {
         }
     }
 
-    /// The factors of a dropout for a sample of the group; `None` at evaluation.
-    fn mask<'p, R>(&self, given: Given<'p, R>, mask: usize, sample: usize) -> Option<&'p [R]> {
+    /// The factors of a dropout for a row, that is a sample of a step; `None` at evaluation.
+    fn mask<'p, R>(&self, given: Given<'p, R>, mask: usize, row: usize) -> Option<&'p [R]> {
         let mask = given.masks.get(mask)?;
+        let sample = row % (mask.len() / self.outputs.max(1)).max(1);
         mask.get(sample * self.outputs..(sample + 1) * self.outputs)
     }
 
@@ -531,6 +543,16 @@ impl Stage {
         memory: &mut Memory<R>,
         dw: &mut [R],
     ) {
+        if let (Map::Dense, Block::Numbers(numbers, n)) = (&self.map, input) {
+            let rows = delta.len() / self.outputs;
+            let numbers = &numbers[..rows * n];
+            let count = numbers.iter().filter(|x| **x != R::ZERO).count();
+            if choice::gradient(count, rows, [n, self.outputs]) == choice::Gradient::Product {
+                let numbers = Matrix::of_rows(numbers, n).transposed();
+                add_product(dw, numbers, Matrix::of_rows(delta, self.outputs));
+                return;
+            }
+        }
         for (r, delta) in delta.chunks_exact(self.outputs).enumerate() {
             let row = input.row(r);
             if let Map::Maximum(maximum) = &self.map {

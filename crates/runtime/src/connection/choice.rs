@@ -26,6 +26,13 @@ pub(crate) fn cached(bytes: usize) -> bool {
     bytes <= CACHED_BYTES
 }
 
+/// The steps that the backward of a chain takes at once: as many as have their rows in the cache.
+pub(crate) fn steps_at_once(samples: usize, widest: usize, element: usize) -> usize {
+    // Rows between operations, and their adjoints.
+    let step = 4 * samples * widest * element;
+    (CACHED_BYTES / step.max(1)).max(1)
+}
+
 /// How what arrives is summed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Forward {
