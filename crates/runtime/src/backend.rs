@@ -7,6 +7,7 @@ use rheobase_ir::real::Real;
 use rheobase_ir::types::Rate;
 use rheobase_jit::{Lane, Target};
 
+use crate::connection::registers::Registers;
 use crate::error::RuntimeError;
 
 /// Interpreter or machine code.
@@ -19,7 +20,7 @@ pub enum Backend {
 }
 
 /// A precision in which networks run: `f32` or `f64`.
-pub trait Float: Real + Lane {}
+pub trait Float: Real + Lane + Registers {}
 
 impl Float for f32 {}
 impl Float for f64 {}

@@ -14,7 +14,7 @@ use rheobase_ir::program::Source;
 use crate::aligned::Aligned;
 use crate::backend::Float;
 use crate::connection::chain::{Given, Stretch, add_bias_gradient};
-use crate::connection::choice::{self, Gradient};
+use crate::connection::choice::{self, Back, Gradient};
 use crate::connection::dense::{gather_rows, scatter};
 use crate::connection::masked::add_masked_product;
 use crate::connection::matmul::{Matrix, add_product};
@@ -151,7 +151,8 @@ impl<R: Float> Run<'_, '_, R> {
                     let sent = t - connection.delay;
                     match connection.dense {
                         Some(weight) => {
-                            self.send_back(state, connection, weight, sent, code.n, delta, false);
+                            let way = (Back::Step, false);
+                            self.send_back(state, connection, weight, sent, code.n, delta, way);
                         }
                         None => {
                             let all = (connection, connection.chain.all());
@@ -212,7 +213,8 @@ impl<R: Float> Run<'_, '_, R> {
                     self.weight_gradient(state, connection, sent.clone(), n, delta, dw);
                 }
                 if outside {
-                    self.send_back(state, connection, weight, sent.start, n, delta, inputs);
+                    let way = (Back::Block, inputs);
+                    self.send_back(state, connection, weight, sent.start, n, delta, way);
                 }
             });
         }
@@ -253,6 +255,7 @@ impl<R: Float> Run<'_, '_, R> {
             dense,
             panel,
             by_source,
+            masked: _,
             between: _,
             normalised: _,
         } = &mut scratch;
@@ -388,7 +391,8 @@ impl<R: Float> Run<'_, '_, R> {
         }
     }
 
-    /// The adjoint of the spikes that were sent from step `sent` on: `delta · wᵀ`, for the rows of `delta`.
+    /// The adjoint of the spikes that were sent from step `sent` on: `delta · wᵀ`, for the rows of `delta`; of inputs
+    /// only if asked for.
     #[expect(
         clippy::too_many_arguments,
         reason = "all of one product; a struct of them would have no other use"
@@ -401,7 +405,7 @@ impl<R: Float> Run<'_, '_, R> {
         sent: usize,
         n: usize,
         delta: &[R],
-        inputs: bool,
+        (back, inputs): (Back, bool),
     ) {
         let weights = &self.simulator.numbers(connection)[weight];
         let n_pre = weights.len() / n;
@@ -423,8 +427,8 @@ impl<R: Float> Run<'_, '_, R> {
                 add_step_product(self.arch, delta, turned, n_pre, target);
             }
         };
-        let mut panel = std::mem::take(&mut state.scratch.panel);
-        match self.mask(state, connection.from, n) {
+        let mut memory = std::mem::take(&mut state.scratch.masked);
+        match self.mask(state, connection.from, back, n) {
             None => product(delta, target),
             Some(support) => {
                 // Where the gradient of spikes before the block goes on may not be known any more.
@@ -435,10 +439,10 @@ impl<R: Float> Run<'_, '_, R> {
                 product(delta_before, target_before);
                 let first = sent.max(state.frame.start) - state.frame.taped;
                 let active = |row: usize| support.row(first * state.samples + row);
-                add_masked_product(self.arch, delta, n, weights, &mut panel, active, target);
+                add_masked_product(self.arch, delta, n, weights, &mut memory, active, target);
             }
         }
-        state.scratch.panel = panel;
+        state.scratch.masked = memory;
         self.put_adjoints(state, connection.from, adjoints);
     }
 
@@ -447,6 +451,7 @@ impl<R: Float> Run<'_, '_, R> {
         &self,
         state: &'s GroupState<R>,
         from: Source,
+        back: Back,
         outputs: usize,
     ) -> Option<&'s SpikeLog> {
         let Source::Layer(from) = from else {
@@ -454,11 +459,14 @@ impl<R: Float> Run<'_, '_, R> {
         };
         let code = &self.simulator.layers[from];
         code.support?;
+        if !choice::can_mask(outputs) {
+            return None;
+        }
         let Frame { start, end, taped } = state.frame;
         let support = &state.layers[from].support;
         let active = support.count(start - taped..end - taped);
         let entries = (end - start) * state.samples * code.n;
-        choice::masked(active, entries, outputs).then_some(support)
+        choice::masked(back, active, entries, [code.n, outputs]).then_some(support)
     }
 
     /// Adds the adjoints of what is constant in time, and of the initial states, to the sum.

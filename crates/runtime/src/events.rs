@@ -42,6 +42,9 @@ impl<'a> Events<'a> {
     }
 }
 
+/// Indices of spikes that are written together.
+const TOGETHER: usize = 8;
+
 /// The spikes of a layer for a group of samples, in the order of step, sample, neuron.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SpikeLog {
@@ -66,7 +69,8 @@ impl SpikeLog {
 
     /// Appends the spikes of the next step: a byte 0 or 1 per lane, sample by sample, `n` neurons each.
     pub(crate) fn append(&mut self, spikes: &[u8], n: usize) {
-        let most = self.len + spikes.len();
+        // Indices are written several at a time, the last of them beyond those that count.
+        let most = self.len + spikes.len() + TOGETHER;
         if self.indices.len() < most {
             self.indices.resize(most.max(2 * self.indices.len()), 0);
         }
@@ -103,11 +107,14 @@ impl SpikeLog {
     }
 
     fn append_set_bits(&mut self, mut bits: u64, first: u32) {
-        let room = &mut self.indices[self.len..];
         let count = bits.count_ones() as usize;
-        for index in &mut room[..count] {
-            *index = first + bits.trailing_zeros();
-            bits &= bits - 1;
+        let (room, _) = self.indices[self.len..].as_chunks_mut::<TOGETHER>();
+        // How many there are is hard to predict, whether there are more than a few is not.
+        for indices in &mut room[..count.div_ceil(TOGETHER)] {
+            for index in indices {
+                *index = first + bits.trailing_zeros();
+                bits &= bits.wrapping_sub(1);
+            }
         }
         self.len += count;
     }

@@ -236,7 +236,7 @@ impl<R: Float> Run<'_, '_, R> {
         if first_time {
             list(log, self.simulator.spikes[l]);
         }
-        if pass == Pass::Forward {
+        if pass == Pass::Forward && self.simulator.masked[l] {
             list(support, code.support);
         }
         Ok(())

@@ -12,6 +12,7 @@ use crate::aligned::Aligned;
 use crate::backend::Float;
 use crate::connection::by_source::BySource;
 use crate::connection::chain::Between;
+use crate::connection::masked;
 use crate::connection::norm::Centre;
 use crate::error::RuntimeError;
 use crate::events::{Events, SpikeLog};
@@ -105,6 +106,7 @@ pub(crate) struct Scratch<R> {
     /// Some columns of a table.
     pub(crate) panel: Aligned<R>,
     pub(crate) by_source: BySource,
+    pub(crate) masked: masked::Memory<R>,
     /// The rows between the operations of a connection.
     pub(crate) between: Between<R>,
     /// What a normalisation gave of a step.

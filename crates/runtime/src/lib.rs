@@ -18,6 +18,7 @@
 //! | `layer.rs` | the kernels of a layer and the rows they work on |
 //! | `events.rs` | spikes as lists of indices |
 //! | `connection/` | what connects layers, driven by events: dense and sparse weights, convolutions, pooling, and chains of them |
+//! | `kernels.rs` | the ways to compute a connection one by one, for `benches/` |
 //! | `parts.rs` | which layers run through all steps before others start |
 //! | `blocks.rs` | time in blocks, and which of them keep a tape |
 //! | `memory.rs` | how much memory that takes, and how to make do with less |
@@ -37,6 +38,8 @@ mod error;
 mod events;
 mod forward;
 mod group;
+#[doc(hidden)]
+pub mod kernels;
 mod layer;
 mod mapped;
 mod memory;

@@ -3,22 +3,27 @@
 //! Work is cut into items before it comes here, and results come back in the order of the items, so no
 //! result depends on the number of threads.
 
-use std::sync::Mutex;
-
-use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
 
 use crate::error::RuntimeError;
 
-/// The results of `work(0)` to `work(items - 1)`, computed on at most `threads` threads.
+/// The results of `work(thread, 0)` to `work(thread, items - 1)`, computed on at most `threads` threads. `thread` counts
+/// them; no result may depend on it, but what a thread has in its cache may.
 pub(crate) fn map<T: Send>(
     items: usize,
     threads: usize,
-    work: impl Fn(usize) -> Result<T, RuntimeError> + Sync,
+    work: impl Fn(usize, usize) -> Result<T, RuntimeError> + Sync,
 ) -> Result<Vec<T>, RuntimeError> {
-    if threads <= 1 || items <= 1 {
-        return (0..items).map(work).collect();
-    }
-    pool(threads).install(|| (0..items).into_par_iter().map(&work).collect())
+    let mut results: Vec<_> = (0..items).map(|i| (i, None)).collect();
+    share(
+        results.iter_mut().collect(),
+        threads,
+        |thread, (i, result)| {
+            *result = Some(work(thread, *i));
+        },
+    );
+    let results = results.into_iter().filter_map(|(_, result)| result);
+    results.collect()
 }
 
 /// The results of work on every item, on at most `threads` threads.
@@ -27,18 +32,72 @@ pub(crate) fn each<T: Send, U: Send>(
     threads: usize,
     work: impl Fn(&mut T) -> Result<U, RuntimeError> + Sync,
 ) -> Result<Vec<U>, RuntimeError> {
-    if threads <= 1 || items.len() <= 1 {
-        return items.iter_mut().map(work).collect();
-    }
-    pool(threads).install(|| items.par_iter_mut().map(&work).collect())
+    let mut results: Vec<_> = items.iter_mut().map(|item| (item, None)).collect();
+    share(
+        results.iter_mut().collect(),
+        threads,
+        |_, (item, result)| {
+            *result = Some(work(item));
+        },
+    );
+    let results = results.into_iter().filter_map(|(_, result)| result);
+    results.collect()
 }
 
-/// A thread pool of this size, kept for the next call that asks for the same.
+/// Calls `work` with every item, on at most `threads` threads. The calling thread is one of them, so a pool has one
+/// thread less. Each thread begins with items of its own, the same ones at every call, and then takes what the
+/// others have left.
+fn share<T: Send>(items: Vec<T>, threads: usize, work: impl Fn(usize, T) + Sync) {
+    let threads = threads.min(items.len());
+    if threads <= 1 {
+        return items.into_iter().for_each(|item| work(0, item));
+    }
+    let items: Vec<_> = items
+        .into_iter()
+        .map(|item| Mutex::new(Some(item)))
+        .collect();
+    let worker = |thread: usize| {
+        let own = (thread..items.len()).step_by(threads);
+        for i in own.chain(0..items.len()) {
+            // The lock is held while the item is taken, not while it is worked on.
+            let item = items[i]
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            if let Some(item) = item {
+                work(thread, item);
+            }
+        }
+    };
+    let worker = &worker;
+    pool(threads - 1).in_place_scope(|scope| {
+        for thread in 1..threads {
+            scope.spawn(move |_| worker(thread));
+        }
+        worker(0);
+    });
+}
+
+/// Numbers that one thread works on at a time: enough that waking another one pays.
+const CHUNK: usize = 1 << 14;
+
+/// Calls `work` with pieces of `numbers` and the position of the first number of each, on at most `threads` threads.
+pub(crate) fn chunks<R: Send>(
+    numbers: &mut [R],
+    threads: usize,
+    work: impl Fn(usize, &mut [R]) + Sync,
+) {
+    if threads <= 1 || numbers.len() <= 2 * CHUNK {
+        return work(0, numbers);
+    }
+    let pieces = numbers.chunks_mut(CHUNK).enumerate().collect();
+    share(pieces, threads, |_, (k, piece)| work(k * CHUNK, piece));
+}
+
+/// A pool of so many threads, kept for the next call that asks for the same.
 fn pool(threads: usize) -> std::sync::Arc<rayon::ThreadPool> {
     static POOLS: Mutex<Vec<(usize, std::sync::Arc<rayon::ThreadPool>)>> = Mutex::new(Vec::new());
-    let mut pools = POOLS
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, pool)) = pools.iter().find(|(n, _)| *n == threads) {
         return pool.clone();
     }
@@ -52,9 +111,9 @@ fn pool(threads: usize) -> std::sync::Arc<rayon::ThreadPool> {
     pool
 }
 
-/// Memory that is kept from call to call.
+/// Memory that is kept from call to call, each piece for the place where it was used before: there it is in a cache.
 #[derive(Debug)]
-pub(crate) struct Pool<T>(Mutex<Vec<T>>);
+pub(crate) struct Pool<T>(Mutex<Vec<(usize, T)>>);
 
 impl<T> Default for Pool<T> {
     fn default() -> Self {
@@ -63,19 +122,18 @@ impl<T> Default for Pool<T> {
 }
 
 impl<T> Pool<T> {
-    /// Something kept, if there is any.
-    pub(crate) fn take(&self) -> Option<T> {
-        self.0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .pop()
+    /// What was kept for a place, or else for another one, if there is anything.
+    pub(crate) fn take(&self, place: usize) -> Option<T> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = kept.iter().position(|(p, _)| *p == place);
+        let last = kept.len().checked_sub(1)?;
+        let (_, item) = kept.swap_remove(own.unwrap_or(last));
+        Some(item)
     }
 
-    /// Keeps it.
-    pub(crate) fn give(&self, item: T) {
-        self.0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .push(item);
+    /// Keeps it for a place.
+    pub(crate) fn give(&self, place: usize, item: T) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push((place, item));
     }
 }

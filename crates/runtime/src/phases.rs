@@ -18,6 +18,7 @@ use std::ops::Range;
 use crate::aligned::Aligned;
 use crate::backend::Float;
 use crate::connection::chain::{Given, Stretch, add_bias, add_bias_gradient};
+use crate::connection::choice::Back;
 use crate::connection::norm::{Moments, Slopes};
 use crate::connection::rows::Block;
 use crate::error::RuntimeError;
@@ -60,14 +61,14 @@ impl<R: Float> Simulator<R> {
         (sums, threads): (usize, usize),
         probe: impl Fn(Range<usize>) -> P + Sync,
     ) -> Result<(Dealt<R, P>, Running<R>), RuntimeError> {
-        let deal = |s: usize| {
+        let deal = |_: usize, s: usize| {
             let mut members = Vec::new();
             for range in groups.iter().skip(s).step_by(sums) {
-                let mut state = self.pool.take().unwrap_or_else(|| GroupState::new(self));
+                let mut state = self.pool.take(s).unwrap_or_else(|| GroupState::new(self));
                 state.begin_whole(self, batch, range.clone())?;
                 members.push((state, probe(range.clone()), range.clone()));
             }
-            let sum = self.empty_sum(Pass::Forward);
+            let sum = self.cleared_sum(s, Pass::Forward);
             Ok(Deal { members, sum })
         };
         let mut phases = Phases {
@@ -81,11 +82,11 @@ impl<R: Float> Simulator<R> {
             phases.backward()?;
         }
         let mut dealt = Vec::new();
-        for Deal { members, mut sum } in phases.deals {
+        for (s, Deal { members, mut sum }) in phases.deals.into_iter().enumerate() {
             let mut probes = Vec::new();
             for (state, probe, _) in members {
                 state.count_spikes(&mut sum);
-                self.pool.give(state);
+                self.pool.give(s, state);
                 probes.push(probe);
             }
             dealt.push((probes, sum));
@@ -535,7 +536,15 @@ impl<R: Float> Run<'_, '_, R> {
                 let dw = &mut gradients[weight];
                 self.weight_gradient(state, connection, sent.clone(), n, delta, dw);
             }
-            self.send_back(state, connection, weight, sent.start, n, delta, inputs);
+            self.send_back(
+                state,
+                connection,
+                weight,
+                sent.start,
+                n,
+                delta,
+                (Back::Block, inputs),
+            );
             return;
         }
         let all = (connection, stretch);

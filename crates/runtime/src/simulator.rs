@@ -115,6 +115,8 @@ pub struct Simulator<R> {
     pub(crate) port_adjoints: Vec<Vec<Option<SlotId>>>,
     pub(crate) spikes: Vec<Option<SlotId>>,
     pub(crate) spike_adjoints: Vec<Option<SlotId>>,
+    /// For each layer whether where the gradients of its spikes go on decides what is computed.
+    pub(crate) masked: Vec<bool>,
     /// The layers that run together, in order.
     pub(crate) parts: Vec<Vec<usize>>,
     /// For each parameter that is the weights of a connection inside of a part its transpose; else empty.
@@ -134,6 +136,8 @@ pub struct Simulator<R> {
     pub(crate) time: TimePlan,
     pub(crate) arch: Arch,
     pub(crate) pool: parallel::Pool<GroupState<R>>,
+    /// Sums of gradients that are kept from batch to batch.
+    sums: parallel::Pool<GradientSum<R>>,
 }
 
 /// What a batch gave: one probe for each group in order, and the gradient if a backward ran.
@@ -185,6 +189,18 @@ impl<R: Float> Simulator<R> {
         let learned = delayed.iter().any(|(_, d)| d.delays.learned);
         let evaluated = learned.then(|| connections(Taps::Rounded));
         let incoming = connections(Taps::Spread);
+        let masks = |l: usize, c: &ConnectionCode| {
+            let long = choice::can_mask(network.layers[l].size());
+            c.dense.is_some() && long
+        };
+        let masked = |from: usize| {
+            let mut to = incoming.iter().enumerate();
+            to.any(|(l, all)| {
+                all.iter()
+                    .any(|c| c.from == Source::Layer(from) && masks(l, c))
+            })
+        };
+        let masked = (0..layers.len()).map(masked).collect();
         let slots = |l: usize, adjoint: bool| {
             let ports = network.layers[l].neuron.ports.iter();
             ports
@@ -213,6 +229,7 @@ impl<R: Float> Simulator<R> {
             port_adjoints: all.clone().map(|l| slots(l, true)).collect(),
             spikes: all.clone().map(|l| spike(l, false)).collect(),
             spike_adjoints: all.map(|l| spike(l, true)).collect(),
+            masked,
             parts,
             transposed: specs.iter().map(|_| Aligned::new()).collect(),
             aligned: specs.iter().map(|_| Aligned::new()).collect(),
@@ -223,6 +240,7 @@ impl<R: Float> Simulator<R> {
             parameters: Parameters::zeros(specs),
             arch: Arch::new(),
             pool: parallel::Pool::default(),
+            sums: parallel::Pool::default(),
         })
     }
 
@@ -463,16 +481,19 @@ impl<R: Float> Simulator<R> {
             .map(|g| g..(g + size).min(batch.samples))
             .collect();
         let sums = groups.len().clamp(1, MOST_SUMS);
-        let work = |s: usize| {
-            let mut state = self.pool.take().unwrap_or_else(|| GroupState::new(self));
-            let mut sum = self.empty_sum(pass);
+        let work = |thread: usize, s: usize| {
+            let mut state = self
+                .pool
+                .take(thread)
+                .unwrap_or_else(|| GroupState::new(self));
+            let mut sum = self.cleared_sum(s, pass);
             let mut probes = Vec::new();
             for range in groups.iter().skip(s).step_by(sums) {
                 let mut probe = probe(range.clone());
                 state.run(self, batch, range.clone(), &mut probe, &mut sum, pass)?;
                 probes.push(probe);
             }
-            self.pool.give(state);
+            self.pool.give(thread, state);
             Ok((probes, sum))
         };
         let (results, running) = match pass {
@@ -488,25 +509,28 @@ impl<R: Float> Simulator<R> {
                 (parallel::map(sums, threads, work)?, Vec::new())
             }
         };
-        let (mut dealt, mut total) = (Vec::new(), None);
+        let (mut dealt, mut parts) = (Vec::new(), Vec::new());
         for (probes, sum) in results {
             dealt.push(probes.into_iter());
-            match &mut total {
-                None => total = Some(sum),
-                Some(total) => total.add(&sum),
-            }
+            parts.push(sum);
         }
         let mut probes = Vec::with_capacity(groups.len());
         for g in 0..groups.len() {
             probes.extend(dealt[g % sums].next());
         }
-        let total = total.unwrap_or_else(|| self.empty_sum(pass));
+        let (first, others) = parts.split_at_mut(1);
+        let total = &mut first[0];
+        total.add(others, threads);
         let spikes = total.spikes.clone();
         let gradients = if pass == Pass::Forward {
             self.gradients(total)?
         } else {
             Vec::new()
         };
+        if pass == Pass::Forward {
+            let parts = parts.into_iter().enumerate();
+            parts.for_each(|(s, sum)| self.sums.give(s, sum));
+        }
         Ok(Outcome {
             probes,
             gradients,
@@ -515,11 +539,26 @@ impl<R: Float> Simulator<R> {
         })
     }
 
+    /// Sum `s`, which begins at zero; for a backward that of a batch before, if there was one. Memory that is asked for
+    /// anew is touched page by page, which takes longer than adding to it.
+    pub(crate) fn cleared_sum(&self, s: usize, pass: Pass) -> GradientSum<R> {
+        let kept = (pass == Pass::Forward).then(|| self.sums.take(s)).flatten();
+        match kept {
+            Some(mut sum) => {
+                sum.clear();
+                sum
+            }
+            None => self.empty_sum(pass),
+        }
+    }
+
     fn check(&self, batch: &Batch<'_, R>) -> Result<(), RuntimeError> {
         for (population, samples) in self.network.inputs.iter().zip(&batch.inputs) {
             let channels: usize = population.shape.iter().product();
             for (b, events) in samples.iter().enumerate() {
-                if let Some(channel) = events.indices.iter().find(|c| **c as usize >= channels) {
+                // The largest one, because a search that ends early takes one at a time.
+                let largest = events.indices.iter().copied().max();
+                if let Some(channel) = largest.filter(|c| *c as usize >= channels) {
                     let name = &population.name;
                     return Err(RuntimeError::Input(format!(
                         "sample {b} has an event on channel {channel}, but `{name}` has {channels} channels"
@@ -593,8 +632,8 @@ impl<R: Float> Simulator<R> {
     }
 
     /// Sums to gradients: what was collected goes through the prologues.
-    fn gradients(&self, total: GradientSum<R>) -> Result<Vec<Vec<R>>, RuntimeError> {
-        let mut gradients = total.connections;
+    fn gradients(&self, total: &GradientSum<R>) -> Result<Vec<Vec<R>>, RuntimeError> {
+        let mut gradients = total.connections.clone();
         for (index, (_, delayed)) in self.delayed.iter().enumerate() {
             let mut taps = self.incoming.iter().flatten();
             let of_connection = |c: &&ConnectionCode| c.tap == Some((index, 0)) && c.trained;
@@ -648,25 +687,37 @@ impl<R: Float> GradientSum<R> {
         }
     }
 
-    fn add(&mut self, other: &GradientSum<R>) {
-        let mine = self.connections.iter_mut().chain(&mut self.tables);
-        for (sum, part) in mine.zip(other.connections.iter().chain(&other.tables)) {
-            sum.iter_mut().zip(part).for_each(|(s, &p)| *s = s.add(p));
+    /// Sets all sums to zero.
+    fn clear(&mut self) {
+        let numbers = self.connections.iter_mut().chain(&mut self.tables);
+        numbers.for_each(|sum| sum.fill(R::ZERO));
+        let initial = self.initial.iter_mut().flatten().map(|(_, sum)| sum);
+        let collected = self.collected.iter_mut().flatten();
+        collected.chain(initial).for_each(|sum| sum.fill(0.0));
+        self.spikes.fill(0);
+    }
+
+    /// Adds others one after the other, each number by itself, so the order is the same on any number of threads.
+    fn add(&mut self, others: &[GradientSum<R>], threads: usize) {
+        for (k, sum) in self.connections.iter_mut().enumerate() {
+            let parts = others.iter().map(|o| &o.connections[k][..]).collect();
+            add_numbers(sum, parts, threads);
         }
-        for (sum, part) in self
-            .collected
-            .iter_mut()
-            .flatten()
-            .zip(other.collected.iter().flatten())
-        {
-            sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
+        for (k, sum) in self.tables.iter_mut().enumerate() {
+            let parts = others.iter().map(|o| &o.tables[k][..]).collect();
+            add_numbers(sum, parts, threads);
         }
-        for ((_, sum), (_, part)) in self
-            .initial
-            .iter_mut()
-            .flatten()
-            .zip(other.initial.iter().flatten())
-        {
+        for other in others {
+            self.add_rows(other);
+        }
+    }
+
+    fn add_rows(&mut self, other: &GradientSum<R>) {
+        let initial = self.initial.iter_mut().flatten().map(|(_, sum)| sum);
+        let rows = self.collected.iter_mut().flatten().chain(initial);
+        let initial = other.initial.iter().flatten().map(|(_, part)| part);
+        let parts = other.collected.iter().flatten().chain(initial);
+        for (sum, part) in rows.zip(parts) {
             sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
         }
         self.spikes
@@ -674,6 +725,16 @@ impl<R: Float> GradientSum<R> {
             .zip(&other.spikes)
             .for_each(|(s, p)| *s += p);
     }
+}
+
+/// `sum[i] += Σ part[i]`, the parts in order.
+fn add_numbers<R: Float>(sum: &mut [R], parts: Vec<&[R]>, threads: usize) {
+    parallel::chunks(sum, threads, |start, sum| {
+        for part in &parts {
+            let part = &part[start..][..sum.len()];
+            sum.iter_mut().zip(part).for_each(|(s, &p)| *s = s.add(p));
+        }
+    });
 }
 
 fn layer_slot<R: Float>(

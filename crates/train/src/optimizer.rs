@@ -65,11 +65,15 @@ pub(crate) enum Clipping {
 }
 
 impl Clipping {
+    /// The gradient that is used. Both ways take the same operations, so that many are computed at once.
     fn of(self, g: f32) -> f32 {
-        match self {
-            Clipping::Scale(scale) => g * scale,
-            Clipping::Value(limit) => g.clamp(-limit, limit),
-        }
+        let (scale, limit) = match self {
+            Clipping::Scale(scale) => (scale, f32::INFINITY),
+            Clipping::Value(limit) => (1.0, limit),
+        };
+        let g = g * scale;
+        let g = if g > limit { limit } else { g };
+        if g < -limit { -limit } else { g }
     }
 }
 
@@ -203,11 +207,11 @@ impl Optimizer {
                 continue;
             }
             if range.is_free() {
-                step(method, factor, updates, memory, |i, _| clip.of(gradient[i]));
+                step(method, factor, updates, memory, gradient, |g, _| clip.of(g));
                 values.copy_from_slice(&memory.raw);
             } else {
-                step(method, factor, updates, memory, |i, raw| {
-                    (f64::from(clip.of(gradient[i])) * range.slope(f64::from(raw))) as f32
+                step(method, factor, updates, memory, gradient, |g, raw| {
+                    (f64::from(clip.of(g)) * range.slope(f64::from(raw))) as f32
                 });
                 for (raw, value) in memory.raw.iter_mut().zip(values.iter_mut()) {
                     *raw = range.settled(f64::from(*raw)) as f32;
@@ -241,13 +245,14 @@ fn remember(method: &Method, values: &[f32], range: Range) -> Memory {
     }
 }
 
-/// One update of one parameter; `gradient` gives that of a number of it.
+/// One update of one parameter; `of` makes the gradient that is used from that of a number and the number.
 fn step(
     method: &Method,
     factor: f64,
     updates: u64,
     memory: &mut Memory,
-    gradient: impl Fn(usize, f32) -> f32,
+    gradient: &[f32],
+    of: impl Fn(f32, f32) -> f32,
 ) {
     let lr = method.lr * factor;
     let beside = if method.decoupled {
@@ -261,7 +266,7 @@ fn step(
         method.weight_decay as f32
     };
     let lr = lr as f32;
-    let gradient = |i: usize, raw: f32| gradient(i, raw) + within * raw;
+    let of = |g: f32, raw: f32| of(g, raw) + within * raw;
     // `1 − beta` is rounded once: from a rounded beta of 0.999 it would be off by 5e-5 of itself.
     let rest = |beta: f64| (1.0 - beta) as f32;
     let n = updates.min(i32::MAX as u64) as i32;
@@ -272,8 +277,8 @@ fn step(
     match method.rule {
         Rule::Sgd { momentum, nesterov } => {
             let momentum = momentum as f32;
-            for (i, (raw, velocity)) in raw.iter_mut().zip(first).enumerate() {
-                let g = gradient(i, *raw);
+            for ((raw, g), velocity) in raw.iter_mut().zip(gradient).zip(first) {
+                let g = of(*g, *raw);
                 *velocity = momentum * *velocity + g;
                 let direction = if nesterov {
                     g + momentum * *velocity
@@ -288,8 +293,8 @@ fn step(
             let (rest1, rest2) = (rest(beta1), rest(beta2));
             let (beta1, beta2, eps) = (beta1 as f32, beta2 as f32, eps as f32);
             let moments = first.iter_mut().zip(second);
-            for (i, (raw, (first, second))) in raw.iter_mut().zip(moments).enumerate() {
-                let g = gradient(i, *raw);
+            for ((raw, g), (first, second)) in raw.iter_mut().zip(gradient).zip(moments) {
+                let g = of(*g, *raw);
                 *first = beta1 * *first + rest1 * g;
                 *second = beta2 * *second + rest2 * g * g;
                 let direction = *first * correction1 / ((*second * correction2).sqrt() + eps);
@@ -300,8 +305,8 @@ fn step(
             let (rest1, correction1) = (rest(beta1), correction(beta1));
             let (beta1, beta2, eps) = (beta1 as f32, beta2 as f32, eps as f32);
             let moments = first.iter_mut().zip(second);
-            for (i, (raw, (first, largest))) in raw.iter_mut().zip(moments).enumerate() {
-                let g = gradient(i, *raw);
+            for ((raw, g), (first, largest)) in raw.iter_mut().zip(gradient).zip(moments) {
+                let g = of(*g, *raw);
                 *first = beta1 * *first + rest1 * g;
                 *largest = (beta2 * *largest).max(g.abs() + eps);
                 *raw -= lr * correction1 * *first / *largest + beside * *raw;
@@ -315,8 +320,8 @@ fn step(
             let others = rest(alpha);
             let (alpha, eps, momentum) = (alpha as f32, eps as f32, momentum as f32);
             let moments = first.iter_mut().zip(second);
-            for (i, (raw, (velocity, square))) in raw.iter_mut().zip(moments).enumerate() {
-                let g = gradient(i, *raw);
+            for ((raw, g), (velocity, square)) in raw.iter_mut().zip(gradient).zip(moments) {
+                let g = of(*g, *raw);
                 *square = alpha * *square + others * g * g;
                 *velocity = momentum * *velocity + g / (square.sqrt() + eps);
                 *raw -= lr * *velocity + beside * *raw;
@@ -324,8 +329,8 @@ fn step(
         }
         Rule::RmaxProp { gamma, eps } => {
             let (gamma, eps) = (gamma as f32, eps as f32);
-            for (i, (raw, largest)) in raw.iter_mut().zip(second).enumerate() {
-                let g = gradient(i, *raw);
+            for ((raw, g), largest) in raw.iter_mut().zip(gradient).zip(second) {
+                let g = of(*g, *raw);
                 *largest = (gamma * *largest).max(g * g);
                 *raw -= lr * g / (largest.sqrt() + eps) + beside * *raw;
             }
@@ -333,8 +338,8 @@ fn step(
         Rule::Lion { beta1, beta2 } => {
             let (rest1, rest2) = (rest(beta1), rest(beta2));
             let (beta1, beta2) = (beta1 as f32, beta2 as f32);
-            for (i, (raw, momentum)) in raw.iter_mut().zip(first).enumerate() {
-                let g = gradient(i, *raw);
+            for ((raw, g), momentum) in raw.iter_mut().zip(gradient).zip(first) {
+                let g = of(*g, *raw);
                 let mixed = beta1 * *momentum + rest1 * g;
                 // The sign of 0 is 0, unlike that of `f32::signum`.
                 let direction = f32::from(i8::from(mixed > 0.0) - i8::from(mixed < 0.0));

@@ -14,13 +14,14 @@ use rheobase_ir::program::{Connection, Pooling, Synapses, Window};
 use rheobase_ir::real::Real;
 
 use crate::aligned::Aligned;
+use crate::connection::choice::{self, Convolved};
 use crate::connection::dropout::Dropout;
 use crate::connection::matmul::{Matrix, add_product};
 use crate::connection::norm::{Centre, Norm};
 use crate::connection::pairs::Pairs;
 use crate::connection::pool::{self, Maxima, Maximum};
 use crate::connection::rows::{Block, List, Sent, numbers};
-use crate::connection::{choice, columns, convolution, dense};
+use crate::connection::{columns, convolution, dense};
 use crate::parameters::{Layout, Owner, ParameterSpec, weights_in_use};
 
 /// The operations of a connection.
@@ -494,7 +495,7 @@ impl Stage {
                     }
                 }
                 Map::Convolution(window) => {
-                    if choice::columns(window, x.indices.len(), self.inputs) {
+                    if choice::columns(window, Convolved::Outputs, x.indices.len(), self.inputs) {
                         let x = numbers(row, self.inputs, &mut memory.numbers);
                         columns::forward(window, weights, x, &mut memory.columns, out);
                     } else {
@@ -572,7 +573,7 @@ impl Stage {
                     }
                 }
                 Map::Convolution(window) => {
-                    if choice::columns(window, x.indices.len(), self.inputs) {
+                    if choice::columns(window, Convolved::Weights, x.indices.len(), self.inputs) {
                         let x = numbers(row, self.inputs, &mut memory.numbers);
                         columns::weight_gradient(window, x, delta, &mut memory.columns, dw);
                     } else {

@@ -1,16 +1,14 @@
 //! Which way a connection is computed, from the number of events that it carries.
 //!
-//! The number is that of the same group of samples in the same run, so the choice depends on nothing but
-//! the data, and is the same on any machine and for any number of threads.
+//! The number is that of the same group of samples in the same run, and what it is compared with is in the tables of
+//! `crossover.rs`, so the choice depends on nothing but the data, and is the same on any machine and for any number
+//! of threads.
 
 use rheobase_ir::program::Window;
 
-/// Share of the channels that have an event at which a matrix product is as fast as a gather. Measured
-/// between 0.37 and 0.69 for sizes from 128 to 4096.
-const DENSE_GATHER: f64 = 0.4;
-
-/// The same for the gradient of weights: 0.21 to 0.33.
-const DENSE_GRADIENT: f64 = 0.25;
+use crate::connection::crossover::{
+    self, CONVOLUTION, CONVOLUTION_WEIGHTS, FORWARD, MASKED, MASKED_STEP, WEIGHTS,
+};
 
 /// Bytes of a table from which on a gather goes through it by panels of columns: a second-level cache.
 const CACHED_BYTES: usize = 1 << 20;
@@ -58,7 +56,9 @@ pub(crate) enum Gradient {
 /// The forward of a connection whose input is known for all steps, with `events` in `rows` rows.
 pub(crate) fn forward(events: usize, rows: usize, weights: [usize; 2], element: usize) -> Forward {
     let [n_pre, n_post] = weights;
-    if events > 0 && events as f64 >= DENSE_GATHER * (rows * n_pre) as f64 {
+    if events > 0
+        && events as f64 >= crossover::density(FORWARD, n_pre, n_post) * (rows * n_pre) as f64
+    {
         Forward::Product
     } else if !cached(n_pre * n_post * element) {
         Forward::Panels
@@ -70,7 +70,9 @@ pub(crate) fn forward(events: usize, rows: usize, weights: [usize; 2], element: 
 /// The weight gradient of a connection with `events` in `rows` rows.
 pub(crate) fn gradient(events: usize, rows: usize, weights: [usize; 2]) -> Gradient {
     let [n_pre, n_post] = weights;
-    if events > 0 && events as f64 >= DENSE_GRADIENT * (rows * n_pre) as f64 {
+    if events > 0
+        && events as f64 >= crossover::density(WEIGHTS, n_pre, n_post) * (rows * n_pre) as f64
+    {
         Gradient::Product
     } else if n_post >= SORT_FROM {
         Gradient::Gather
@@ -79,25 +81,52 @@ pub(crate) fn gradient(events: usize, rows: usize, weights: [usize; 2]) -> Gradi
     }
 }
 
-/// Share of a row that is not zero at which a convolution is computed as a matrix product, forward and for the
-/// weight gradient.
-const DENSE_CONVOLUTION: f64 = 0.3;
-
-/// Whether a convolution of a row with this many entries is a matrix product of its windows.
-pub(crate) fn columns(window: &Window, entries: usize, inputs: usize) -> bool {
-    window.groups == 1 && entries as f64 >= DENSE_CONVOLUTION * inputs as f64
+/// What a convolution computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Convolved {
+    /// Its outputs.
+    Outputs,
+    /// The gradient of its weights.
+    Weights,
 }
 
-/// Share of the spikes whose adjoint is read at which a masked product is as fast as a whole one: between
-/// 0.23 and 0.43 for 128 to 4096 outputs.
-const MASKED: f64 = 0.25;
+/// Whether a convolution of a row with this many entries is a matrix product of its windows.
+pub(crate) fn columns(window: &Window, what: Convolved, entries: usize, inputs: usize) -> bool {
+    let table = match what {
+        Convolved::Outputs => CONVOLUTION,
+        Convolved::Weights => CONVOLUTION_WEIGHTS,
+    };
+    let [channels, out] = window.channels;
+    let density = crossover::density(table, channels * window.area(), out);
+    window.groups == 1 && entries as f64 >= density * inputs as f64
+}
 
 /// From this number of outputs on, masked products pay: the sums of shorter ones cost more than the products.
 const MASK_FROM: usize = 64;
 
+/// Whether a connection to this many outputs may compute the adjoints of spikes only where they are read.
+pub(crate) fn can_mask(outputs: usize) -> bool {
+    outputs >= MASK_FROM
+}
+
+/// Where the adjoints of spikes are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Back {
+    /// Step by step, inside of a cycle.
+    Step,
+    /// For all steps of a block.
+    Block,
+}
+
 /// Whether the adjoint of spikes is computed only where it is read, in `active` of `entries`.
-pub(crate) fn masked(active: usize, entries: usize, outputs: usize) -> bool {
-    outputs >= MASK_FROM && (active as f64) < MASKED * entries as f64
+pub(crate) fn masked(back: Back, active: usize, entries: usize, weights: [usize; 2]) -> bool {
+    let [n_pre, n_post] = weights;
+    let table = match back {
+        Back::Step => MASKED_STEP,
+        Back::Block => MASKED,
+    };
+    let density = crossover::density(table, n_pre, n_post);
+    can_mask(n_post) && (active as f64) < density * entries as f64
 }
 
 /// Rows of `delta` of length `n` that a weight gradient takes at once, so that a panel of them stays in the

@@ -217,3 +217,44 @@ impl<R: Real> WithSimd for Fold<'_, R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_instruction_set_folds_to_the_same_bits() {
+        let number = |i: usize| ((i * 37) % 101) as f32 / 3.0 - 16.0;
+        for dilation in [[1, 1], [1, 2]] {
+            let window = Window {
+                axes: 2,
+                channels: [3, 20],
+                input: [9, 8],
+                output: [5, 10 - 2 * dilation[1]],
+                kernel: [5, 3],
+                stride: [1, 1],
+                pad: [0, 1],
+                dilation,
+                groups: 1,
+            };
+            let places = window.output[0] * window.output[1];
+            let columns: Vec<f32> = (0..places * 3 * 15).map(number).collect();
+            let run = |arch: Arch| {
+                let mut dx = vec![0.1; 3 * 9 * 8];
+                arch.dispatch(Fold {
+                    window: &window,
+                    columns: &columns,
+                    dx: &mut dx,
+                });
+                dx
+            };
+            let portable = run(Arch::Scalar);
+            assert!(portable.iter().any(|x| *x != 0.1));
+            assert_eq!(run(Arch::new()), portable);
+            #[cfg(target_arch = "x86_64")]
+            if let Some(v3) = pulp::x86::V3::try_new() {
+                assert_eq!(run(Arch::V3(v3)), portable);
+            }
+        }
+    }
+}

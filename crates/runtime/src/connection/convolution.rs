@@ -273,4 +273,54 @@ mod tests {
             assert!(back.iter().zip(&row).all(|(back, row)| *back == row + 1.0));
         }
     }
+
+    /// 3 channels of 9×8 to 20 through kernels of 5×3.
+    fn windows() -> [Window; 2] {
+        let plain = Window {
+            axes: 2,
+            channels: [3, 20],
+            input: [9, 8],
+            output: [5, 6],
+            kernel: [5, 3],
+            stride: [1, 1],
+            pad: [0, 0],
+            dilation: [1, 1],
+            groups: 1,
+        };
+        let strided = Window {
+            output: [3, 4],
+            stride: [2, 2],
+            pad: [0, 1],
+            ..plain
+        };
+        [plain, strided]
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_bits() {
+        let number = |i: usize| ((i * 37) % 101) as f32 / 3.0 - 16.0;
+        let weights: Vec<f32> = (0..3 * 5 * 3 * 20).map(number).collect();
+        let indices: Vec<u32> = (0..3 * 9 * 8).filter(|i| i % 7 < 2).collect();
+        let values: Vec<f32> = indices.iter().map(|&i| 1.0 / (i + 1) as f32).collect();
+        for (window, values) in windows().into_iter().zip([None, Some(&values[..])]) {
+            let x = Entries {
+                indices: &indices,
+                values,
+            };
+            let run = |arch| {
+                let mut out = vec![0.1; window.output[0] * window.output[1] * 20];
+                forward(arch, &window, &weights, x, &mut out);
+                let mut dw = vec![0.1; weights.len()];
+                weight_gradient(arch, &window, x, &out, &mut dw);
+                (out, dw)
+            };
+            let portable = run(Arch::Scalar);
+            assert!(portable.0.iter().any(|x| *x != 0.1));
+            assert_eq!(run(Arch::new()), portable);
+            #[cfg(target_arch = "x86_64")]
+            if let Some(v3) = pulp::x86::V3::try_new() {
+                assert_eq!(run(Arch::V3(v3)), portable);
+            }
+        }
+    }
 }

@@ -2,115 +2,299 @@
 //!
 //! A surrogate that is exactly 0 outside of its support makes the adjoint of most spikes meaningless: nothing
 //! reads it. Each entry that is read is the inner product of a row of `delta` and a row of the weights.
-//! Four of them share a row of `delta`.
+//! Several of them
+//! share a row of `delta`; the order of each sum does not depend on how many, nor on the width of registers.
+
+use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
-use rheobase_ir::real::Real;
 
 use crate::aligned::Aligned;
-use crate::connection::choice;
 use crate::connection::dense::copy_columns;
-use crate::connection::step_product::multiply_add;
+use crate::connection::registers::Registers;
 
-/// Inner products that are computed at the same time.
-const DOTS: usize = 4;
+/// Rows of a tile: with the columns of a panel they fill most of a first-level cache.
+const TILE: usize = 64;
 
-/// Partial sums of an inner product.
-const LANES: usize = 16;
+/// Weights up to this size stay in the cache beside the rows that they are multiplied with.
+const SMALL_BYTES: usize = 1 << 18;
+
+/// Columns that are gone through at once.
+const PANEL: usize = 128;
+
+/// Memory for the time of a product.
+#[derive(Debug, Default)]
+pub(crate) struct Memory<R> {
+    /// Some columns of the weights.
+    panel: Aligned<R>,
+    /// The same of the rows of a tile.
+    tile: Aligned<R>,
+    lists: Lists,
+    /// The inner products, in the order of the lists.
+    sums: Aligned<R>,
+}
+
+/// For each tile and each source the rows of the tile in which the source is active.
+#[derive(Debug, Default)]
+struct Lists {
+    /// The rows of source `i` of tile `t` are those from `offsets[t · sources + i]` on; one more for filling.
+    offsets: Vec<u32>,
+    rows: Vec<u32>,
+}
+
+impl Lists {
+    /// Sorts what is active in `rows` rows.
+    fn fill<'m>(&mut self, sources: usize, rows: usize, active: impl Fn(usize) -> &'m [u32]) {
+        self.offsets.clear();
+        self.offsets.resize(rows.div_ceil(TILE) * sources + 2, 0);
+        let list = |row: usize| row / TILE * sources;
+        for row in 0..rows {
+            for &i in active(row) {
+                self.offsets[list(row) + i as usize + 2] += 1;
+            }
+        }
+        let mut sum = 0;
+        for offset in &mut self.offsets {
+            sum += *offset;
+            *offset = sum;
+        }
+        self.rows.resize(sum as usize, 0);
+        for row in 0..rows {
+            for &i in active(row) {
+                let next = &mut self.offsets[list(row) + i as usize + 1];
+                self.rows[*next as usize] = (row % TILE) as u32;
+                *next += 1;
+            }
+        }
+    }
+
+    /// Where the rows of a list are.
+    fn of(&self, list: usize) -> Range<usize> {
+        self.offsets[list] as usize..self.offsets[list + 1] as usize
+    }
+
+    /// Calls `visit` with every active source of each row, and its place in the lists.
+    fn each<'m>(
+        &mut self,
+        sources: usize,
+        rows: usize,
+        active: impl Fn(usize) -> &'m [u32],
+        mut visit: impl FnMut(usize, usize, usize),
+    ) {
+        for row in 0..rows {
+            for &i in active(row) {
+                let next = &mut self.offsets[row / TILE * sources + i as usize];
+                visit(row, i as usize, *next as usize);
+                *next += 1;
+            }
+        }
+    }
+}
 
 /// `out[r, i] += Σ_j delta[r, j] · w[i, j]` for every row `r` of `delta` of length `n` and every `i` that
-/// `active(r)` lists. Every sum is taken in an order that depends on the shape of the weights alone. Weights
-/// that are larger than the cache are copied and gone through by panels of columns.
-pub(crate) fn add_masked_product<'m, R: Real>(
+/// `active(r)` lists. Every sum is taken in an order that depends on the shape of the weights alone.
+///
+/// Small weights are in the cache, and are gone through for each row, as are those of few rows. Larger ones are gone
+/// through by panels of columns, once for each tile of rows: a row of weights is read for all active rows of the tile.
+pub(crate) fn add_masked_product<'m, R: Registers>(
     arch: Arch,
     delta: &[R],
     n: usize,
     w: &[R],
-    panel: &mut Aligned<R>,
+    memory: &mut Memory<R>,
     active: impl Fn(usize) -> &'m [u32],
     out: &mut [R],
 ) {
-    let n_pre = w.len() / n;
-    let width = choice::panel(n_pre, n, size_of::<R>());
-    for start in (0..n).step_by(width) {
-        let columns = start..(start + width).min(n);
-        let w = if width == n {
-            w
-        } else {
-            copy_columns(w, n, columns.clone(), panel);
-            &panel[..]
-        };
-        let rows = delta.chunks_exact(n).zip(out.chunks_exact_mut(n_pre));
-        for (r, (delta, out)) in rows.enumerate() {
-            arch.dispatch(Masked {
-                delta: &delta[columns.clone()],
-                w,
-                active: active(r),
-                out,
+    let (n_pre, rows) = (w.len() / n, delta.len() / n);
+    let Memory {
+        panel,
+        tile,
+        lists,
+        sums,
+    } = memory;
+    if rows < TILE || size_of_val(w) <= SMALL_BYTES {
+        let table = w;
+        for (r, (delta, out)) in delta
+            .chunks_exact(n)
+            .zip(out.chunks_exact_mut(n_pre))
+            .enumerate()
+        {
+            let listed = active(r);
+            sums.resize(listed.len());
+            sums.fill(R::ZERO);
+            arch.dispatch(OfRow {
+                delta,
+                table,
+                listed,
+                sums,
+            });
+            for (&i, &sum) in listed.iter().zip(&sums[..]) {
+                out[i as usize] = out[i as usize].add(sum);
+            }
+        }
+        return;
+    }
+    lists.fill(n_pre, rows, &active);
+    sums.resize(lists.rows.len());
+    sums.fill(R::ZERO);
+    for start in (0..n).step_by(PANEL) {
+        let columns = start..(start + PANEL).min(n);
+        copy_columns(w, n, columns.clone(), panel);
+        for (t, delta) in delta.chunks(TILE * n).enumerate() {
+            copy_columns(delta, n, columns.clone(), tile);
+            arch.dispatch(OfTile {
+                panel,
+                tile,
+                width: columns.len(),
+                lists,
+                first: t * n_pre,
+                sums,
             });
         }
     }
+    lists.each(n_pre, rows, active, |row, i, place| {
+        let out = &mut out[row * n_pre + i];
+        *out = out.add(sums[place]);
+    });
 }
 
-/// The arguments of one row.
-struct Masked<'a, R> {
+/// A row of `delta` with those rows of the weights that are listed.
+struct OfRow<'a, R> {
     delta: &'a [R],
-    w: &'a [R],
-    active: &'a [u32],
-    out: &'a mut [R],
+    table: &'a [R],
+    listed: &'a [u32],
+    sums: &'a mut [R],
 }
 
-impl<R: Real> WithSimd for Masked<'_, R> {
+impl<R: Registers> WithSimd for OfRow<'_, R> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let fused = S::F32_LANES > 1;
-        let n = self.delta.len();
-        let row = |i: u32| &self.w[i as usize * n..][..n];
-        let (fours, rest) = self.active.as_chunks::<DOTS>();
-        for &four in fours {
-            let sums = dots(self.delta, four.map(row), fused);
-            for (&i, sum) in four.iter().zip(sums) {
-                self.out[i as usize] = self.out[i as usize].add(sum);
-            }
-        }
-        for &i in rest {
-            let [sum] = dots(self.delta, [row(i)], fused);
-            self.out[i as usize] = self.out[i as usize].add(sum);
+    fn with_simd<S: Simd>(self, simd: S) {
+        add_listed(simd, self.delta, self.table, self.listed, self.sums);
+    }
+}
+
+/// Some columns of a tile: each row of weights with the rows of `delta` in which its source is active.
+struct OfTile<'a, R> {
+    panel: &'a [R],
+    tile: &'a [R],
+    width: usize,
+    lists: &'a Lists,
+    /// The first list of the tile.
+    first: usize,
+    sums: &'a mut [R],
+}
+
+impl<R: Registers> WithSimd for OfTile<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for (i, w) in self.panel.chunks_exact(self.width).enumerate() {
+            let range = self.lists.of(self.first + i);
+            let (listed, sums) = (&self.lists.rows[range.clone()], &mut self.sums[range]);
+            add_listed(simd, w, self.tile, listed, sums);
         }
     }
 }
 
-/// `N` inner products with the same vector.
+/// Adds to each sum the inner product of `fixed` and a row of the table.
 #[inline(always)]
-fn dots<R: Real, const N: usize>(delta: &[R], rows: [&[R]; N], fused: bool) -> [R; N] {
-    let mut sums = [[R::ZERO; LANES]; N];
-    let (blocks, rest) = delta.as_chunks::<LANES>();
+fn add_listed<S: Simd, R: Registers>(
+    simd: S,
+    fixed: &[R],
+    table: &[R],
+    listed: &[u32],
+    sums: &mut [R],
+) {
+    // Sixteen partial sums of each product in single precision, eight in double, whatever a register holds.
+    match S::F32_LANES {
+        16.. => add_by::<S, R, 1, 8>(simd, fixed, table, listed, sums),
+        8.. => add_by::<S, R, 2, 4>(simd, fixed, table, listed, sums),
+        4.. => add_by::<S, R, 4, 4>(simd, fixed, table, listed, sums),
+        _ => add_by::<S, R, 16, 1>(simd, fixed, table, listed, sums),
+    }
+}
+
+/// With `P` registers of partial sums for each of `N` products at the same time.
+#[inline(always)]
+fn add_by<S: Simd, R: Registers, const P: usize, const N: usize>(
+    simd: S,
+    fixed: &[R],
+    table: &[R],
+    listed: &[u32],
+    sums: &mut [R],
+) {
+    let (listed, sums) = add_chunks::<S, R, P, N>(simd, fixed, table, listed, sums);
+    let (listed, sums) = add_chunks::<S, R, P, 2>(simd, fixed, table, listed, sums);
+    add_chunks::<S, R, P, 1>(simd, fixed, table, listed, sums);
+}
+
+/// All whole chunks of `N`; returns what is left.
+#[inline(always)]
+fn add_chunks<'l, 's, S: Simd, R: Registers, const P: usize, const N: usize>(
+    simd: S,
+    fixed: &[R],
+    table: &[R],
+    listed: &'l [u32],
+    sums: &'s mut [R],
+) -> (&'l [u32], &'s mut [R]) {
+    let (listed, listed_rest) = listed.as_chunks::<N>();
+    let (sums, sums_rest) = sums.as_chunks_mut::<N>();
+    for (&listed, sums) in listed.iter().zip(sums) {
+        let products = inner_products::<S, R, P, N>(simd, fixed, table, listed);
+        for (sum, product) in sums.iter_mut().zip(products) {
+            *sum = sum.add(product);
+        }
+    }
+    (listed_rest, sums_rest)
+}
+
+/// The inner products of `fixed` with `N` rows of a table.
+#[inline(always)]
+fn inner_products<S: Simd, R: Registers, const P: usize, const N: usize>(
+    simd: S,
+    fixed: &[R],
+    table: &[R],
+    rows: [u32; N],
+) -> [R; N] {
+    let n = fixed.len();
+    let (registers, rest) = R::registers(simd, fixed);
+    let (blocks, last) = registers.as_chunks::<P>();
+    // Loops, because a closure for each element would not be inlined into the function with the wide registers.
+    let mut numbers: [&[R]; N] = [&[]; N];
+    let mut rows_of: [&[[R::Register<S>; P]]; N] = [&[]; N];
+    for r in 0..N {
+        numbers[r] = &table[rows[r] as usize * n..][..n];
+        rows_of[r] = &R::registers(simd, numbers[r]).0.as_chunks::<P>().0[..blocks.len()];
+    }
+    let mut sums = [[R::zeros(simd); P]; N];
     for (k, d) in blocks.iter().enumerate() {
-        for (sums, row) in sums.iter_mut().zip(rows) {
-            let w = &row[k * LANES..][..LANES];
-            for j in 0..LANES {
-                sums[j] = multiply_add(w[j], d[j], sums[j], fused);
+        for r in 0..N {
+            for p in 0..P {
+                sums[r][p] = R::multiply_add(simd, rows_of[r][k][p], d[p], sums[r][p]);
             }
         }
     }
-    let done = blocks.len() * LANES;
-    for (sums, row) in sums.iter_mut().zip(rows) {
-        for ((sum, &w), &d) in sums.iter_mut().zip(&row[done..]).zip(rest) {
-            *sum = multiply_add(w, d, *sum, fused);
+    // Fewer numbers than partial sums are left.
+    let done = n - rest.len() - last.len() * R::lanes(simd);
+    for p in 0..P {
+        let first = (done + p * R::lanes(simd)).min(n);
+        let end = (first + R::lanes(simd)).min(n);
+        if first < end {
+            let d = R::part(simd, &fixed[first..end]);
+            for r in 0..N {
+                let w = R::part(simd, &numbers[r][first..end]);
+                sums[r][p] = R::multiply_add(simd, w, d, sums[r][p]);
+            }
         }
     }
-    sums.map(|mut sums| {
-        let mut width = LANES / 2;
-        while width > 0 {
-            for j in 0..width {
-                sums[j] = sums[j].add(sums[j + width]);
-            }
-            width /= 2;
-        }
-        sums[0]
-    })
+    let mut products = [R::ZERO; N];
+    for r in 0..N {
+        products[r] = R::sum(simd, sums[r]);
+    }
+    products
 }
 
 #[cfg(test)]
@@ -121,7 +305,13 @@ mod tests {
     fn listed_entries_agree_with_the_definition_and_others_stay() {
         let number = |i: usize| ((i * 37) % 101) as f64 / 64.0 - 0.75;
         for arch in [Arch::Scalar, Arch::new()] {
-            for (rows, n, n_pre) in [(3, 1, 9), (2, 16, 5), (4, 67, 30), (2, 300, 900)] {
+            for (rows, n, n_pre) in [
+                (3, 1, 9),
+                (2, 16, 5),
+                (4, 67, 30),
+                (2, 300, 900),
+                (150, 200, 400),
+            ] {
                 let delta: Vec<f64> = (0..rows * n).map(number).collect();
                 let w: Vec<f64> = (0..n_pre * n).map(|i| number(i + 11)).collect();
                 let lists: Vec<Vec<u32>> = (0..rows)
@@ -132,8 +322,8 @@ mod tests {
                     })
                     .collect();
                 let mut out = vec![1.0; rows * n_pre];
-                let mut panel = Aligned::new();
-                add_masked_product(arch, &delta, n, &w, &mut panel, |r| &lists[r], &mut out);
+                let mut memory = Memory::default();
+                add_masked_product(arch, &delta, n, &w, &mut memory, |r| &lists[r], &mut out);
                 for r in 0..rows {
                     for i in 0..n_pre {
                         let products = (0..n).map(|j| delta[r * n + j] * w[i * n + j]);
@@ -145,6 +335,35 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    /// Every instruction set that the loops are compiled for and this machine has, beside the portable one.
+    fn vector_archs() -> Vec<Arch> {
+        let mut archs = vec![Arch::new()];
+        #[cfg(target_arch = "x86_64")]
+        archs.extend(pulp::x86::V3::try_new().map(Arch::V3));
+        archs
+    }
+
+    #[test]
+    fn instruction_sets_with_fused_products_give_the_same_bits_and_the_portable_one_nearly() {
+        for n in [5, 16, 47, 128, 300, 700] {
+            let number = |i: usize| ((i * 37) % 101) as f32 / 3.0 - 16.0;
+            let delta: Vec<f32> = (0..3 * n).map(number).collect();
+            let w: Vec<f32> = (0..29 * n).map(|i| number(i + 11)).collect();
+            let active: Vec<u32> = (0..29).filter(|i| i % 9 != 4).collect();
+            let run = |arch| {
+                let (mut out, mut memory) = (vec![0.5f32; 3 * 29], Memory::default());
+                add_masked_product(arch, &delta, n, &w, &mut memory, |_| &active, &mut out);
+                out
+            };
+            let (best, portable) = (run(Arch::new()), run(Arch::Scalar));
+            assert!(vector_archs().into_iter().all(|arch| run(arch) == best));
+            // The portable one rounds products, too: each sum is off by half a unit of its size for each.
+            let most = f32::EPSILON * n as f32 * (n as f32 * 17.0 * 17.0);
+            let near = |(a, b): (&f32, &f32)| (a - b).abs() <= most;
+            assert!(best.iter().zip(&portable).all(near), "{n}");
         }
     }
 }

@@ -176,4 +176,30 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn instruction_sets_with_fused_products_give_the_same_bits_and_the_portable_one_nearly() {
+        let number = |i: usize| ((i * 37) % 101) as f32 / 3.0 - 16.0;
+        for (rows, n_post, n_pre) in [(1, 30, 7), (6, 128, 128), (16, 50, 203)] {
+            let delta: Vec<f32> = (0..rows * n_post).map(number).collect();
+            let w: Vec<f32> = (0..n_post * n_pre).map(|i| number(i + 11)).collect();
+            let run = |arch| {
+                let mut out = vec![0.5; rows * n_pre];
+                add_step_product(arch, &delta, &w, n_pre, &mut out);
+                out
+            };
+            let (best, portable) = (run(Arch::new()), run(Arch::Scalar));
+            #[cfg(target_arch = "x86_64")]
+            if let Some(v3) = pulp::x86::V3::try_new() {
+                assert_eq!(run(Arch::V3(v3)), best);
+            }
+            // The portable one rounds products, too: each sum is off by half a unit of its size for each.
+            let most = f32::EPSILON * n_post as f32 * (n_post as f32 * 17.0 * 17.0);
+            let near = |(a, b): (&f32, &f32)| (a - b).abs() <= most;
+            assert!(
+                best.iter().zip(&portable).all(near),
+                "{rows} {n_post} {n_pre}"
+            );
+        }
+    }
 }
