@@ -279,6 +279,10 @@ fn inner_products<S: Simd, R: Registers, const P: usize, const N: usize>(
     }
     // Fewer numbers than partial sums are left.
     let done = n - rest.len() - last.len() * R::lanes(simd);
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "a loop of fixed length keeps the sums in registers"
+    )]
     for p in 0..P {
         let first = (done + p * R::lanes(simd)).min(n);
         let end = (first + R::lanes(simd)).min(n);
