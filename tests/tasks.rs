@@ -102,7 +102,7 @@ fn encoders_and_random_changes_reach_the_network() {
     let plans = [
         (
             64,
-            "encode = current_lif()  augment = [shift(1), flip(), drop(0.1)]",
+            "encode = current_lif()  augment = [shift(1), crop(7), flip(vertical = true), flip(), drop(0.1)]",
         ),
         (128, "encode = population(neurons = 2)"),
         (9, "encode = one_by_one(levels = 8)"),

@@ -21,8 +21,16 @@ pub enum Augment {
         /// The largest distance.
         pixels: u32,
     },
-    /// Mirrors left and right in one of two samples.
-    Flip,
+    /// Keeps what lies in a square window at a uniformly random place; what lies around it is lost.
+    Crop {
+        /// The side of the window, in pixels.
+        size: u32,
+    },
+    /// Mirrors left and right, or top and bottom, in one of two samples.
+    Flip {
+        /// Top and bottom.
+        vertical: bool,
+    },
     /// Moves every event in time by a normal number of this standard deviation.
     Jitter {
         /// In seconds, at least 0.
@@ -45,7 +53,8 @@ impl Augment {
     pub fn name(&self) -> &'static str {
         match self {
             Augment::Shift { .. } => "shift",
-            Augment::Flip => "flip",
+            Augment::Crop { .. } => "crop",
+            Augment::Flip { .. } => "flip",
             Augment::Jitter { .. } => "jitter",
             Augment::ChannelShift { .. } => "channel_shift",
             Augment::Drop { .. } => "drop",
@@ -75,10 +84,20 @@ impl Augment {
                 let (dx, dy) = (offset(&mut stream, pixels), offset(&mut stream, pixels));
                 self.move_pixels(raw, shape, |[y, x], _| [y + dy, x + dx])
             }
-            Augment::Flip => {
+            Augment::Crop { size } => {
+                if size == 0 {
+                    let help = "give the side of the window in pixels";
+                    return self.refuse("keeps nothing with `size = 0`", help);
+                }
+                let place = [stream.uniform_f64(), stream.uniform_f64()];
+                self.move_pixels(raw, shape, |at, sides| window(at, sides, size, place))
+            }
+            Augment::Flip { vertical } => {
                 let mirrored = stream.next_u32() & 1 == 1;
-                self.move_pixels(raw, shape, |[y, x], width| {
-                    [y, if mirrored { width - 1 - x } else { x }]
+                self.move_pixels(raw, shape, |[y, x], [height, width]| match mirrored {
+                    true if vertical => [height - 1 - y, x],
+                    true => [y, width - 1 - x],
+                    false => [y, x],
                 })
             }
             Augment::Jitter { std_s } => self.jitter(raw, std_s, &mut stream),
@@ -98,12 +117,12 @@ impl Augment {
         })
     }
 
-    /// Moves pixels or events of a sensor; `to` maps (row, column), given the width.
+    /// Moves pixels or events of a sensor; `to` maps (row, column), given height and width.
     fn move_pixels(
         &self,
         raw: Raw,
         shape: Shape,
-        to: impl Fn([i64; 2], i64) -> [i64; 2],
+        to: impl Fn([i64; 2], [i64; 2]) -> [i64; 2],
     ) -> Result<Raw, DataError> {
         let inside = |[y, x]: [i64; 2], height: u32, width: u32| {
             (0..i64::from(height)).contains(&y) && (0..i64::from(width)).contains(&x)
@@ -120,7 +139,7 @@ impl Augment {
             for (at, &pixel) in pixels.iter().enumerate() {
                 let (y, rest) = (at / row, at % row);
                 let (x, colour) = (rest / channels as usize, rest % channels as usize);
-                let [y, x] = to([y as i64, x as i64], i64::from(width));
+                let [y, x] = to([y as i64, x as i64], [i64::from(height), i64::from(width)]);
                 if inside([y, x], height, width) {
                     moved[y as usize * row + x as usize * channels as usize + colour] = pixel;
                 }
@@ -140,7 +159,10 @@ impl Augment {
         self.move_channels(raw, |channel| {
             let (rest, x) = (channel / width, channel % width);
             let (plane, y) = (rest / height, rest % height);
-            let [y, x] = to([i64::from(y), i64::from(x)], i64::from(width));
+            let [y, x] = to(
+                [i64::from(y), i64::from(x)],
+                [i64::from(height), i64::from(width)],
+            );
             if inside([y, x], height, width) {
                 (i64::from(plane) * i64::from(height) + y) * i64::from(width) + x
             } else {
@@ -208,6 +230,16 @@ impl Augment {
 }
 
 /// Uniform in −most..=most.
+/// Where a pixel goes if only the window at this place, from 0 to 1 of where it can be, is kept: it stays or leaves.
+fn window(at: [i64; 2], sides: [i64; 2], size: u32, place: [f64; 2]) -> [i64; 2] {
+    let inside = (0..2).all(|axis| {
+        let free = (sides[axis] - i64::from(size)).max(0);
+        let first = (place[axis] * (free + 1) as f64) as i64;
+        (first..first + i64::from(size)).contains(&at[axis])
+    });
+    if inside { at } else { [-1, -1] }
+}
+
 fn offset(stream: &mut Philox, most: u32) -> i64 {
     stream.below(2 * u64::from(most) + 1) as i64 - i64::from(most)
 }
@@ -351,13 +383,57 @@ mod tests {
         let mut results = std::collections::BTreeSet::new();
         for epoch in 0..20 {
             let key = EncodeKey { epoch, ..KEY };
-            let Ok(Raw::Events { channel, .. }) = Augment::Flip.apply(raw.clone(), shape, 0, key)
-            else {
+            let Ok(Raw::Events { channel, .. }) = ({
+                let flip = Augment::Flip { vertical: false };
+                flip.apply(raw.clone(), shape, 0, key)
+            }) else {
                 panic!("events stay events");
             };
             results.insert(channel);
         }
         assert_eq!(results, [vec![0, 11], vec![2, 9]].into());
+    }
+
+    #[test]
+    fn a_picture_is_turned_upside_down_in_half_of_the_epochs() {
+        let flip = Augment::Flip { vertical: true };
+        let mut turned = 0;
+        for epoch in 0..100 {
+            let key = EncodeKey { epoch, ..KEY };
+            let flipped = flip.apply(picture(), Shape::line(64), 0, key);
+            let flipped = pixels(flipped.expect("a picture"));
+            let rows: Vec<f32> = (0..8).rev().flat_map(|y| row(y).to_vec()).collect();
+            turned += usize::from(flipped == rows);
+            assert!(flipped == rows || flipped == pixels(picture()));
+        }
+        assert!((30..70).contains(&turned), "{turned}");
+    }
+
+    fn row(y: usize) -> [f32; 8] {
+        std::array::from_fn(|x| (8 * y + x + 1) as f32 / 64.0)
+    }
+
+    #[test]
+    fn a_crop_keeps_one_window_where_it_was() {
+        let mut corners = std::collections::BTreeSet::new();
+        for epoch in 0..200 {
+            let key = EncodeKey { epoch, ..KEY };
+            let crop = Augment::Crop { size: 5 };
+            let cropped = crop.apply(picture(), Shape::line(64), 0, key);
+            let cropped = pixels(cropped.expect("a picture"));
+            let first = cropped.iter().position(|&v| v > 0.0).expect("a window");
+            let (top, left) = (first / 8, first % 8);
+            for (at, &value) in cropped.iter().enumerate() {
+                let inside =
+                    (top..top + 5).contains(&(at / 8)) && (left..left + 5).contains(&(at % 8));
+                assert_eq!(value, if inside { row(at / 8)[at % 8] } else { 0.0 });
+            }
+            corners.insert((top, left));
+        }
+        // All sixteen places where it fits.
+        assert_eq!(corners.len(), 16);
+        let large = Augment::Crop { size: 9 }.apply(picture(), Shape::line(64), 0, KEY);
+        assert_eq!(pixels(large.expect("a picture")), pixels(picture()));
     }
 
     #[test]
@@ -396,6 +472,8 @@ mod tests {
             .apply(line.clone(), Shape::line(12), 0, KEY)
             .expect_err("a line");
         assert!(message.to_string().contains("`shift`"), "{message}");
+        let crop = Augment::Crop { size: 0 };
+        assert!(crop.apply(picture(), Shape::line(64), 0, KEY).is_err());
         let jitter = Augment::Jitter { std_s: 0.1 };
         assert!(jitter.apply(line, Shape::line(12), 0, KEY).is_err());
         assert!(jitter.apply(picture(), Shape::line(64), 0, KEY).is_err());

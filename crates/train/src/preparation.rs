@@ -55,7 +55,8 @@ impl Preparation {
 fn augment(change: &program::Augment) -> Augment {
     match *change {
         program::Augment::Shift { pixels } => Augment::Shift { pixels },
-        program::Augment::Flip => Augment::Flip,
+        program::Augment::Flip { vertical } => Augment::Flip { vertical },
+        program::Augment::Crop { size } => Augment::Crop { size },
         program::Augment::Jitter { std_ms } => Augment::Jitter {
             std_s: std_ms * 1e-3,
         },

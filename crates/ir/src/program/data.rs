@@ -144,8 +144,10 @@ pub struct Binning {
 pub enum Augment {
     /// Moves pictures by up to this many pixels.
     Shift { pixels: u32 },
-    /// Mirrors left and right in one of two samples.
-    Flip,
+    /// Mirrors left and right, or top and bottom, in one of two samples.
+    Flip { vertical: bool },
+    /// Keeps a square window of this side at a random place.
+    Crop { size: u32 },
     /// Moves every event in time, with this standard deviation.
     Jitter { std_ms: f64 },
     /// Moves all events by the same number of channels, up to this one.

@@ -175,7 +175,12 @@ impl Plan<'_> {
                 "shift" => Augment::Shift {
                     pixels: call.needed("pixels")? as u32,
                 },
-                "flip" => Augment::Flip,
+                "flip" => Augment::Flip {
+                    vertical: call.flag("vertical")?.unwrap_or(false),
+                },
+                "crop" => Augment::Crop {
+                    size: call.needed("size")? as u32,
+                },
                 "jitter" => Augment::Jitter {
                     std_ms: call.needed("std")?,
                 },
