@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use rheobase_ir::program::Program;
+use rheobase_ir::program::{Precision, Program};
 use rheobase_lang::check::check;
 use rheobase_lang::diag::{Diagnostic, render::render_all};
 use rheobase_lang::load::{NoFiles, load};
@@ -83,10 +83,10 @@ fn lowered(path: &Path) -> Result<Program, Vec<Diagnostic>> {
 }
 
 /// The loss of a step, and the largest change of a trained number by it.
-fn step(program: &Program, backend: Backend) -> (f64, f32) {
+fn step(program: &Program, backend: Backend) -> (f64, f64) {
     let mut trainer = Trainer::new(program, backend, 1, Path::new(".")).expect("it can be run");
     let batch: Vec<usize> = (0..8).collect();
-    let before = trainer.parameters().clone();
+    let before = trainer.parameters();
     let report = trainer.step(&batch, 0.5).expect("a step");
     // Where several batches make an update, this is the last of them.
     trainer.step(&batch, 0.5).expect("a step");
@@ -96,7 +96,7 @@ fn step(program: &Program, backend: Backend) -> (f64, f32) {
         .iter()
         .flatten()
         .zip(after.values.iter().flatten());
-    let moved = both.fold(0.0f32, |most, (a, b)| most.max((a - b).abs()));
+    let moved = both.fold(0.0f64, |most, (a, b)| most.max((a - b).abs()));
     (report.loss + report.penalty, moved)
 }
 
@@ -107,7 +107,7 @@ fn every_construct_is_trained_for_a_step_or_refused() {
     for path in paths {
         let name = path.file_stem().and_then(|s| s.to_str()).expect("a name");
         let refused = name.starts_with("refused_");
-        let program = match lowered(&path) {
+        let mut program = match lowered(&path) {
             Ok(program) => program,
             Err(_) if refused => continue,
             Err(findings) => {
@@ -116,22 +116,25 @@ fn every_construct_is_trained_for_a_step_or_refused() {
             }
         };
         assert!(!refused, "{name} runs: take `refused_` from its name");
-        let (loss, moved) = step(&program, Backend::Jit);
-        let (oracle, moved_there) = step(&program, Backend::Interpreter);
-        assert!(loss.is_finite() && loss > 0.0, "{name}: {loss}");
-        assert!(
-            moved > 0.0 && moved.is_finite(),
-            "{name}: nothing is learned"
-        );
         // Rounding may move a spike at the threshold.
-        let close = |a: f64, b: f64| (a - b).abs() <= 1e-2 * a.abs().max(b.abs()).max(1e-3);
-        assert!(
-            close(loss, oracle),
-            "{name}: {loss} by code, {oracle} by the interpreter"
-        );
-        assert!(
-            close(f64::from(moved), f64::from(moved_there)),
-            "{name}: moved by {moved} and {moved_there}"
-        );
+        for (precision, error) in [(Precision::F32, 1e-2), (Precision::F64, 1e-7)] {
+            program.training.as_mut().expect("a plan").precision = precision;
+            let (loss, moved) = step(&program, Backend::Jit);
+            let (oracle, moved_there) = step(&program, Backend::Interpreter);
+            assert!(loss.is_finite() && loss > 0.0, "{name}: {loss}");
+            assert!(
+                moved > 0.0 && moved.is_finite(),
+                "{name}: nothing is learned"
+            );
+            let close = |a: f64, b: f64| (a - b).abs() <= error * a.abs().max(b.abs()).max(1e-3);
+            assert!(
+                close(loss, oracle),
+                "{name}, {precision:?}: {loss} by code, {oracle} by the interpreter"
+            );
+            assert!(
+                close(moved, moved_there),
+                "{name}, {precision:?}: moved by {moved} and {moved_there}"
+            );
+        }
     }
 }

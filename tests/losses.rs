@@ -123,17 +123,22 @@ fn gradients_agree_with_differences() {
     ];
     let digits = losses.iter().map(|loss| (DIGITS, *loss));
     let all = digits.chain(against_targets.iter().map(|loss| (PATTERNS, *loss)));
-    for (data, loss) in all {
-        let settings = format!("{loss}\n  optimizer = sgd(lr = 1)");
+    // The precision, how far parameters are moved, and the error that is allowed, of the derivative and beside it.
+    let single = ("f32", 1e-3, 3e-2, 2e-4);
+    let double = ("f64", 1e-5, 1e-6, 1e-8);
+    for (data, loss, (precision, distance, relative, absolute)) in
+        all.flat_map(|(data, loss)| [single, double].map(|p| (data, loss, p)))
+    {
+        let settings = format!("{loss}\n  optimizer = sgd(lr = 1)\n  precision = {precision}");
         let mut trainer = trainer("Smooth", data, &settings);
         let batch: Vec<usize> = (0..32).collect();
-        let before = trainer.parameters().clone();
+        let before = trainer.parameters();
         trainer.step(&batch, 0.0).expect("a step");
-        let after = trainer.parameters().clone();
-        let mut loss_at = |owner: usize, at: usize, by: f32| {
+        let after = trainer.parameters();
+        let mut loss_at = |owner: usize, at: usize, by: f64| {
             let mut moved = before.clone();
             moved.values[owner][at] += by;
-            trainer.set_parameters(moved).expect("set");
+            trainer.set_parameters(&moved).expect("set");
             let report = trainer.step(&batch, 0.0).expect("a step");
             report.loss + report.penalty
         };
@@ -141,14 +146,14 @@ fn gradients_agree_with_differences() {
         for owner in 0..before.values.len() {
             let n = before.values[owner].len();
             for at in (0..n).step_by(97) {
-                let h = 1e-3 * before.values[owner][at].abs().max(0.5);
-                let numeric = (loss_at(owner, at, h) - loss_at(owner, at, -h)) / f64::from(2.0 * h);
-                let exact = f64::from(before.values[owner][at] - after.values[owner][at]);
+                let h = distance * before.values[owner][at].abs().max(0.5);
+                let numeric = (loss_at(owner, at, h) - loss_at(owner, at, -h)) / (2.0 * h);
+                let exact = before.values[owner][at] - after.values[owner][at];
                 seen = seen.max(exact.abs());
-                let allowed = 3e-2 * exact.abs() + 2e-4;
+                let allowed = relative * exact.abs() + absolute;
                 assert!(
                     (numeric - exact).abs() < allowed,
-                    "{loss}: parameter {owner} at {at}: {numeric} and {exact}"
+                    "{precision}, {loss}: parameter {owner} at {at}: {numeric} and {exact}"
                 );
             }
         }
@@ -205,16 +210,16 @@ fn spikes_come_to_their_times() {
 #[test]
 fn parameter_groups_have_optimisers_of_their_own() {
     let loss = "loss = cross_entropy(last_step(out.v), label)\n  optimizer = sgd(lr = 0.5)";
-    let moved = |settings: &str| -> Vec<(String, f32)> {
+    let moved = |settings: &str| -> Vec<(String, f64)> {
         let mut trainer = trainer("Grouped", DIGITS, &format!("{loss}\n  {settings}"));
-        let before = trainer.parameters().clone();
+        let before = trainer.parameters();
         let batch: Vec<usize> = (0..32).collect();
         trainer.step(&batch, 0.0).expect("a step");
         let after = trainer.parameters();
         let pairs = before.values.iter().zip(&after.values);
         let most = pairs.map(|(before, after)| {
             let distances = before.iter().zip(after).map(|(a, b)| (a - b).abs());
-            distances.fold(0.0, f32::max)
+            distances.fold(0.0, f64::max)
         });
         let names = before.specs.iter().map(|spec| spec.name.clone());
         names.zip(most).collect()

@@ -6,9 +6,13 @@ use std::path::Path;
 
 use rheobase::console::Console;
 use rheobase::pipeline::front;
-use rheobase_ir::program::{Binning, Dataset, Encoding, Optimizer, Program, Rule, Schedule, Split};
+use rheobase_ir::program::{
+    Binning, Dataset, Encoding, Optimizer, Precision, Program, Rule, Schedule, Split,
+};
 use rheobase_runtime::{Backend, Parameters};
-use rheobase_train::{Config, EpochReport, Observer, StepReport, Summary, Trainer, train};
+use rheobase_train::{
+    Config, EpochReport, Observer, StepReport, Subset, Summary, Trainer, train, weights,
+};
 
 /// Breaks off after a number of steps.
 struct StopAfter(usize);
@@ -44,6 +48,12 @@ fn program(example: &str, epochs: usize) -> Program {
     program
 }
 
+/// The same plan in double precision.
+fn in_double(mut program: Program) -> Program {
+    program.training.as_mut().expect("has a plan").precision = Precision::F64;
+    program
+}
+
 fn trainer(program: &Program, threads: usize) -> Trainer {
     Trainer::new(program, Backend::Jit, threads, Path::new(".")).expect("builds")
 }
@@ -57,7 +67,7 @@ fn config(out: Option<&Path>, resume: bool) -> Config {
     }
 }
 
-fn run(program: &Program, threads: usize) -> (Summary, Parameters<f32>) {
+fn run(program: &Program, threads: usize) -> (Summary, Parameters<f64>) {
     let mut trainer = trainer(program, threads);
     let summary = train(
         &mut trainer,
@@ -65,11 +75,11 @@ fn run(program: &Program, threads: usize) -> (Summary, Parameters<f32>) {
         &mut StopAfter(usize::MAX),
     )
     .expect("trains");
-    (summary, trainer.parameters().clone())
+    (summary, trainer.parameters())
 }
 
 /// The bits, so that equal means equal.
-fn bits(parameters: &Parameters<f32>) -> Vec<u32> {
+fn bits(parameters: &Parameters<f64>) -> Vec<u64> {
     parameters
         .values
         .iter()
@@ -107,8 +117,10 @@ fn every_example_learns_something() {
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    for example in ["digits.snn", "recurrent.snn", "adaptive.snn"] {
-        let program = program(example, 1);
+    let examples = ["digits.snn", "recurrent.snn", "adaptive.snn"].map(|e| program(e, 1));
+    let double = in_double(program("recurrent.snn", 1));
+    for program in examples.into_iter().chain([double]) {
+        let example = program.network.name.clone();
         let (summary, one) = run(&program, 1);
         for threads in [2, 3, 8] {
             let (other, parameters) = run(&program, threads);
@@ -124,6 +136,59 @@ fn any_number_of_threads_gives_the_same_bits() {
             );
         }
     }
+}
+
+/// Before a spike at a threshold falls to the other side, both precisions do the same but for rounding.
+#[test]
+fn double_precision_follows_single() {
+    let single = program("digits.snn", 1);
+    let (mut one, mut two) = (trainer(&single, 1), trainer(&in_double(single), 2));
+    assert_eq!(
+        (one.precision(), two.precision()),
+        (Precision::F32, Precision::F64)
+    );
+    let order = one.order(0);
+    for batch in order.chunks(32).take(3) {
+        let [a, b] = [&mut one, &mut two].map(|t| t.step(batch, 0.0).expect("a step"));
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-3 * a.abs();
+        assert!(close(a.loss, b.loss), "{} and {}", a.loss, b.loss);
+        assert!(close(a.gradient_norm, b.gradient_norm), "{a:?} and {b:?}");
+        assert!(a.loss != b.loss, "rounding shows");
+    }
+    let (one, two) = (one.parameters(), two.parameters());
+    let both = one.values.iter().flatten().zip(two.values.iter().flatten());
+    let mut rounded = 0;
+    for (a, b) in both {
+        assert!((a - b).abs() < 1e-4, "{a} and {b}");
+        rounded += usize::from(f64::from(*b as f32) != *b);
+    }
+    assert!(rounded > 0, "more digits than single precision has");
+}
+
+/// The weights of a run in double precision are written with all of their digits, and come back with them.
+#[test]
+fn weights_in_double_precision_come_back_with_the_same_bits() {
+    let program = in_double(program("digits.snn", 1));
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut first = trainer(&program, 2);
+    let forever = &mut StopAfter(usize::MAX);
+    let wanted = config(Some(folder.path()), false);
+    let summary = train(&mut first, &wanted, forever).expect("trains");
+    let path = folder.path().join("best.safetensors");
+    let bytes = std::fs::read(&path).expect("written");
+    let header = String::from_utf8_lossy(&bytes[..2000]);
+    assert!(
+        header.contains("\"F64\"") && !header.contains("\"F32\""),
+        "{header}"
+    );
+    let mut second = trainer(&program, 1);
+    let mut parameters = second.parameters();
+    let arrays = weights::load(&path).expect("readable");
+    weights::apply(&path, &arrays, &mut parameters, true).expect("fits");
+    second.set_parameters(&parameters).expect("set");
+    assert_eq!(bits(&first.parameters()), bits(&second.parameters()));
+    let test = second.evaluate(Subset::Test).expect("evaluated");
+    assert_eq!(Some(test), summary.test);
 }
 
 #[test]
@@ -147,10 +212,16 @@ fn equal_runs_write_equal_files() {
 
 #[test]
 fn a_resumed_run_ends_with_the_same_bits() {
-    let program = program("adaptive.snn", 3);
-    let (_, whole) = run(&program, 1);
+    let single = program("adaptive.snn", 3);
+    for program in [in_double(single.clone()), single] {
+        resumed(&program);
+    }
+}
+
+fn resumed(program: &Program) {
+    let (_, whole) = run(program, 1);
     let folder = tempfile::tempdir().expect("a folder");
-    let mut first = trainer(&program, 1);
+    let mut first = trainer(program, 1);
     // In the second epoch.
     let broken = train(
         &mut first,
@@ -158,14 +229,14 @@ fn a_resumed_run_ends_with_the_same_bits() {
         &mut StopAfter(60),
     );
     assert!(broken.is_err());
-    let mut second = trainer(&program, 2);
+    let mut second = trainer(program, 2);
     train(
         &mut second,
         &config(Some(folder.path()), true),
         &mut StopAfter(usize::MAX),
     )
     .expect("goes on");
-    assert_eq!(bits(&whole), bits(second.parameters()));
+    assert_eq!(bits(&whole), bits(&second.parameters()));
     let metrics = std::fs::read_to_string(folder.path().join("metrics.jsonl")).expect("written");
     assert_eq!(metrics.lines().count(), 3);
     let refused = Config {
@@ -173,7 +244,7 @@ fn a_resumed_run_ends_with_the_same_bits() {
         ..config(Some(folder.path()), true)
     };
     let error =
-        train(&mut trainer(&program, 1), &refused, &mut StopAfter(1)).expect_err("another program");
+        train(&mut trainer(program, 1), &refused, &mut StopAfter(1)).expect_err("another program");
     assert!(error.to_string().contains("changed"), "{error}");
 }
 
@@ -300,16 +371,17 @@ fn gradients_of_several_batches_are_those_of_one() {
     let mut one = trainer(&program, 1);
     program.training.as_mut().expect("a plan").accumulate = 3;
     let mut three = trainer(&program, 1);
-    let before = bits(three.parameters());
+    let before = bits(&three.parameters());
     let order = one.order(0);
     one.step(&order[..30], 0.0).expect("a step");
     three.step(&order[..8], 0.0).expect("a step");
     three.step(&order[8..20], 0.0).expect("a step");
-    assert!(before == bits(three.parameters()), "no update yet");
+    assert!(before == bits(&three.parameters()), "no update yet");
     three.step(&order[20..30], 0.0).expect("a step");
-    assert!(before != bits(three.parameters()), "an update");
-    let pairs = one.parameters().values.iter().flatten();
-    for (a, b) in pairs.zip(three.parameters().values.iter().flatten()) {
+    assert!(before != bits(&three.parameters()), "an update");
+    let (one, three) = (one.parameters(), three.parameters());
+    let pairs = one.values.iter().flatten();
+    for (a, b) in pairs.zip(three.values.iter().flatten()) {
         assert!((a - b).abs() < 2e-6, "{a} and {b}");
     }
 }
@@ -323,14 +395,14 @@ fn averages_follow_their_formula() {
     plan.schedule = Schedule::Constant;
     let mut trainer = trainer(&program, 1);
     let order = trainer.order(0);
-    let values = |p: &Parameters<f32>| p.values.concat();
-    let mut expected = values(trainer.parameters());
+    let values = |p: &Parameters<f64>| p.values.concat();
+    let mut expected = values(&trainer.parameters());
     let start = expected.clone();
     for (step, batch) in order.chunks(20).take(5).enumerate() {
         trainer.step(batch, 0.0).expect("a step");
-        let n = (step + 1) as f32;
-        let decay = 0.5f32.min((1.0 + n) / (10.0 + n));
-        for (sum, value) in expected.iter_mut().zip(values(trainer.parameters())) {
+        let n = (step + 1) as f64;
+        let decay = 0.5f64.min((1.0 + n) / (10.0 + n));
+        for (sum, value) in expected.iter_mut().zip(values(&trainer.parameters())) {
             *sum = decay * *sum + (1.0 - decay) * value;
         }
     }
@@ -339,7 +411,7 @@ fn averages_follow_their_formula() {
         assert!((a - b).abs() <= 1e-5 * b.abs().max(0.1), "{a} and {b}");
     }
     assert!(found != start, "averages move");
-    assert!(found != values(trainer.parameters()), "and are behind");
+    assert!(found != values(&trainer.parameters()), "and are behind");
 }
 
 #[test]

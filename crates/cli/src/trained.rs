@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rheobase_runtime::{Backend, Parameters};
-use rheobase_train::{Trainer, initial_parameters, skips_corrupted, weights};
+use rheobase_train::{Trainer, skips_corrupted, weights};
 use serde_json::Value;
 
 use crate::console::Console;
@@ -80,7 +80,7 @@ pub(crate) struct Trained {
     pub(crate) plan: Plan,
     pub(crate) trainer: Trainer,
     /// The parameters that the run started from.
-    pub(crate) before: Parameters<f32>,
+    pub(crate) before: Parameters<f64>,
 }
 
 impl Trained {
@@ -102,15 +102,12 @@ impl Trained {
         plan: Plan,
         mut trainer: Trainer,
     ) -> Result<Trained, Failure> {
-        let seed = plan.program.training.as_ref().map_or(0, |t| t.seed);
-        let simulator = trainer.simulator();
-        let specs = &simulator.parameters().specs;
-        let before = initial_parameters(simulator.network(), specs, seed);
+        let before = trainer.initial_parameters();
         let best = folder.path.join("best.safetensors");
         if best.exists() {
-            let mut parameters = trainer.parameters().clone();
+            let mut parameters = trainer.parameters();
             weights::apply(&best, &weights::load(&best)?, &mut parameters, true)?;
-            trainer.set_parameters(parameters)?;
+            trainer.set_parameters(&parameters)?;
         }
         Ok(Trained {
             folder,

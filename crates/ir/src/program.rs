@@ -16,7 +16,9 @@ pub use delays::{Delays, MOST_TAPS};
 pub use mapping::WeightMap;
 pub use objective::{Function, Node, Objective, Pair, Reduction, Roots, Shape, Term, Trace};
 pub use synapses::{Density, Operation, Pattern, Pooling, Synapses, Window};
-pub use training::{Bptt, Checkpoint, Clip, Groups, Optimizer, Rule, Schedule, Training};
+pub use training::{
+    Bptt, Checkpoint, Clip, Groups, Optimizer, Precision, Rule, Schedule, Training,
+};
 
 use crate::kernel::Kernel;
 use crate::random::SplitMix64;
@@ -286,4 +288,12 @@ pub struct Program {
     pub network: Network,
     /// The plan.
     pub training: Option<Training>,
+}
+
+impl Program {
+    /// The precision of the plan.
+    pub fn precision(&self) -> Precision {
+        let plan = self.training.as_ref();
+        plan.map_or(Precision::default(), |plan| plan.precision)
+    }
 }

@@ -43,10 +43,16 @@ pub trait Real:
     fn round(self) -> Self;
     /// Whether it is neither infinite nor NaN.
     fn is_finite(self) -> bool;
+    /// Whether it is NaN.
+    fn is_nan(self) -> bool;
+    /// `other` if it is chosen, without a branch.
+    fn or(self, other: Self, chosen: bool) -> Self;
+    /// Its bits, at the lower end.
+    fn bits(self) -> u64;
 }
 
 macro_rules! real {
-    ($float:ident) => {
+    ($float:ident, $bits:ident) => {
         impl Real for $float {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -91,11 +97,21 @@ macro_rules! real {
             fn is_finite(self) -> bool {
                 $float::is_finite(self)
             }
+            fn is_nan(self) -> bool {
+                $float::is_nan(self)
+            }
+            fn or(self, other: Self, chosen: bool) -> Self {
+                let mask = $bits::from(chosen).wrapping_neg();
+                $float::from_bits((other.to_bits() & mask) | (self.to_bits() & !mask))
+            }
+            fn bits(self) -> u64 {
+                u64::from(self.to_bits())
+            }
         }
     };
 }
-real!(f32);
-real!(f64);
+real!(f32, u32);
+real!(f64, u64);
 
 /// −1, 0 or 1; NaN for NaN.
 pub fn sign(a: f64) -> f64 {

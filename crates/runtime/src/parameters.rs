@@ -284,6 +284,15 @@ impl<R: Real> Parameters<R> {
         Parameters { specs, values }
     }
 
+    /// The same in another precision.
+    pub fn converted<S: Real>(&self) -> Parameters<S> {
+        let convert = |values: &Vec<R>| values.iter().map(|v| S::from_f64(v.to_f64())).collect();
+        Parameters {
+            specs: self.specs.clone(),
+            values: self.values.iter().map(convert).collect(),
+        }
+    }
+
     /// The position of a parameter.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.specs.iter().position(|s| s.name == name)

@@ -8,7 +8,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use rheobase_runtime::Parameters;
+use rheobase_ir::real::Real;
+use rheobase_runtime::{Float, Parameters};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -16,8 +17,8 @@ use crate::atomic::replace;
 use crate::damage::Damage;
 use crate::epoch::{Counted, Sums};
 use crate::error::TrainError;
+use crate::learner::Learner;
 use crate::optimizer::{Memory, Optimizer, Waiting};
-use crate::trainer::Trainer;
 use crate::watch::Watch;
 use crate::weights::{METADATA, array, damaged, read, serialise};
 
@@ -36,22 +37,22 @@ pub(crate) struct Position {
 const VERSION: &str = "4";
 
 /// What of a trainer a checkpoint brings back.
-pub(crate) struct Kept<'a> {
-    pub(crate) parameters: &'a mut Parameters<f32>,
-    pub(crate) optimizer: &'a mut Optimizer,
+pub(crate) struct Kept<'a, R> {
+    pub(crate) parameters: &'a mut Parameters<R>,
+    pub(crate) optimizer: &'a mut Optimizer<R>,
     pub(crate) counted: &'a mut Counted,
     pub(crate) watch: &'a mut Watch,
     pub(crate) damage: &'a Damage,
 }
 
 /// Writes a checkpoint.
-pub(crate) fn save(
+pub(crate) fn save<R: Float>(
     path: &Path,
-    trainer: &Trainer,
+    learner: &Learner<R>,
     position: &Position,
     program: &str,
 ) -> Result<(), TrainError> {
-    let (parameters, optimizer) = (trainer.parameters(), &trainer.optimizer);
+    let (parameters, optimizer) = (learner.parameters(), &learner.optimizer);
     let mut arrays = Vec::new();
     for ((spec, values), memory) in parameters
         .specs
@@ -61,7 +62,7 @@ pub(crate) fn save(
     {
         // The inside layout: a checkpoint is for resuming only.
         let mut parts = vec![("value", values)];
-        parts.extend(Memory::PARTS.into_iter().zip(memory.parts()));
+        parts.extend(Memory::<R>::PARTS.into_iter().zip(memory.parts()));
         for (part, values) in parts.into_iter().filter(|(_, v)| !v.is_empty()) {
             arrays.push((
                 format!("{}:{part}", spec.name),
@@ -78,8 +79,8 @@ pub(crate) fn save(
         ("updates".to_string(), optimizer.updates.to_string()),
         ("rheo".to_string(), env!("CARGO_PKG_VERSION").to_string()),
         ("sums".to_string(), position.sums.to_json().to_string()),
-        ("counted".to_string(), trainer.counted.to_json().to_string()),
-        ("watch".to_string(), trainer.watch.to_json().to_string()),
+        ("counted".to_string(), learner.counted.to_json().to_string()),
+        ("watch".to_string(), learner.watch.to_json().to_string()),
         (
             "waiting_batches".to_string(),
             optimizer.waiting.batches.to_string(),
@@ -96,7 +97,7 @@ pub(crate) fn save(
         );
         metadata.insert("best_epoch".to_string(), epoch.to_string());
     }
-    if let Some(left_out) = trainer.samples.damage.to_json() {
+    if let Some(left_out) = learner.samples.damage.to_json() {
         metadata.insert(LEFT_OUT.to_string(), left_out.to_string());
     }
     let sum = checksum(
@@ -117,9 +118,9 @@ const CHECKSUM: &str = "checksum";
 
 /// FNV-1a over names, bits of numbers and metadata; not against an adversary, but against damage. Arrays are
 /// taken in the order of their names.
-fn checksum<'a>(
+fn checksum<'a, R: Real>(
     metadata: &BTreeMap<String, String>,
-    arrays: impl Iterator<Item = (&'a str, &'a [f32])>,
+    arrays: impl Iterator<Item = (&'a str, &'a [R])>,
 ) -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut take = |word: u64| hash = (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3);
@@ -128,10 +129,10 @@ fn checksum<'a>(
             take(u64::from(byte));
         }
     }
-    let arrays: BTreeMap<&str, &[f32]> = arrays.collect();
+    let arrays: BTreeMap<&str, &[R]> = arrays.collect();
     for (name, values) in arrays {
         name.bytes().for_each(|byte| take(u64::from(byte)));
-        values.iter().for_each(|v| take(u64::from(v.to_bits())));
+        values.iter().for_each(|v| take(v.bits()));
     }
     format!("{hash:016x}")
 }
@@ -157,7 +158,11 @@ pub fn skips_corrupted(path: &Path) -> bool {
 }
 
 /// Reads a checkpoint into parameters and optimiser.
-pub(crate) fn load(path: &Path, kept: Kept<'_>, program: &str) -> Result<Position, TrainError> {
+pub(crate) fn load<R: Float>(
+    path: &Path,
+    kept: Kept<'_, R>,
+    program: &str,
+) -> Result<Position, TrainError> {
     let Kept {
         parameters,
         optimizer,
@@ -198,10 +203,10 @@ pub(crate) fn load(path: &Path, kept: Kept<'_>, program: &str) -> Result<Positio
     ) else {
         return Err(mismatch("it holds no position"));
     };
-    let mut stored: BTreeMap<String, Vec<f32>> = BTreeMap::new();
+    let mut stored: BTreeMap<String, Vec<R>> = BTreeMap::new();
     for (name, tensor) in tensors.tensors() {
         let values = array(path, &name, &tensor)?;
-        stored.insert(name, values.iter().map(|&v| v as f32).collect());
+        stored.insert(name, values.iter().map(|&v| R::from_f64(v)).collect());
     }
     let sum = checksum(
         &metadata,
@@ -212,7 +217,7 @@ pub(crate) fn load(path: &Path, kept: Kept<'_>, program: &str) -> Result<Positio
     if text(CHECKSUM) != Some(sum.as_str()) {
         return Err(damaged(path, &"its checksum is wrong"));
     }
-    let read_part = |name: String, target: &mut Vec<f32>| -> Result<(), TrainError> {
+    let read_part = |name: String, target: &mut Vec<R>| -> Result<(), TrainError> {
         let values = stored
             .get(&name)
             .ok_or_else(|| mismatch(&format!("it holds no `{name}`")))?;
@@ -233,7 +238,7 @@ pub(crate) fn load(path: &Path, kept: Kept<'_>, program: &str) -> Result<Positio
         .zip(&mut optimizer.memory);
     for ((spec, values), memory) in all {
         let mut parts = vec![("value", values)];
-        parts.extend(Memory::PARTS.into_iter().zip(memory.parts_mut()));
+        parts.extend(Memory::<R>::PARTS.into_iter().zip(memory.parts_mut()));
         for (part, target) in parts {
             if !target.is_empty() {
                 read_part(format!("{}:{part}", spec.name), target)?;

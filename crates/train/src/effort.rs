@@ -7,7 +7,7 @@
 //! carries a number is one spike, an event of the input as well.
 
 use rheobase_ir::program::{Connection, Network, Operation, Source, Synapses, Window};
-use rheobase_runtime::{Batch, Events, Simulator, SlotId, StepView};
+use rheobase_runtime::{Batch, Events, Float, Simulator, SlotId, StepView};
 
 /// How far spikes of a source reach.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +28,7 @@ pub(crate) struct Effort {
 }
 
 impl Effort {
-    pub(crate) fn new(network: &Network, simulator: &Simulator<f32>) -> Effort {
+    pub(crate) fn new<R: Float>(network: &Network, simulator: &Simulator<R>) -> Effort {
         let reach = |source: Source| {
             let mut each = vec![0.0; network.source_size(source)];
             for connection in network.connections.iter().filter(|c| c.from == source) {
@@ -59,7 +59,7 @@ impl Effort {
     }
 
     /// The operations of the samples of a batch, if the spikes of its layers need not be looked at one by one.
-    pub(crate) fn of_batch(&self, batch: &Batch<'_, f32>, spikes: &[u64]) -> Option<f64> {
+    pub(crate) fn of_batch<R>(&self, batch: &Batch<'_, R>, spikes: &[u64]) -> Option<f64> {
         let counted = self.of_counts(spikes);
         self.counted
             .is_empty()
@@ -67,7 +67,7 @@ impl Effort {
     }
 
     /// The operations of all events of a batch.
-    pub(crate) fn of_inputs(&self, batch: &Batch<'_, f32>) -> f64 {
+    pub(crate) fn of_inputs<R>(&self, batch: &Batch<'_, R>) -> f64 {
         let inputs = batch.inputs.iter().enumerate();
         let of = |(input, samples): (usize, &Vec<Events<'_>>)| -> f64 {
             samples
@@ -98,13 +98,13 @@ impl Effort {
     }
 
     /// The operations of a step of the other layers.
-    pub(crate) fn of_step(&self, view: &StepView<'_, f32>) -> f64 {
+    pub(crate) fn of_step<R: Float>(&self, view: &StepView<'_, R>) -> f64 {
         let mut sum = 0.0;
         for &(layer, slot) in &self.counted {
             if let Reach::Each(each) = &self.layers[layer] {
                 let spikes = view.spikes(layer, slot).zip(each.iter().cycle());
                 sum += spikes
-                    .filter(|(s, _)| *s != 0.0)
+                    .filter(|(s, _)| *s != R::ZERO)
                     .map(|(_, n)| n)
                     .sum::<f64>();
             }

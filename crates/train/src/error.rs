@@ -26,6 +26,7 @@ pub enum TrainError {
     Plan(String),
     /// The loss or a gradient is not a finite number.
     NonFinite {
+        precision: &'static str,
         epoch: usize,
         batch: usize,
         place: String,
@@ -58,13 +59,14 @@ impl fmt::Display for TrainError {
             ),
             TrainError::Plan(message) => f.write_str(message),
             TrainError::NonFinite {
+                precision,
                 epoch,
                 batch,
                 place,
             } => {
                 write!(
                     f,
-                    "the numbers left the range of f32 in epoch {epoch}, batch {batch}: {place}; try a smaller learning rate or `clip = grad_norm(1)`"
+                    "the numbers left the range of {precision} in epoch {epoch}, batch {batch}: {place}; try a smaller learning rate or `clip = grad_norm(1)`"
                 )
             }
             TrainError::Interrupted => f.write_str("interrupted"),

@@ -12,7 +12,7 @@
 //! | `init.rs` | the values that parameters start from |
 //! | `objective.rs`, `objective/` | what is minimised, evaluated with its derivative, and where that enters the backward |
 //! | `optimizer.rs`, `constraint.rs`, `schedule.rs` | from gradients to new parameters |
-//! | `trainer.rs` | a step, an epoch, an evaluation |
+//! | `trainer.rs`, `learner.rs` | a network with its data in either precision; a step, an evaluation in one |
 //! | `run.rs`, `epoch.rs`, `watch.rs` | the loop over epochs, resuming; what is added up in an epoch; whether epochs get better |
 //! | `effort.rs` | spikes and synaptic operations of an inference |
 //! | `folder.rs`, `metrics.rs` | the run folder: one process at a time; its rows of metrics |
@@ -30,6 +30,7 @@ mod epoch;
 mod error;
 mod folder;
 mod init;
+mod learner;
 mod metrics;
 mod notice;
 mod objective;

@@ -10,7 +10,7 @@
 //!    formula needs all of it), evaluates the nodes of each sample when the forward is over, and seeds the backward
 //!    with dL/d(state) and dL/d(spike).
 //!
-//! Traces are `f32` as the runtime makes them, everything else `f64`. Samples are added in their order, so the result
+//! Traces and their gradients have the precision of the runtime, everything else is `f64`. Samples are added in their order, so the result
 //! does not depend on the number of threads.
 
 mod batch;
@@ -23,7 +23,7 @@ mod tests;
 
 use rheobase_ir::kernel::Role;
 use rheobase_ir::program::{Objective, Reduction, Term, Trace};
-use rheobase_runtime::{Owner, Simulator, SlotId};
+use rheobase_runtime::{Float, Owner, Simulator, SlotId};
 
 use crate::error::TrainError;
 
@@ -74,9 +74,9 @@ pub(crate) struct Compiled {
 
 impl Compiled {
     /// Finds the rows of an objective for samples of this many steps.
-    pub(crate) fn new(
+    pub(crate) fn new<R: Float>(
         objective: &Objective,
-        simulator: &Simulator<f32>,
+        simulator: &Simulator<R>,
         steps: usize,
     ) -> Result<Compiled, TrainError> {
         let mut sources = Vec::new();
@@ -201,8 +201,8 @@ impl Compiled {
     }
 }
 
-fn source(
-    simulator: &Simulator<f32>,
+fn source<R: Float>(
+    simulator: &Simulator<R>,
     layer: usize,
     trace: &Trace,
     node: usize,
@@ -238,7 +238,7 @@ fn source(
 }
 
 /// The positions of what a leaf of the batch stands for.
-fn owned(term: &Term, simulator: &Simulator<f32>) -> Vec<usize> {
+fn owned<R: Float>(term: &Term, simulator: &Simulator<R>) -> Vec<usize> {
     let specs = simulator.parameters().specs.iter().enumerate();
     match term {
         Term::Weights { connections } => specs

@@ -1,31 +1,32 @@
 //! From gradients to new parameters.
 
 use rheobase_ir::program::{Constraint, Network, Optimizer as Method, Rule, Training};
+use rheobase_ir::real::Real;
 use rheobase_runtime::{Owner, ParameterSpec, Parameters};
 
 use crate::constraint::Range;
 
 /// The optimiser's memory of one parameter.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Memory {
+pub(crate) struct Memory<R> {
     /// What is trained: the parameter, or the unbounded number behind it.
-    pub(crate) raw: Vec<f32>,
+    pub(crate) raw: Vec<R>,
     /// The running mean of gradients, or the velocity; empty where there is none.
-    pub(crate) first: Vec<f32>,
+    pub(crate) first: Vec<R>,
     /// The running mean or maximum of gradients, squared or not; empty where there is none.
-    pub(crate) second: Vec<f32>,
+    pub(crate) second: Vec<R>,
     /// The running mean of the parameter itself; empty where there is none.
-    pub(crate) average: Vec<f32>,
+    pub(crate) average: Vec<R>,
     /// Gradients of batches that wait for others, each times its samples; empty if every batch is an update.
-    pub(crate) waiting: Vec<f32>,
+    pub(crate) waiting: Vec<R>,
 }
 
-impl Memory {
+impl<R> Memory<R> {
     /// The names of the parts in a checkpoint, in the order of their declaration.
     pub(crate) const PARTS: [&'static str; 5] = ["raw", "first", "second", "average", "waiting"];
 
     /// All parts, in that order.
-    pub(crate) fn parts(&self) -> [&Vec<f32>; 5] {
+    pub(crate) fn parts(&self) -> [&Vec<R>; 5] {
         let Memory {
             raw,
             first,
@@ -37,7 +38,7 @@ impl Memory {
     }
 
     /// All parts, in that order, to be filled.
-    pub(crate) fn parts_mut(&mut self) -> [&mut Vec<f32>; 5] {
+    pub(crate) fn parts_mut(&mut self) -> [&mut Vec<R>; 5] {
         [
             &mut self.raw,
             &mut self.first,
@@ -57,36 +58,36 @@ pub(crate) struct Waiting {
 
 /// What is done to gradients before they are used.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Clipping {
+pub(crate) enum Clipping<R> {
     /// All are multiplied.
-    Scale(f32),
+    Scale(R),
     /// Each is moved to the nearer of −x and x.
-    Value(f32),
+    Value(R),
 }
 
-impl Clipping {
+impl<R: Real> Clipping<R> {
     /// The gradient that is used. Both ways take the same operations, so that many are computed at once.
-    fn of(self, g: f32) -> f32 {
+    fn of(self, g: R) -> R {
         let (scale, limit) = match self {
-            Clipping::Scale(scale) => (scale, f32::INFINITY),
-            Clipping::Value(limit) => (1.0, limit),
+            Clipping::Scale(scale) => (scale, R::from_f64(f64::INFINITY)),
+            Clipping::Value(limit) => (R::ONE, limit),
         };
-        let g = g * scale;
+        let g = g.mul(scale);
         let g = if g > limit { limit } else { g };
-        if g < -limit { -limit } else { g }
+        if g < limit.neg() { limit.neg() } else { g }
     }
 }
 
 /// The optimisers of all parameters with their state.
 #[derive(Clone, Debug)]
-pub(crate) struct Optimizer {
+pub(crate) struct Optimizer<R> {
     /// The learning rate that is reported: that of the plan's `optimizer`.
     lr: f64,
     /// For each parameter its method.
     methods: Vec<Method>,
     ranges: Vec<Range>,
     /// For each parameter its memory; empty for those that are not trained.
-    pub(crate) memory: Vec<Memory>,
+    pub(crate) memory: Vec<Memory<R>>,
     /// Updates so far.
     pub(crate) updates: u64,
     /// What waits in `memory`.
@@ -95,12 +96,12 @@ pub(crate) struct Optimizer {
     average: Option<f64>,
 }
 
-impl Optimizer {
+impl<R: Real> Optimizer<R> {
     pub(crate) fn new(
         plan: &Training,
         network: &Network,
-        parameters: &Parameters<f32>,
-    ) -> Optimizer {
+        parameters: &Parameters<R>,
+    ) -> Optimizer<R> {
         let method = |spec: &ParameterSpec| {
             let own = match spec.owner {
                 Owner::Weight(..)
@@ -129,7 +130,7 @@ impl Optimizer {
                         Some(_) => values.clone(),
                         None => Vec::new(),
                     },
-                    waiting: vec![0.0; if plan.accumulate > 1 { values.len() } else { 0 }],
+                    waiting: vec![R::ZERO; if plan.accumulate > 1 { values.len() } else { 0 }],
                     ..remember(method, values, *range)
                 },
                 false => Memory::default(),
@@ -147,29 +148,30 @@ impl Optimizer {
     }
 
     /// Lets the mean gradients of a batch wait.
-    pub(crate) fn wait(&mut self, gradients: &[Vec<f32>], samples: usize) {
+    pub(crate) fn wait(&mut self, gradients: &[Vec<R>], samples: usize) {
         for (memory, gradient) in self.memory.iter_mut().zip(gradients) {
             let pairs = memory.waiting.iter_mut().zip(gradient);
-            pairs.for_each(|(sum, g)| *sum += g * samples as f32);
+            let samples = R::from_f64(samples as f64);
+            pairs.for_each(|(sum, g)| *sum = sum.add(g.mul(samples)));
         }
         self.waiting.batches += 1;
         self.waiting.samples += samples;
     }
 
     /// The mean gradients of all that waits; nothing waits any more.
-    pub(crate) fn take_waiting(&mut self) -> Vec<Vec<f32>> {
-        let each = 1.0 / self.waiting.samples.max(1) as f32;
+    pub(crate) fn take_waiting(&mut self) -> Vec<Vec<R>> {
+        let each = R::ONE.div(R::from_f64(self.waiting.samples.max(1) as f64));
         self.waiting = Waiting::default();
-        let take = |memory: &mut Memory| {
-            let mean = memory.waiting.iter().map(|sum| sum * each).collect();
-            memory.waiting.fill(0.0);
+        let take = |memory: &mut Memory<R>| {
+            let mean = memory.waiting.iter().map(|sum| sum.mul(each)).collect();
+            memory.waiting.fill(R::ZERO);
             mean
         };
         self.memory.iter_mut().map(take).collect()
     }
 
     /// The averages of parameters, with the others as they are; `None` if there are no averages.
-    pub(crate) fn averaged(&self, parameters: &Parameters<f32>) -> Option<Parameters<f32>> {
+    pub(crate) fn averaged(&self, parameters: &Parameters<R>) -> Option<Parameters<R>> {
         self.average?;
         let mut averaged = parameters.clone();
         for (values, memory) in averaged.values.iter_mut().zip(&self.memory) {
@@ -188,9 +190,9 @@ impl Optimizer {
     /// One update of every trained parameter. `factor` multiplies the learning rates.
     pub(crate) fn update(
         &mut self,
-        parameters: &mut Parameters<f32>,
-        gradients: &[Vec<f32>],
-        clip: Clipping,
+        parameters: &mut Parameters<R>,
+        gradients: &[Vec<R>],
+        clip: Clipping<R>,
         factor: f64,
     ) {
         self.updates += 1;
@@ -211,32 +213,34 @@ impl Optimizer {
                 values.copy_from_slice(&memory.raw);
             } else {
                 step(method, factor, updates, memory, gradient, |g, raw| {
-                    (f64::from(clip.of(g)) * range.slope(f64::from(raw))) as f32
+                    R::from_f64(clip.of(g).to_f64() * range.slope(raw.to_f64()))
                 });
                 for (raw, value) in memory.raw.iter_mut().zip(values.iter_mut()) {
-                    *raw = range.settled(f64::from(*raw)) as f32;
-                    *value = range.value(f64::from(*raw)) as f32;
+                    *raw = R::from_f64(range.settled(raw.to_f64()));
+                    *value = R::from_f64(range.value(raw.to_f64()));
                 }
             }
             if let Some(decay) = self.average {
                 let early = (1.0 + updates as f64) / (10.0 + updates as f64);
-                let rest = (1.0 - decay.min(early)) as f32;
+                let rest = R::from_f64(1.0 - decay.min(early));
                 let pairs = memory.average.iter_mut().zip(values.iter());
-                pairs.for_each(|(average, value)| *average += rest * (value - *average));
+                pairs.for_each(|(average, value)| {
+                    *average = average.add(rest.mul(value.sub(*average)));
+                });
             }
         }
     }
 }
 
 /// The memory of a trained parameter at the beginning.
-fn remember(method: &Method, values: &[f32], range: Range) -> Memory {
+fn remember<R: Real>(method: &Method, values: &[R], range: Range) -> Memory<R> {
     let (first, second) = match method.rule {
         Rule::Sgd { .. } | Rule::Lion { .. } => (true, false),
         Rule::RmaxProp { .. } => (false, true),
         Rule::Adam { .. } | Rule::Adamax { .. } | Rule::RmsProp { .. } => (true, true),
     };
-    let zeros = |needed: bool| vec![0.0; if needed { values.len() } else { 0 }];
-    let raw = |&v: &f32| range.raw(f64::from(v)) as f32;
+    let zeros = |needed: bool| vec![R::ZERO; if needed { values.len() } else { 0 }];
+    let raw = |v: &R| R::from_f64(range.raw(v.to_f64()));
     Memory {
         raw: values.iter().map(raw).collect(),
         first: zeros(first),
@@ -246,70 +250,76 @@ fn remember(method: &Method, values: &[f32], range: Range) -> Memory {
 }
 
 /// One update of one parameter; `of` makes the gradient that is used from that of a number and the number.
-fn step(
+fn step<R: Real>(
     method: &Method,
     factor: f64,
     updates: u64,
-    memory: &mut Memory,
-    gradient: &[f32],
-    of: impl Fn(f32, f32) -> f32,
+    memory: &mut Memory<R>,
+    gradient: &[R],
+    of: impl Fn(R, R) -> R,
 ) {
     let lr = method.lr * factor;
     let beside = if method.decoupled {
-        (lr * method.weight_decay) as f32
+        R::from_f64(lr * method.weight_decay)
     } else {
-        0.0
+        R::ZERO
     };
     let within = if method.decoupled {
-        0.0
+        R::ZERO
     } else {
-        method.weight_decay as f32
+        R::from_f64(method.weight_decay)
     };
-    let lr = lr as f32;
-    let of = |g: f32, raw: f32| of(g, raw) + within * raw;
+    let lr = R::from_f64(lr);
+    let of = |g: R, raw: R| of(g, raw).add(within.mul(raw));
+    // What is taken away: `rate` times the direction, and the decay beside it.
+    let moved = |raw: R, rate: R, direction: R| raw.sub(rate.mul(direction).add(beside.mul(raw)));
+    // `decay · old + rest · new`
+    let mix = |decay: R, old: R, rest: R, new: R| decay.mul(old).add(rest.mul(new));
     // `1 − beta` is rounded once: from a rounded beta of 0.999 it would be off by 5e-5 of itself.
-    let rest = |beta: f64| (1.0 - beta) as f32;
+    let rest = |beta: f64| R::from_f64(1.0 - beta);
     let n = updates.min(i32::MAX as u64) as i32;
-    let correction = |beta: f64| (1.0 / (1.0 - beta.powi(n))) as f32;
+    let correction = |beta: f64| R::from_f64(1.0 / (1.0 - beta.powi(n)));
     let Memory {
         raw, first, second, ..
     } = memory;
     match method.rule {
         Rule::Sgd { momentum, nesterov } => {
-            let momentum = momentum as f32;
+            let momentum = R::from_f64(momentum);
             for ((raw, g), velocity) in raw.iter_mut().zip(gradient).zip(first) {
                 let g = of(*g, *raw);
-                *velocity = momentum * *velocity + g;
+                *velocity = momentum.mul(*velocity).add(g);
                 let direction = if nesterov {
-                    g + momentum * *velocity
+                    g.add(momentum.mul(*velocity))
                 } else {
                     *velocity
                 };
-                *raw -= lr * direction + beside * *raw;
+                *raw = moved(*raw, lr, direction);
             }
         }
         Rule::Adam { beta1, beta2, eps } => {
             let (correction1, correction2) = (correction(beta1), correction(beta2));
             let (rest1, rest2) = (rest(beta1), rest(beta2));
-            let (beta1, beta2, eps) = (beta1 as f32, beta2 as f32, eps as f32);
+            let [beta1, beta2, eps] = [beta1, beta2, eps].map(R::from_f64);
             let moments = first.iter_mut().zip(second);
             for ((raw, g), (first, second)) in raw.iter_mut().zip(gradient).zip(moments) {
                 let g = of(*g, *raw);
-                *first = beta1 * *first + rest1 * g;
-                *second = beta2 * *second + rest2 * g * g;
-                let direction = *first * correction1 / ((*second * correction2).sqrt() + eps);
-                *raw -= lr * direction + beside * *raw;
+                *first = mix(beta1, *first, rest1, g);
+                *second = beta2.mul(*second).add(rest2.mul(g).mul(g));
+                let root = second.mul(correction2).sqrt();
+                let direction = first.mul(correction1).div(root.add(eps));
+                *raw = moved(*raw, lr, direction);
             }
         }
         Rule::Adamax { beta1, beta2, eps } => {
             let (rest1, correction1) = (rest(beta1), correction(beta1));
-            let (beta1, beta2, eps) = (beta1 as f32, beta2 as f32, eps as f32);
+            let [beta1, beta2, eps] = [beta1, beta2, eps].map(R::from_f64);
+            let rate = lr.mul(correction1);
             let moments = first.iter_mut().zip(second);
             for ((raw, g), (first, largest)) in raw.iter_mut().zip(gradient).zip(moments) {
                 let g = of(*g, *raw);
-                *first = beta1 * *first + rest1 * g;
-                *largest = (beta2 * *largest).max(g.abs() + eps);
-                *raw -= lr * correction1 * *first / *largest + beside * *raw;
+                *first = mix(beta1, *first, rest1, g);
+                *largest = larger(beta2.mul(*largest), g.abs().add(eps));
+                *raw = raw.sub(rate.mul(*first).div(*largest).add(beside.mul(*raw)));
             }
         }
         Rule::RmsProp {
@@ -318,36 +328,43 @@ fn step(
             momentum,
         } => {
             let others = rest(alpha);
-            let (alpha, eps, momentum) = (alpha as f32, eps as f32, momentum as f32);
+            let [alpha, eps, momentum] = [alpha, eps, momentum].map(R::from_f64);
             let moments = first.iter_mut().zip(second);
             for ((raw, g), (velocity, square)) in raw.iter_mut().zip(gradient).zip(moments) {
                 let g = of(*g, *raw);
-                *square = alpha * *square + others * g * g;
-                *velocity = momentum * *velocity + g / (square.sqrt() + eps);
-                *raw -= lr * *velocity + beside * *raw;
+                *square = alpha.mul(*square).add(others.mul(g).mul(g));
+                let scaled = g.div(square.sqrt().add(eps));
+                *velocity = momentum.mul(*velocity).add(scaled);
+                *raw = moved(*raw, lr, *velocity);
             }
         }
         Rule::RmaxProp { gamma, eps } => {
-            let (gamma, eps) = (gamma as f32, eps as f32);
+            let [gamma, eps] = [gamma, eps].map(R::from_f64);
             for ((raw, g), largest) in raw.iter_mut().zip(gradient).zip(second) {
                 let g = of(*g, *raw);
-                *largest = (gamma * *largest).max(g * g);
-                *raw -= lr * g / (largest.sqrt() + eps) + beside * *raw;
+                *largest = larger(gamma.mul(*largest), g.mul(g));
+                let root = largest.sqrt().add(eps);
+                *raw = raw.sub(lr.mul(g).div(root).add(beside.mul(*raw)));
             }
         }
         Rule::Lion { beta1, beta2 } => {
             let (rest1, rest2) = (rest(beta1), rest(beta2));
-            let (beta1, beta2) = (beta1 as f32, beta2 as f32);
+            let [beta1, beta2] = [beta1, beta2].map(R::from_f64);
             for ((raw, g), momentum) in raw.iter_mut().zip(gradient).zip(first) {
                 let g = of(*g, *raw);
-                let mixed = beta1 * *momentum + rest1 * g;
-                // The sign of 0 is 0, unlike that of `f32::signum`.
-                let direction = f32::from(i8::from(mixed > 0.0) - i8::from(mixed < 0.0));
-                *raw -= lr * direction + beside * *raw;
-                *momentum = beta2 * *momentum + rest2 * g;
+                let mixed = mix(beta1, *momentum, rest1, g);
+                // The sign of 0 is 0, unlike that of `signum`.
+                let sign = i8::from(mixed > R::ZERO) - i8::from(mixed < R::ZERO);
+                *raw = moved(*raw, lr, R::from_f64(f64::from(sign)));
+                *momentum = mix(beta2, *momentum, rest2, g);
             }
         }
     }
+}
+
+/// The larger number; the other one if one is NaN.
+fn larger<R: Real>(a: R, b: R) -> R {
+    if a > b || b.is_nan() { a } else { b }
 }
 
 fn range(network: &Network, spec: &ParameterSpec) -> Range {
@@ -382,15 +399,22 @@ mod tests {
     use super::*;
     use rheobase_runtime::Layout;
 
-    const GRADIENTS: [f32; 5] = [0.5, -0.25, 1.5, 0.0, 0.1];
+    const GRADIENTS: [f64; 5] = [0.5, -0.25, 1.5, 0.0, 0.125];
+
+    /// A rule, the decay of weights and whether it is decoupled, what is done to gradients.
+    type Case = (Rule, f64, bool, Clipping<f64>);
 
     /// Where 1 is after the updates of these gradients.
-    fn run(rule: Rule, weight_decay: f64, decoupled: bool, clip: Clipping) -> f64 {
+    fn run<R: Real>((rule, weight_decay, decoupled, clip): &Case) -> f64 {
         let method = Method {
-            rule,
+            rule: rule.clone(),
             lr: 0.1,
-            weight_decay,
-            decoupled,
+            weight_decay: *weight_decay,
+            decoupled: *decoupled,
+        };
+        let clip = match *clip {
+            Clipping::Scale(scale) => Clipping::Scale(R::from_f64(scale)),
+            Clipping::Value(limit) => Clipping::Value(R::from_f64(limit)),
         };
         let free = Range {
             constraint: Constraint::None,
@@ -398,7 +422,7 @@ mod tests {
         };
         let mut optimizer = Optimizer {
             lr: 0.1,
-            memory: vec![remember(&method, &[1.0], free)],
+            memory: vec![remember(&method, &[R::ONE], free)],
             methods: vec![method],
             ranges: vec![free],
             updates: 0,
@@ -414,32 +438,33 @@ mod tests {
         };
         let mut parameters = Parameters {
             specs: vec![spec],
-            values: vec![vec![1.0f32]],
+            values: vec![vec![R::ONE]],
         };
         for g in GRADIENTS {
-            optimizer.update(&mut parameters, &[vec![g]], clip, 1.0);
+            optimizer.update(&mut parameters, &[vec![R::from_f64(g)]], clip, 1.0);
         }
-        f64::from(parameters.values[0][0])
+        parameters.values[0][0].to_f64()
     }
 
     /// The same by a published formula: `w`, the two numbers of memory, the gradient and the number of the update.
     fn by_hand(mut formula: impl FnMut(&mut f64, &mut [f64; 2], f64, i32)) -> f64 {
         let (mut w, mut memory) = (1.0f64, [0.0f64; 2]);
         for (g, t) in GRADIENTS.into_iter().zip(1..) {
-            formula(&mut w, &mut memory, f64::from(g), t);
+            formula(&mut w, &mut memory, g, t);
         }
         w
     }
 
-    fn agree(name: &str, found: f64, expected: f64) {
-        assert!(
-            (found - expected).abs() < 2e-6,
-            "{name}: {found} and {expected}"
-        );
+    /// In both precisions.
+    fn agree(name: &str, case: Case, expected: f64) {
+        for (found, most) in [(run::<f32>(&case), 2e-6), (run::<f64>(&case), 1e-14)] {
+            let error = (found - expected).abs();
+            assert!(error < most, "{name}: {found} and {expected}");
+        }
         assert!((expected - 1.0).abs() > 1e-3, "{name} does not move");
     }
 
-    const ALL: Clipping = Clipping::Scale(1.0);
+    const ALL: Clipping<f64> = Clipping::Scale(1.0);
 
     #[test]
     fn gradient_descent_follows_its_formula() {
@@ -459,7 +484,7 @@ mod tests {
                             *velocity
                         };
                 });
-                agree("sgd", run(rule, decay, false, ALL), expected);
+                agree("sgd", (rule, decay, false, ALL), expected);
             }
         }
     }
@@ -480,7 +505,7 @@ mod tests {
                 let beside = if decoupled { decay * *w } else { 0.0 };
                 *w -= 0.1 * (m / (v.sqrt() + 1e-8) + beside);
             });
-            agree("adam", run(adam(), decay, decoupled, ALL), expected);
+            agree("adam", (adam(), decay, decoupled, ALL), expected);
         }
         let adamax = Rule::Adamax {
             beta1: 0.9,
@@ -492,7 +517,7 @@ mod tests {
             *u = (0.999 * *u).max(g.abs() + 1e-8);
             *w -= 0.1 / (1.0 - 0.9f64.powi(t)) * *m / *u;
         });
-        agree("adamax", run(adamax, 0.0, false, ALL), expected);
+        agree("adamax", (adamax, 0.0, false, ALL), expected);
     }
 
     #[test]
@@ -507,7 +532,7 @@ mod tests {
             *velocity = 0.5 * *velocity + g / (square.sqrt() + 1e-8);
             *w -= 0.1 * *velocity;
         });
-        agree("rmsprop", run(rmsprop, 0.0, false, ALL), expected);
+        agree("rmsprop", (rmsprop, 0.0, false, ALL), expected);
         let rmaxprop = Rule::RmaxProp {
             gamma: 0.8,
             eps: 1e-8,
@@ -516,7 +541,7 @@ mod tests {
             *largest = (0.8 * *largest).max(g * g);
             *w -= 0.1 * g / (largest.sqrt() + 1e-8);
         });
-        agree("rmaxprop", run(rmaxprop, 0.0, false, ALL), expected);
+        agree("rmaxprop", (rmaxprop, 0.0, false, ALL), expected);
         let lion = Rule::Lion {
             beta1: 0.9,
             beta2: 0.99,
@@ -526,7 +551,7 @@ mod tests {
             *w -= 0.1 * (mixed.signum() + 0.05 * *w);
             *m = 0.99 * *m + 0.01 * g;
         });
-        agree("lion", run(lion, 0.05, true, ALL), expected);
+        agree("lion", (lion, 0.05, true, ALL), expected);
     }
 
     #[test]
@@ -538,13 +563,13 @@ mod tests {
         let expected = by_hand(|w, _, g, _| *w -= 0.1 * g.clamp(-0.3, 0.3));
         agree(
             "clip",
-            run(plain(), 0.0, false, Clipping::Value(0.3)),
+            (plain(), 0.0, false, Clipping::Value(0.3)),
             expected,
         );
         let expected = by_hand(|w, _, g, _| *w -= 0.1 * g * 0.5);
         agree(
             "scale",
-            run(plain(), 0.0, false, Clipping::Scale(0.5)),
+            (plain(), 0.0, false, Clipping::Scale(0.5)),
             expected,
         );
     }

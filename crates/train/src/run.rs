@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rheobase_data::Batches;
+use rheobase_runtime::{Float, Parameters};
 use serde_json::Value;
 
 use crate::ahead;
@@ -22,10 +23,11 @@ use crate::checkpoint::{self, Kept, Position};
 use crate::epoch::Sums;
 use crate::error::TrainError;
 use crate::folder;
+use crate::learner::Learner;
 use crate::metrics;
 use crate::notice::Notice;
 use crate::samples::Subset;
-use crate::trainer::{Evaluation, StepReport, Trainer};
+use crate::trainer::{Evaluation, StepReport, Trainer, either};
 use crate::weights;
 
 /// How a run is kept.
@@ -131,15 +133,23 @@ pub fn train(
     config: &Config,
     observer: &mut dyn Observer,
 ) -> Result<Summary, TrainError> {
-    let mut run = Run::start(trainer, config, observer)?;
-    let epochs = trainer.plan.epochs;
+    either!(&mut trainer.0, learner => train_in_precision(learner, config, observer))
+}
+
+fn train_in_precision<R: Float>(
+    learner: &mut Learner<R>,
+    config: &Config,
+    observer: &mut dyn Observer,
+) -> Result<Summary, TrainError> {
+    let mut run = Run::start(learner, config, observer)?;
+    let epochs = learner.plan.epochs;
     let mut last = None;
-    let patience = trainer.plan.patience;
+    let patience = learner.plan.patience;
     for epoch in run.position.epochs..epochs {
-        if trainer.watch.is_over(patience) {
+        if learner.watch.is_over(patience) {
             break;
         }
-        let mut report = run.epoch(trainer, epoch, observer)?;
+        let mut report = run.epoch(learner, epoch, observer)?;
         let better = match (&report.valid, run.position.best) {
             (Some(valid), Some((best, _))) => valid.score() > best,
             (Some(_), None) | (None, _) => true,
@@ -147,24 +157,24 @@ pub fn train(
         if better {
             let score = report.valid.as_ref().map_or(0.0, Evaluation::score);
             run.position.best = Some((score, epoch + 1));
-            run.save_best(trainer)?;
+            run.save_best(learner)?;
         }
         let score = report.valid.as_ref().map(Evaluation::score);
         let score = score.unwrap_or(-report.train_loss);
-        trainer.watch.see(score, &trainer.plan.schedule);
+        learner.watch.see(score, &learner.plan.schedule);
         run.position.epochs = epoch + 1;
         run.position.sums = Sums::default();
-        if epoch + 1 == epochs || trainer.watch.is_over(patience) {
-            report.test = run.test(trainer)?;
+        if epoch + 1 == epochs || learner.watch.is_over(patience) {
+            report.test = run.test(learner)?;
         }
-        run.save_epoch(trainer, &report)?;
+        run.save_epoch(learner, &report)?;
         observer.finished(&report);
         last = Some(report);
     }
     let best_epoch = run.position.best.map_or(0, |(_, epoch)| epoch);
     let last = match last {
         Some(last) => last,
-        None => run.looked_at_again(trainer)?,
+        None => run.looked_at_again(learner)?,
     };
     Ok(Summary {
         test: last.test.clone(),
@@ -174,22 +184,22 @@ pub fn train(
 }
 
 /// What is kept of a run while it goes on.
-struct Run<'a> {
+struct Run<'a, R> {
     config: &'a Config,
     position: Position,
     metrics: String,
-    best: Option<rheobase_runtime::Parameters<f32>>,
+    best: Option<Parameters<R>>,
     /// When the last checkpoint was written, and how many steps ago.
     saved: (Instant, u64),
     _lock: Option<folder::Lock>,
 }
 
-impl<'a> Run<'a> {
+impl<'a, R: Float> Run<'a, R> {
     fn start(
-        trainer: &mut Trainer,
+        learner: &mut Learner<R>,
         config: &'a Config,
         observer: &mut dyn Observer,
-    ) -> Result<Run<'a>, TrainError> {
+    ) -> Result<Run<'a, R>, TrainError> {
         let mut run = Run {
             config,
             position: Position::default(),
@@ -204,14 +214,14 @@ impl<'a> Run<'a> {
         check_writable(out)?;
         run._lock = Some(folder::take(out)?);
         if config.resume {
-            run.resume(trainer, out)?;
+            run.resume(learner, out)?;
         } else if let Some(aside) = folder::set_aside(out)? {
             observer.noticed(&Notice::SetAside { folder: aside });
         }
         if !config.resume {
             // A disk that is full is found now, and a run that is killed in its first epoch can be resumed. The
             // program comes after it: a folder with a program has all that decided the run.
-            run.save_checkpoint(trainer)?;
+            run.save_checkpoint(learner)?;
         }
         let kept = out.join("config.snn");
         // A resume has just seen that its program is this one.
@@ -221,22 +231,22 @@ impl<'a> Run<'a> {
         Ok(run)
     }
 
-    fn resume(&mut self, trainer: &mut Trainer, out: &Path) -> Result<(), TrainError> {
-        let mut parameters = trainer.parameters().clone();
+    fn resume(&mut self, learner: &mut Learner<R>, out: &Path) -> Result<(), TrainError> {
+        let mut parameters = learner.parameters().clone();
         self.position = checkpoint::load(
             &out.join("last.ckpt"),
             Kept {
                 parameters: &mut parameters,
-                optimizer: &mut trainer.optimizer,
-                counted: &mut trainer.counted,
-                watch: &mut trainer.watch,
-                damage: &trainer.samples.damage,
+                optimizer: &mut learner.optimizer,
+                counted: &mut learner.counted,
+                watch: &mut learner.watch,
+                damage: &learner.samples.damage,
             },
             &self.config.program,
         )?;
-        trainer.simulator.set_parameters(parameters)?;
+        learner.simulator.set_parameters(parameters)?;
         if self.position.best.is_some() {
-            let mut best = trainer.parameters().clone();
+            let mut best = learner.parameters().clone();
             let path = out.join("best.safetensors");
             weights::apply(&path, &weights::load(&path)?, &mut best, true)?;
             self.best = Some(best);
@@ -266,37 +276,37 @@ impl<'a> Run<'a> {
     /// One epoch, from the place in it where the run stands.
     fn epoch(
         &mut self,
-        trainer: &mut Trainer,
+        learner: &mut Learner<R>,
         epoch: usize,
         observer: &mut dyn Observer,
     ) -> Result<EpochReport, TrainError> {
         let start = Instant::now();
         let before = self.position.sums.seconds;
-        let order = trainer.order(epoch);
+        let order = learner.order(epoch);
         let total = order.len();
         let already = self.position.sums.steps;
-        let samples = trainer.samples.clone();
-        let batches = Batches::new(&order, trainer.plan.batch)?.skip(already);
-        let reads_target = trainer.plan.objective.reads_target();
+        let samples = learner.samples.clone();
+        let batches = Batches::new(&order, learner.plan.batch)?.skip(already);
+        let reads_target = learner.plan.objective.reads_target();
         std::thread::scope(|scope| -> Result<(), TrainError> {
             for prepared in ahead::prepared(scope, &samples, batches, epoch, reads_target) {
                 let prepared = prepared?;
-                self.tell_left_out(trainer, observer);
+                self.tell_left_out(learner, observer);
                 if prepared.indices.is_empty() {
                     self.position.sums.steps += 1;
                     continue;
                 }
                 let done = self.position.sums.samples;
                 let position = epoch as f64 + done as f64 / total as f64;
-                let report = trainer.step_with(prepared, position)?;
+                let report = learner.step_with(prepared, position)?;
                 let sums = &mut self.position.sums;
                 sums.add(&report);
                 sums.seconds = before + start.elapsed().as_secs_f64();
                 if epoch == 0 && sums.steps == 1 {
-                    trainer.notices().iter().for_each(|n| observer.noticed(n));
+                    learner.notices().iter().for_each(|n| observer.noticed(n));
                 }
                 let goes_on = observer.stepped(epoch + 1, sums.samples, total, &report);
-                self.save_step(trainer, goes_on)?;
+                self.save_step(learner, goes_on)?;
             }
             Ok(())
         })?;
@@ -304,26 +314,26 @@ impl<'a> Run<'a> {
         if self.position.sums.samples == 0 {
             return Err(TrainError::Plan("every training sample is damaged".into()));
         }
-        let last = total.saturating_sub(1) / trainer.plan.batch * trainer.plan.batch;
-        trainer.update_with_waiting(epoch as f64 + last as f64 / total as f64)?;
+        let last = total.saturating_sub(1) / learner.plan.batch * learner.plan.batch;
+        learner.update_with_waiting(epoch as f64 + last as f64 / total as f64)?;
         if epoch == 0
-            && let Some(notice) = trainer.samples.notice()
+            && let Some(notice) = learner.samples.notice()
         {
             observer.noticed(&notice);
         }
-        let valid = match trainer.samples.is_empty(Subset::Valid) {
+        let valid = match learner.samples.is_empty(Subset::Valid) {
             true => None,
-            false => Some(trainer.evaluate_with(trainer.judged_parameters(), Subset::Valid)?),
+            false => Some(learner.evaluate_with(learner.judged_parameters(), Subset::Valid)?),
         };
-        self.tell_left_out(trainer, observer);
-        let taken = trainer.take_counted();
+        self.tell_left_out(learner, observer);
+        let taken = learner.take_counted();
         let sums = &self.position.sums;
         let read = sums.samples as f64;
         Ok(EpochReport {
             epoch: epoch + 1,
-            epochs: trainer.plan.epochs,
+            epochs: learner.plan.epochs,
             train_loss: sums.loss / read,
-            train_accuracy: (trainer.plan.objective.classes() > 0)
+            train_accuracy: (learner.plan.objective.classes() > 0)
                 .then(|| sums.correct as f64 / read),
             valid,
             test: None,
@@ -338,14 +348,18 @@ impl<'a> Run<'a> {
     }
 
     /// Names samples that were left out since the last look.
-    fn tell_left_out(&self, trainer: &Trainer, observer: &mut dyn Observer) {
-        for message in trainer.samples.newly_left_out() {
+    fn tell_left_out(&self, learner: &Learner<R>, observer: &mut dyn Observer) {
+        for message in learner.samples.newly_left_out() {
             observer.noticed(&Notice::LeftOut { message });
         }
     }
 
     /// A checkpoint if one is due; if the observer broke off, it is the last thing that happens.
-    fn save_step(&mut self, trainer: &Trainer, goes_on: ControlFlow<()>) -> Result<(), TrainError> {
+    fn save_step(
+        &mut self,
+        learner: &Learner<R>,
+        goes_on: ControlFlow<()>,
+    ) -> Result<(), TrainError> {
         self.saved.1 += 1;
         let due = match self.config.save_every {
             Some(SaveEvery::Steps(steps)) => self.saved.1 >= steps,
@@ -353,7 +367,7 @@ impl<'a> Run<'a> {
             None => false,
         };
         if due || goes_on.is_break() {
-            self.save_checkpoint(trainer)?;
+            self.save_checkpoint(learner)?;
         }
         match goes_on {
             ControlFlow::Continue(()) => Ok(()),
@@ -361,21 +375,21 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn save_checkpoint(&mut self, trainer: &Trainer) -> Result<(), TrainError> {
+    fn save_checkpoint(&mut self, learner: &Learner<R>) -> Result<(), TrainError> {
         self.saved = (Instant::now(), 0);
         let Some(out) = &self.config.out else {
             return Ok(());
         };
         checkpoint::save(
             &out.join("last.ckpt"),
-            trainer,
+            learner,
             &self.position,
             &self.config.program,
         )
     }
 
-    fn save_best(&mut self, trainer: &Trainer) -> Result<(), TrainError> {
-        let parameters = trainer.judged_parameters();
+    fn save_best(&mut self, learner: &Learner<R>) -> Result<(), TrainError> {
+        let parameters = learner.judged_parameters();
         if let Some(out) = &self.config.out {
             let path = out.join("best.safetensors");
             weights::save(&path, &parameters, &self.config.program)?;
@@ -385,17 +399,17 @@ impl<'a> Run<'a> {
     }
 
     /// The evaluation of the best weights on the test samples; the weights of the last epoch are put back.
-    fn test(&self, trainer: &mut Trainer) -> Result<Option<Evaluation>, TrainError> {
+    fn test(&self, learner: &mut Learner<R>) -> Result<Option<Evaluation>, TrainError> {
         let subsets = [(Subset::Test, "test"), (Subset::Valid, "valid")];
         let found = subsets
             .into_iter()
-            .find(|(subset, _)| !trainer.samples.is_empty(*subset));
+            .find(|(subset, _)| !learner.samples.is_empty(*subset));
         let Some((subset, name)) = found else {
             return Ok(None);
         };
         let best = self.best.clone();
-        let best = best.unwrap_or_else(|| trainer.judged_parameters());
-        let evaluation = trainer.evaluate_with(best, subset)?;
+        let best = best.unwrap_or_else(|| learner.judged_parameters());
+        let evaluation = learner.evaluate_with(best, subset)?;
         if let Some(out) = &self.config.out {
             let text = format!("{:#}\n", evaluation.to_json(name));
             replace(&out.join("evaluation.json"), text.as_bytes())?;
@@ -403,25 +417,25 @@ impl<'a> Run<'a> {
         Ok((subset == Subset::Test).then_some(evaluation))
     }
 
-    fn save_epoch(&mut self, trainer: &Trainer, report: &EpochReport) -> Result<(), TrainError> {
+    fn save_epoch(&mut self, learner: &Learner<R>, report: &EpochReport) -> Result<(), TrainError> {
         self.metrics.push_str(&metrics::row(report).to_string());
         self.metrics.push('\n');
         if let Some(out) = &self.config.out {
             replace(&out.join("metrics.jsonl"), self.metrics.as_bytes())?;
         }
-        self.save_checkpoint(trainer)
+        self.save_checkpoint(learner)
     }
 
     /// The last epoch of a run that has nothing left to do: its row, and its samples evaluated again.
-    fn looked_at_again(&self, trainer: &mut Trainer) -> Result<EpochReport, TrainError> {
+    fn looked_at_again(&self, learner: &mut Learner<R>) -> Result<EpochReport, TrainError> {
         let row = self.metrics.lines().last().unwrap_or_default();
         let row: Value = serde_json::from_str(row)
             .map_err(|error| TrainError::Plan(format!("the last row of metrics.jsonl: {error}")))?;
-        let valid = match trainer.samples.is_empty(Subset::Valid) {
+        let valid = match learner.samples.is_empty(Subset::Valid) {
             true => None,
-            false => Some(trainer.evaluate_with(trainer.judged_parameters(), Subset::Valid)?),
+            false => Some(learner.evaluate_with(learner.judged_parameters(), Subset::Valid)?),
         };
-        let test = self.test(trainer)?;
-        Ok(metrics::report(&row, trainer.plan.epochs, valid, test))
+        let test = self.test(learner)?;
+        Ok(metrics::report(&row, learner.plan.epochs, valid, test))
     }
 }

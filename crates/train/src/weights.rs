@@ -22,15 +22,23 @@ fn mismatch(path: &Path, reason: String) -> TrainError {
     }
 }
 
-/// Writes all parameters.
+/// Writes all parameters, in their precision.
 ///
 /// # Errors
 ///
 /// The file cannot be written; an old one stays as it was.
-pub fn save(path: &Path, parameters: &Parameters<f32>, program: &str) -> Result<(), TrainError> {
-    let arrays: Vec<(String, Vec<usize>, Vec<f32>)> = (0..parameters.specs.len())
+pub fn save<R: Real>(
+    path: &Path,
+    parameters: &Parameters<R>,
+    program: &str,
+) -> Result<(), TrainError> {
+    let arrays: Vec<(String, Vec<usize>, Vec<R>)> = (0..parameters.specs.len())
         .map(|i| {
-            let values = parameters.export(i).iter().map(|&v| v as f32).collect();
+            let values = parameters
+                .export(i)
+                .iter()
+                .map(|&v| R::from_f64(v))
+                .collect();
             (
                 parameters.specs[i].name.clone(),
                 parameters.specs[i].shape.clone(),
@@ -48,16 +56,22 @@ pub fn save(path: &Path, parameters: &Parameters<f32>, program: &str) -> Result<
     replace(path, &bytes)
 }
 
-/// Tensors of `f32`, vectors of indices and metadata as the bytes of a safetensors file.
-pub(crate) fn serialise(
+/// Tensors, vectors of indices and metadata as the bytes of a safetensors file.
+pub(crate) fn serialise<R: Real>(
     path: &Path,
-    arrays: &[(String, Vec<usize>, Vec<f32>)],
+    arrays: &[(String, Vec<usize>, Vec<R>)],
     indices: &[(String, &[u32])],
     metadata: &BTreeMap<String, String>,
 ) -> Result<Vec<u8>, TrainError> {
+    let (dtype, size) = match size_of::<R>() {
+        4 => (Dtype::F32, 4),
+        _ => (Dtype::F64, 8),
+    };
+    // Little-endian, so that the bytes of a shorter number come first.
+    let of_number = |x: &R| x.bits().to_le_bytes().into_iter().take(size);
     let bytes: Vec<Vec<u8>> = arrays
         .iter()
-        .map(|(_, _, v)| v.iter().flat_map(|x| x.to_le_bytes()).collect())
+        .map(|(_, _, v)| v.iter().flat_map(of_number).collect())
         .collect();
     let index_bytes: Vec<Vec<u8>> = indices
         .iter()
@@ -72,7 +86,7 @@ pub(crate) fn serialise(
         ));
     }
     for ((name, shape, _), bytes) in arrays.iter().zip(&bytes) {
-        let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
+        let view = TensorView::new(dtype, shape.clone(), bytes);
         tensors.push((
             name.clone(),
             view.map_err(|error| mismatch(path, error.to_string()))?,

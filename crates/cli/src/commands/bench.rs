@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rheobase_data::Batches;
-use rheobase_ir::program::Network;
-use rheobase_runtime::{Backend, Batch, Events, Gradients, Silent, Simulator};
+use rheobase_ir::program::{Network, Precision};
+use rheobase_runtime::{Backend, Gradients, Simulator};
 use rheobase_train::{StepReport, Subset, Trainer};
 use serde_json::{Map, Value, json};
 
@@ -54,13 +54,25 @@ pub fn bench(args: &BenchArgs, console: &Console) -> Result<(), Failure> {
     let front = start.elapsed();
     let start = Instant::now();
     // The same that the trainer does, alone: the trainer also opens the data.
-    Simulator::<f32>::new(&plan.program.network, Backend::Jit, Gradients::Trained)?;
+    let network = &plan.program.network;
+    match plan.program.precision() {
+        Precision::F32 => drop(Simulator::<f32>::new(
+            network,
+            Backend::Jit,
+            Gradients::Trained,
+        )?),
+        Precision::F64 => drop(Simulator::<f64>::new(
+            network,
+            Backend::Jit,
+            Gradients::Trained,
+        )?),
+    }
     let compile = front + start.elapsed();
     let threads = threads(Some(args.threads));
     let mut trainer = Trainer::new(&plan.program, Backend::Jit, threads, &plan.base)?;
     keep_to(&mut trainer, args.memory, console)?;
     let reports = steps(&mut trainer, args.steps as usize)?;
-    let density = density(&trainer, &plan.program.network, threads)?;
+    let density = density(&trainer, network)?;
     let timed = &reports[1..];
     let of = |part: fn(&StepReport) -> Duration| times(timed.iter().map(part));
     let (total, forward) = (of(|r| r.timing.total), of(|r| r.timing.forward));
@@ -151,11 +163,7 @@ fn times(parts: impl Iterator<Item = Duration>) -> Times {
 }
 
 /// Events per channel and step of the inputs, spikes per neuron and step of the layers, over one batch.
-fn density(
-    trainer: &Trainer,
-    network: &Network,
-    threads: usize,
-) -> Result<Vec<(String, f64)>, Failure> {
+fn density(trainer: &Trainer, network: &Network) -> Result<Vec<(String, f64)>, Failure> {
     let samples = trainer.samples();
     let count = trainer.batch_size().min(samples.len(Subset::Train));
     let inputs = (0..count).map(|i| samples.input(Subset::Train, i, 0));
@@ -169,25 +177,9 @@ fn density(
         let size = population.shape.iter().product();
         density.push((population.name.clone(), total as f64 / places(size)));
     }
-    let batch = Batch {
-        steps,
-        samples: count,
-        inputs: vec![
-            inputs
-                .iter()
-                .map(|train| Events {
-                    offsets: train.offsets(),
-                    indices: train.indices(),
-                    values: train.values(),
-                })
-                .collect(),
-        ],
-        injections: Vec::new(),
-        initial: Vec::new(),
-        keys: Vec::new(),
-    };
-    let outcome = trainer.simulator().infer(&batch, threads, |_| Silent)?;
-    for (layer, spikes) in network.layers.iter().zip(outcome.spikes) {
+    let counted: Vec<usize> = (0..count).collect();
+    let spikes = trainer.spikes(Subset::Train, &counted)?;
+    for (layer, spikes) in network.layers.iter().zip(spikes) {
         if !layer.neuron.spikes.is_empty() {
             density.push((layer.name.clone(), spikes as f64 / places(layer.size())));
         }

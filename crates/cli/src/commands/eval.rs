@@ -85,10 +85,10 @@ pub fn eval(args: &EvalArgs, console: &Console) -> Result<(), Failure> {
     if args.skip_corrupted || folder.skips_corrupted() {
         trainer.skip_corrupted();
     }
-    let mut parameters = trainer.parameters().clone();
+    let mut parameters = trainer.parameters();
     let arrays = weights::load(&weights_path)?;
     weights::apply(&weights_path, &arrays, &mut parameters, true)?;
-    trainer.set_parameters(parameters)?;
+    trainer.set_parameters(&parameters)?;
     let subsets = [(Subset::Test, "test"), (Subset::Valid, "valid")];
     let found = subsets
         .into_iter()

@@ -191,17 +191,17 @@ fn of_run(args: &PlotArgs, console: &Console) -> Result<Vec<Panel>, Failure> {
         }
         Picture::Weights => {
             let trained = trained()?;
-            let network = trained.trainer.simulator().network();
+            let network = trained.trainer.network();
             let before = parameters::shown(network, &trained.before);
-            let after = parameters::shown(network, trained.trainer.parameters());
+            let after = parameters::shown(network, &trained.trainer.parameters());
             let mut all = panels(parameters::distributions(&before, &after));
             all.extend(panels(parameters::matrices(&after)));
             all
         }
         Picture::Fields => {
             let trained = trained()?;
-            let network = trained.trainer.simulator().network();
-            panels(parameters::fields(network, trained.trainer.parameters()))
+            let network = trained.trainer.network();
+            panels(parameters::fields(network, &trained.trainer.parameters()))
         }
         Picture::Raster => {
             let trained = trained()?;

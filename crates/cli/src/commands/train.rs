@@ -81,7 +81,7 @@ pub struct TrainArgs {
 ///
 /// # Errors
 ///
-/// The program has errors, the data or the run folder cannot be used, numbers leave the range of `f32`, or
+/// The program has errors, the data or the run folder cannot be used, numbers leave the range of their precision, or
 /// somebody pressed Ctrl-C.
 pub fn train(args: &TrainArgs, console: &Console) -> Result<(), Failure> {
     let file = match (&args.file, &args.resume) {

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use ndarray::{Array2, ArrayView3, Axis};
 use rheobase_ir::kernel::Role;
-use rheobase_ir::program::Network;
+use rheobase_ir::program::{Network, Precision};
 use rheobase_plot::axis::Spacing;
 use rheobase_plot::{Chart, Mark};
 use rheobase_runtime::record::{Recorder, TraceName};
-use rheobase_runtime::{Backend, Batch, Events, Gradients, Simulator};
+use rheobase_runtime::{Backend, Batch, Events, Float, Gradients, Parameters, Simulator};
 use rheobase_train::{Subset, Trainer};
 
 use super::surrogate::{MARGIN, with_margins};
@@ -22,8 +22,15 @@ const LINES: usize = 5;
 /// The network of a trainer, instrumented to show margins.
 pub(crate) struct Watched<'a> {
     trainer: &'a Trainer,
-    simulator: Simulator<f32>,
+    /// Runs one sample in the precision of the trainer.
+    run: Run,
 }
+
+/// From the steps of a sample, its events and its key to everything that happened.
+type Run = Box<dyn Fn(usize, Events<'_>, u64) -> Result<Traces, Failure>>;
+
+/// `[steps, neurons]`
+type Traces = BTreeMap<TraceName, Array2<f64>>;
 
 /// One sample and everything that happened.
 pub(crate) struct Seen {
@@ -37,25 +44,23 @@ pub(crate) struct Seen {
     pub(crate) events: Vec<(f64, f64)>,
     pub(crate) channels: usize,
     /// What units should do, `[steps, units]`; without units for data without targets over time.
-    pub(crate) targets: Array2<f32>,
-    /// `[steps, neurons]`
-    pub(crate) traces: BTreeMap<TraceName, Array2<f32>>,
+    pub(crate) targets: Array2<f64>,
+    pub(crate) traces: Traces,
 }
 
 impl<'a> Watched<'a> {
     /// Compiles the network once more, with the weights of the trainer.
     pub(crate) fn new(trainer: &'a Trainer) -> Result<Watched<'a>, Failure> {
-        let network = with_margins(trainer.simulator().network());
-        let mut simulator = Simulator::<f32>::new(&network, Backend::Jit, Gradients::Trained)?;
-        let mut parameters = simulator.parameters().clone();
-        parameters.values.clone_from(&trainer.parameters().values);
-        simulator.set_parameters(parameters)?;
-        Ok(Watched { trainer, simulator })
+        let run = match trainer.precision() {
+            Precision::F32 => runner::<f32>(trainer)?,
+            Precision::F64 => runner::<f64>(trainer)?,
+        };
+        Ok(Watched { trainer, run })
     }
 
     /// The network, without what was added for watching.
     pub(crate) fn network(&self) -> &Network {
-        self.trainer.simulator().network()
+        self.trainer.network()
     }
 
     /// The samples to look at: those that nothing was trained on, if there are any.
@@ -116,23 +121,12 @@ impl<'a> Watched<'a> {
             .ok_or_else(|| Failure::Run(format!("sample {index} is damaged and was left out")))?;
         let predicted = self.trainer.predict(subset, index)?;
         let steps = samples.steps();
-        let batch = Batch {
-            steps,
-            samples: 1,
-            inputs: vec![vec![Events {
-                offsets: input.offsets(),
-                indices: input.indices(),
-                values: input.values(),
-            }]],
-            injections: Vec::new(),
-            initial: Vec::new(),
-            keys: vec![samples.key(subset, index, 0)],
+        let of_input = Events {
+            offsets: input.offsets(),
+            indices: input.indices(),
+            values: input.values(),
         };
-        let nothing: BTreeMap<TraceName, ArrayView3<'_, f32>> = BTreeMap::new();
-        let recorder = |range| Recorder::new(&self.simulator, range, steps, &nothing);
-        let outcome = self.simulator.infer(&batch, 1, recorder)?;
-        let recorded = outcome.probes.into_iter().flat_map(|p| p.recorded);
-        let traces = recorded.map(|(name, array)| (name, array.index_axis_move(Axis(1), 0)));
+        let traces = (self.run)(steps, of_input, samples.key(subset, index, 0))?;
         let events = (0..steps).flat_map(|t| {
             let (channels, _) = input.events_at(t);
             channels.iter().map(move |c| (t as f64, f64::from(*c)))
@@ -140,7 +134,11 @@ impl<'a> Watched<'a> {
         let units = samples.target_units();
         let targets = match units {
             0 => Vec::new(),
-            _ => samples.target(subset, index)?,
+            _ => samples
+                .target(subset, index)?
+                .into_iter()
+                .map(f64::from)
+                .collect(),
         };
         let targets = Array2::from_shape_vec((steps, units), targets);
         Ok(Seen {
@@ -150,7 +148,7 @@ impl<'a> Watched<'a> {
             index,
             events: events.collect(),
             channels: input.channels() as usize,
-            traces: traces.collect(),
+            traces,
         })
     }
 
@@ -190,7 +188,7 @@ impl<'a> Watched<'a> {
         let chart = Chart::new("Targets", "time (ms)", "target");
         Some(columns.fold(chart, |chart, (unit, column)| {
             let values = column.iter().enumerate();
-            let points = values.map(|(t, v)| ((t + 1) as f64 * step, f64::from(*v)));
+            let points = values.map(|(t, v)| ((t + 1) as f64 * step, *v));
             chart.with(&unit.to_string(), Mark::Line, points.collect())
         }))
     }
@@ -224,7 +222,7 @@ impl<'a> Watched<'a> {
                     let column = table.column(n);
                     let points = column.iter().enumerate().map(|(t, v)| {
                         let time = (t + 1) as f64 * network.step_ms;
-                        (time, f64::from(*v) / unit.factor)
+                        (time, *v / unit.factor)
                     });
                     chart = chart.with(&n.to_string(), Mark::Line, points.collect());
                 }
@@ -259,7 +257,7 @@ impl<'a> Watched<'a> {
                 let tables = seen.iter().map(|s| s.traces[trace].sum_axis(Axis(0)));
                 let sums = tables.reduce(|a, b| a + b);
                 let sums = sums.expect("the name is from a sample");
-                let rates: Vec<f64> = sums.iter().map(|s| f64::from(*s) / seconds).collect();
+                let rates: Vec<f64> = sums.iter().map(|s| s / seconds).collect();
                 let most = rates.iter().copied().fold(1.0, f64::max);
                 let silent = rates.iter().filter(|r| **r == 0.0).count();
                 let title = format!(
@@ -286,15 +284,45 @@ impl<'a> Watched<'a> {
                 && let Ok(number) = number.parse()
             {
                 let values = margins.entry((trace.layer, number)).or_default();
-                values.extend(table.iter().map(|v| f64::from(*v)));
+                values.extend(table);
             }
         }
         margins
     }
 }
 
+/// Compiles the network of a trainer with its margins.
+fn runner<R: Float>(trainer: &Trainer) -> Result<Run, Failure> {
+    let network = with_margins(trainer.network());
+    let mut simulator = Simulator::<R>::new(&network, Backend::Jit, Gradients::Trained)?;
+    let parameters = Parameters {
+        specs: simulator.parameters().specs.clone(),
+        ..trainer.parameters().converted()
+    };
+    simulator.set_parameters(parameters)?;
+    Ok(Box::new(move |steps, events, key| {
+        let batch = Batch {
+            steps,
+            samples: 1,
+            inputs: vec![vec![events]],
+            injections: Vec::new(),
+            initial: Vec::new(),
+            keys: vec![key],
+        };
+        let nothing: BTreeMap<TraceName, ArrayView3<'_, R>> = BTreeMap::new();
+        let recorder = |range| Recorder::new(&simulator, range, steps, &nothing);
+        let outcome = simulator.infer(&batch, 1, recorder)?;
+        let recorded = outcome.probes.into_iter().flat_map(|p| p.recorded);
+        let of_sample = recorded.map(|(name, array)| {
+            let table = array.index_axis_move(Axis(1), 0);
+            (name, table.mapv(|v| v.to_f64()))
+        });
+        Ok(of_sample.collect())
+    }))
+}
+
 /// Step and neuron of everything that is not 0.
-fn places(table: &Array2<f32>) -> Vec<(f64, f64)> {
+fn places(table: &Array2<f64>) -> Vec<(f64, f64)> {
     let spikes = table.indexed_iter().filter(|(_, v)| **v != 0.0);
     spikes.map(|((t, n), _)| (t as f64, n as f64)).collect()
 }

@@ -22,7 +22,7 @@ pub(crate) struct Shown {
 }
 
 /// All parameters in the units of the program.
-pub(crate) fn shown(network: &Network, parameters: &Parameters<f32>) -> Vec<Shown> {
+pub(crate) fn shown(network: &Network, parameters: &Parameters<f64>) -> Vec<Shown> {
     let specs = parameters.specs.iter().enumerate();
     specs
         .map(|(i, spec)| {
@@ -98,7 +98,7 @@ pub(crate) fn matrices(parameters: &[Shown]) -> Vec<Heat> {
 
 /// For each matrix that starts at an input the weights of the first neurons, each as a picture of the
 /// input's shape, in a mosaic.
-pub(crate) fn fields(network: &Network, parameters: &Parameters<f32>) -> Vec<Heat> {
+pub(crate) fn fields(network: &Network, parameters: &Parameters<f64>) -> Vec<Heat> {
     let mut mosaics = Vec::new();
     let all = shown(network, parameters);
     for (spec, shown) in parameters.specs.iter().zip(&all) {

@@ -100,6 +100,16 @@ pub struct Bptt {
     pub checkpoint: Checkpoint,
 }
 
+/// The numbers that a network is trained with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Single precision.
+    #[default]
+    F32,
+    /// Double precision.
+    F64,
+}
+
 /// A training plan for a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Training {
@@ -143,4 +153,6 @@ pub struct Training {
     pub epochs: usize,
     /// Seeds initial weights, shuffling and encoding.
     pub seed: u64,
+    /// The precision of states, parameters, gradients and the optimiser.
+    pub precision: Precision,
 }

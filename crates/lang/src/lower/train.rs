@@ -11,6 +11,7 @@
 //! | `batch` | 32 |
 //! | `accumulate` | 1 |
 //! | `seed` | 0 |
+//! | `precision` | `f32` |
 //! | `latency` | `tau = 20 ms`, `threshold = 0.2`, not linear |
 //! | `rate` | `max_rate = 100 Hz` |
 //! | `constant` | `gain = 1` |
@@ -89,7 +90,6 @@ impl Plan<'_> {
             let name = setting.name.text.as_str();
             let refused = match &setting.value {
                 SettingValue::Opaque(span) => Some(*span),
-                SettingValue::Word(word) if word.text == "f64" => Some(word.span),
                 SettingValue::Word(_)
                 | SettingValue::Number(_)
                 | SettingValue::Choice { .. }
@@ -128,7 +128,21 @@ impl Plan<'_> {
             batch: self.whole("batch", 32.0)? as usize,
             epochs: self.whole("epochs", 1.0)? as usize,
             seed: self.whole("seed", 0.0)? as u64,
+            precision: self.precision()?,
         })
+    }
+
+    /// `f64`
+    fn precision(&self) -> One<program::Precision> {
+        match self.train.setting("precision").map(|s| &s.value) {
+            None => Ok(program::Precision::default()),
+            Some(SettingValue::Word(word)) => match word.text.as_str() {
+                "f32" => Ok(program::Precision::F32),
+                "f64" => Ok(program::Precision::F64),
+                _ => Err(self.wrong()),
+            },
+            Some(_) => Err(self.wrong()),
+        }
     }
 
     /// `bptt(truncate = 50, checkpoint = auto)`

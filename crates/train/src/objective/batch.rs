@@ -1,6 +1,7 @@
 //! The part of an objective that is of the batch: weights, parameters, and means over the samples.
 
 use rheobase_ir::program::Term;
+use rheobase_ir::real::Real;
 use rheobase_runtime::Parameters;
 
 use super::Compiled;
@@ -21,9 +22,9 @@ pub(crate) struct BatchPart {
 
 impl BatchPart {
     /// Evaluates the nodes. `sums` are those of [`super::Scores`] over all `samples`.
-    pub(crate) fn new(
+    pub(crate) fn new<R: Real>(
         compiled: &Compiled,
-        parameters: &Parameters<f32>,
+        parameters: &Parameters<R>,
         sums: &[(usize, Vec<f64>)],
         samples: usize,
     ) -> BatchPart {
@@ -43,7 +44,7 @@ impl BatchPart {
                     let all = compiled.owned[at]
                         .iter()
                         .flat_map(|&i| &parameters.values[i]);
-                    tape.values[at] = all.map(|&x| f64::from(x)).collect();
+                    tape.values[at] = all.map(|x| x.to_f64()).collect();
                 }
                 Term::BatchMean { of } => {
                     let sum = sums.iter().find(|(node, _)| node == of);
@@ -89,10 +90,10 @@ impl BatchPart {
     }
 
     /// The adjoints of leaves, sorted by where they go.
-    fn collect(
+    fn collect<R: Real>(
         &mut self,
         compiled: &Compiled,
-        parameters: &Parameters<f32>,
+        parameters: &Parameters<R>,
         tape: &Tape,
         samples: usize,
     ) {
@@ -112,12 +113,12 @@ impl BatchPart {
     }
 
     /// Adds the gradients of parameters that are trained.
-    pub(crate) fn add_to(&self, gradients: &mut [Vec<f32>]) {
+    pub(crate) fn add_to<R: Real>(&self, gradients: &mut [Vec<R>]) {
         for (index, amount) in &self.gradients {
             gradients[*index]
                 .iter_mut()
                 .zip(amount)
-                .for_each(|(g, a)| *g += *a as f32);
+                .for_each(|(g, a)| *g = g.add(R::from_f64(*a)));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The objective of a group of samples, as a probe of the simulator.
 
 use rheobase_ir::program::{Reduction, Shape};
-use rheobase_runtime::{Adjoints, Probe, StepView};
+use rheobase_runtime::{Adjoints, Float, Probe, StepView};
 
 use super::Compiled;
 use super::evaluate::{Context, Tape};
@@ -58,29 +58,29 @@ impl Scores {
 }
 
 /// The probe of a group; see the page of the parent.
-pub(crate) struct Group<'a> {
+pub(crate) struct Group<'a, R> {
     compiled: &'a Compiled,
     purpose: Purpose<'a>,
     labels: Vec<u32>,
     /// The targets of the samples, `steps · units` each; empty if none are read.
     targets: Vec<&'a [f32]>,
-    streams: Vec<Reduced>,
+    streams: Vec<Reduced<R>>,
     /// dL/d(reduced), for each stream.
-    stream_gradients: Vec<Vec<f32>>,
+    stream_gradients: Vec<Vec<R>>,
     /// For each source all steps, if they are kept: `steps · samples · units`.
-    kept: Vec<Vec<f32>>,
+    kept: Vec<Vec<R>>,
     /// dL/d(trace) of the kept ones.
-    kept_gradients: Vec<Vec<f32>>,
+    kept_gradients: Vec<Vec<R>>,
     scores: Option<Scores>,
 }
 
-impl<'a> Group<'a> {
+impl<'a, R: Float> Group<'a, R> {
     pub(crate) fn new(
         compiled: &'a Compiled,
         labels: &[u32],
         targets: &[&'a [f32]],
         purpose: Purpose<'a>,
-    ) -> Group<'a> {
+    ) -> Group<'a, R> {
         let (samples, steps) = (labels.len(), compiled.steps);
         let size = |source: usize| samples * compiled.sources[source].units;
         let streams = compiled.streams.iter();
@@ -95,7 +95,7 @@ impl<'a> Group<'a> {
                 .collect(),
             stream_gradients: Vec::new(),
             kept: kept
-                .map(|s| vec![0.0; if s.kept { steps * samples * s.units } else { 0 }])
+                .map(|s| vec![R::ZERO; if s.kept { steps * samples * s.units } else { 0 }])
                 .collect(),
             kept_gradients: Vec::new(),
             scores: None,
@@ -117,8 +117,8 @@ impl<'a> Group<'a> {
         if learns {
             let size = |source: usize| self.labels.len() * compiled.sources[source].units;
             let streams = compiled.streams.iter();
-            self.stream_gradients = streams.map(|s| vec![0.0; size(s.source)]).collect();
-            self.kept_gradients = self.kept.iter().map(|k| vec![0.0; k.len()]).collect();
+            self.stream_gradients = streams.map(|s| vec![R::ZERO; size(s.source)]).collect();
+            self.kept_gradients = self.kept.iter().map(|k| vec![R::ZERO; k.len()]).collect();
         }
         let mut scores = Scores::default();
         let mut tape = Tape::new(&compiled.objective);
@@ -163,7 +163,7 @@ impl<'a> Group<'a> {
                 let rows = kept.chunks_exact(self.labels.len() * source.units);
                 let of_sample =
                     rows.flat_map(|row| &row[sample * source.units..(sample + 1) * source.units]);
-                tape.values[source.node] = of_sample.map(|&x| f64::from(x)).collect();
+                tape.values[source.node] = of_sample.map(|x| x.to_f64()).collect();
             }
         }
         if let Some(target) = self.targets.get(sample) {
@@ -227,7 +227,7 @@ impl<'a> Group<'a> {
             let own = &mut gradient[sample * units..(sample + 1) * units];
             own.iter_mut()
                 .zip(adjoint)
-                .for_each(|(g, a)| *g = (a * scale) as f32);
+                .for_each(|(g, a)| *g = R::from_f64(a * scale));
         }
         for (source, gradient) in compiled.sources.iter().zip(&mut self.kept_gradients) {
             let adjoint = &tape.adjoints[source.node];
@@ -237,7 +237,7 @@ impl<'a> Group<'a> {
                     let own = &mut row[sample * source.units..(sample + 1) * source.units];
                     own.iter_mut()
                         .zip(adjoint)
-                        .for_each(|(g, a)| *g = *a as f32);
+                        .for_each(|(g, a)| *g = R::from_f64(*a));
                 }
             }
         }
@@ -273,13 +273,13 @@ fn over_time(logits: &[f64], shape: Shape) -> Vec<f64> {
     }
 }
 
-impl Group<'_> {
+impl<R: Float> Group<'_, R> {
     /// Step `t` of a source passes; the row is empty if its layer is not in the part that runs.
     pub(super) fn pass(
         &mut self,
         index: usize,
         t: usize,
-        row: impl ExactSizeIterator<Item = f32> + Clone,
+        row: impl ExactSizeIterator<Item = R> + Clone,
     ) {
         let compiled = self.compiled;
         if row.len() == 0 {
@@ -298,7 +298,7 @@ impl Group<'_> {
     }
 
     /// Adds dL/d(trace at step t) of a source to a row; an empty one as in [`Group::pass`].
-    pub(super) fn give(&self, index: usize, t: usize, row: &mut [f32]) {
+    pub(super) fn give(&self, index: usize, t: usize, row: &mut [R]) {
         let compiled = self.compiled;
         if row.is_empty() {
             return;
@@ -312,18 +312,19 @@ impl Group<'_> {
         if compiled.sources[index].kept {
             let size = row.len();
             let gradient = &self.kept_gradients[index][t * size..(t + 1) * size];
-            row.iter_mut().zip(gradient).for_each(|(a, g)| *a += g);
+            let pairs = row.iter_mut().zip(gradient);
+            pairs.for_each(|(a, g)| *a = a.add(*g));
         }
     }
 }
 
-impl Probe<f32> for Group<'_> {
-    fn observe(&mut self, t: usize, view: &StepView<'_, f32>) {
+impl<R: Float> Probe<R> for Group<'_, R> {
+    fn observe(&mut self, t: usize, view: &StepView<'_, R>) {
         let compiled = self.compiled;
         for (index, source) in compiled.sources.iter().enumerate() {
             let spikes = view.bools(source.layer, source.slot);
             if source.spikes && !spikes.is_empty() {
-                self.pass(index, t, spikes.iter().map(|&s| f32::from(s)));
+                self.pass(index, t, spikes.iter().map(|&s| R::from_f64(f64::from(s))));
             } else {
                 // A state, or spikes that carry numbers.
                 let row = view.reals(source.layer, source.slot);
@@ -340,7 +341,7 @@ impl Probe<f32> for Group<'_> {
         learns
     }
 
-    fn seed(&mut self, t: usize, adjoints: &mut Adjoints<'_, f32>) {
+    fn seed(&mut self, t: usize, adjoints: &mut Adjoints<'_, R>) {
         for (index, source) in self.compiled.sources.iter().enumerate() {
             if let Some(slot) = source.adjoint {
                 self.give(index, t, adjoints.row(source.layer, slot));

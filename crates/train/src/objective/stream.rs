@@ -1,29 +1,30 @@
 //! A trace reduced over time while it passes, for a group of samples at once, and the way back.
 
 use rheobase_ir::program::Reduction;
+use rheobase_ir::real::Real;
 
 /// What is known of the steps so far; `samples · units` values each.
-pub(super) enum Reduced {
+pub(super) enum Reduced<R> {
     /// The largest and the step at which it was reached first.
-    Max { top: Vec<f32>, peak: Vec<u32> },
+    Max { top: Vec<R>, peak: Vec<u32> },
     /// The sum; the mean divides at the end.
     Sum(Vec<f64>),
     /// The newest.
-    Last(Vec<f32>),
+    Last(Vec<R>),
     /// The steps of the first and the second spike; the number of steps if there is none.
     First { first: Vec<u32>, second: Vec<u32> },
 }
 
-impl Reduced {
+impl<R: Real> Reduced<R> {
     /// Nothing has passed yet.
-    pub(super) fn new(by: Reduction, size: usize, steps: usize) -> Reduced {
+    pub(super) fn new(by: Reduction, size: usize, steps: usize) -> Reduced<R> {
         match by {
             Reduction::Max => Reduced::Max {
-                top: vec![f32::NEG_INFINITY; size],
+                top: vec![R::from_f64(f64::NEG_INFINITY); size],
                 peak: vec![0; size],
             },
             Reduction::Sum | Reduction::Mean => Reduced::Sum(vec![0.0; size]),
-            Reduction::Last => Reduced::Last(vec![0.0; size]),
+            Reduction::Last => Reduced::Last(vec![R::ZERO; size]),
             Reduction::FirstSpike => Reduced::First {
                 first: vec![steps as u32; size],
                 second: vec![steps as u32; size],
@@ -32,27 +33,27 @@ impl Reduced {
     }
 
     /// Step `t` passes.
-    pub(super) fn observe(&mut self, t: usize, row: impl Iterator<Item = f32>) {
+    pub(super) fn observe(&mut self, t: usize, row: impl Iterator<Item = R>) {
         match self {
             Reduced::Max { top, peak } => {
                 for ((top, peak), x) in top.iter_mut().zip(peak).zip(row) {
                     // A NaN must reach the loss, so it counts as the larger. Chosen by a mask, as a
                     // choice by `if` would become a branch for each unit.
-                    let larger = u32::from((x > *top) | x.is_nan()).wrapping_neg();
-                    let chosen = (x.to_bits() & larger) | (top.to_bits() & !larger);
-                    *top = f32::from_bits(chosen);
-                    *peak = (t as u32 & larger) | (*peak & !larger);
+                    let larger = (x > *top) | x.is_nan();
+                    *top = top.or(x, larger);
+                    let mask = u32::from(larger).wrapping_neg();
+                    *peak = (t as u32 & mask) | (*peak & !mask);
                 }
             }
             Reduced::Sum(sum) => sum
                 .iter_mut()
                 .zip(row)
-                .for_each(|(sum, x)| *sum += f64::from(x)),
+                .for_each(|(sum, x)| *sum += x.to_f64()),
             Reduced::Last(last) => last.iter_mut().zip(row).for_each(|(last, x)| *last = x),
             Reduced::First { first, second } => {
                 let t = t as u32;
                 for ((first, second), x) in first.iter_mut().zip(second).zip(row) {
-                    if x != 0.0 {
+                    if x != R::ZERO {
                         // Steps come in order, so a smaller number is an earlier spike.
                         *second = (*second).min(if *first < t { t } else { u32::MAX });
                         *first = (*first).min(t);
@@ -68,7 +69,7 @@ impl Reduced {
         let scale = mean_over.map_or(1.0, |steps| 1.0 / steps as f64);
         match self {
             Reduced::Max { top: values, .. } | Reduced::Last(values) => {
-                values[range].iter().map(|&x| f64::from(x)).collect()
+                values[range].iter().map(|x| x.to_f64()).collect()
             }
             Reduced::Sum(sum) => sum[range].iter().map(|x| x * scale).collect(),
             Reduced::First { first, .. } => first[range].iter().map(|&t| f64::from(t)).collect(),
@@ -76,16 +77,23 @@ impl Reduced {
     }
 
     /// Adds dL/d(trace at step t) to a row; `gradient` is dL/d(reduced value), for a mean already divided.
-    pub(super) fn seed(&self, t: usize, last: bool, gradient: &[f32], row: &mut [f32]) {
+    pub(super) fn seed(&self, t: usize, last: bool, gradient: &[R], row: &mut [R]) {
         match self {
             Reduced::Max { peak, .. } => {
-                let here = |(g, peak): (&f32, &u32)| if *peak == t as u32 { *g } else { 0.0 };
+                let here = |(g, peak): (&R, &u32)| if *peak == t as u32 { *g } else { R::ZERO };
                 let gradients = gradient.iter().zip(peak).map(here);
-                row.iter_mut().zip(gradients).for_each(|(a, g)| *a += g);
+                row.iter_mut()
+                    .zip(gradients)
+                    .for_each(|(a, g)| *a = a.add(g));
             }
-            Reduced::Sum(_) => row.iter_mut().zip(gradient).for_each(|(a, g)| *a += g),
+            Reduced::Sum(_) => row
+                .iter_mut()
+                .zip(gradient)
+                .for_each(|(a, g)| *a = a.add(*g)),
             Reduced::Last(_) if last => {
-                row.iter_mut().zip(gradient).for_each(|(a, g)| *a += g);
+                row.iter_mut()
+                    .zip(gradient)
+                    .for_each(|(a, g)| *a = a.add(*g));
             }
             Reduced::Last(_) => {}
             Reduced::First { first, second } => {
@@ -98,7 +106,7 @@ impl Reduced {
                         std::cmp::Ordering::Equal => second - t,
                         std::cmp::Ordering::Greater => 0,
                     };
-                    *a -= g * steps as f32;
+                    *a = a.sub(g.mul(R::from_f64(f64::from(steps))));
                 }
             }
         }

@@ -8,13 +8,15 @@ use std::fmt::Write;
 
 use rheobase_ir::pipeline::Stages;
 use rheobase_ir::program::{
-    Initial, Network, Neuron, Operation, Program, Sharing, Synapses, Training,
+    Initial, Network, Neuron, Operation, Precision, Program, Sharing, Synapses, Training,
 };
 use rheobase_ir::types::Type;
 use rheobase_lang::ast::{GateGradient, Phase};
 use rheobase_lang::model::builtin::Builtin;
 use rheobase_lang::model::{self, Expr, ExprKind, Ref, Start, Trigger, walk};
-use rheobase_runtime::{Backend, Gradients, Load, Moment, Owner, Simulator, specs};
+use rheobase_runtime::{
+    Backend, Float, Gradients, Load, MemoryPlan, Moment, Owner, Simulator, specs,
+};
 
 use super::semantics;
 use crate::commands::emit::{Wrt, stages};
@@ -400,16 +402,27 @@ fn memory_plan(
     training: &Training,
     limit: Option<u64>,
 ) -> Result<Vec<String>, Failure> {
-    let simulator = Simulator::<f32>::new(network, Backend::Interpreter, Gradients::Trained)?;
-    let plan = simulator.plan_memory(&Load {
+    let load = Load {
         steps: training.steps,
         batch: training.batch,
         threads: 1,
         gradient: training.gradient,
         limit,
-    });
+    };
+    let plan = match training.precision {
+        Precision::F32 => planned::<f32>(network, &load)?,
+        Precision::F64 => planned::<f64>(network, &load)?,
+    };
     match (plan, limit) {
         (Ok(plan), _) | (Err(plan), None) => Ok(in_words(&plan)),
         (Err(least), Some(limit)) => Err(refused(&least, limit)),
     }
+}
+
+fn planned<R: Float>(
+    network: &Network,
+    load: &Load,
+) -> Result<Result<MemoryPlan, MemoryPlan>, Failure> {
+    let simulator = Simulator::<R>::new(network, Backend::Interpreter, Gradients::Trained)?;
+    Ok(simulator.plan_memory(load))
 }

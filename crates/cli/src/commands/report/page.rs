@@ -102,7 +102,7 @@ impl Page {
     /// Name, result, and what it took.
     fn head(&mut self, trained: &Trained, rows: &[Value], evaluation: Option<&Value>) {
         let origin = &trained.plan.origin;
-        let network = trained.trainer.simulator().network();
+        let network = trained.trainer.network();
         self.add(&format!("<h1>{}</h1>", escaped(&origin.train)));
         self.add(&format!(
             "<p>A run of <code>{}</code>, network {}, by rheo {}.</p>",
@@ -229,9 +229,10 @@ impl Page {
     }
 
     fn parameters(&mut self, trained: &Trained) {
-        let network = trained.trainer.simulator().network();
+        let network = trained.trainer.network();
+        let current = trained.trainer.parameters();
         let before = parameters::shown(network, &trained.before);
-        let after = parameters::shown(network, trained.trainer.parameters());
+        let after = parameters::shown(network, &current);
         self.section(
             "Weights and time constants",
             "Distributions before and after training, and the weights that the run ended with.",
@@ -256,7 +257,7 @@ impl Page {
              <th>mean before</th><th>spread before</th><th>mean after</th><th>spread after</th></tr>{table}</table></div>"
         ));
         self.charts(2, parameters::matrices(&after));
-        self.charts(1, parameters::fields(network, trained.trainer.parameters()));
+        self.charts(1, parameters::fields(network, &current));
     }
 
     fn surrogates(&mut self, watched: &Watched<'_>, seen: &[Seen]) {
