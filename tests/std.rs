@@ -7,12 +7,18 @@ mod behaviour;
 mod dual;
 #[path = "std/every.rs"]
 mod every;
+#[path = "std/izhikevich.rs"]
+mod izhikevich;
 #[path = "std/library_numbers.rs"]
 mod library_numbers;
+#[path = "std/mlgenn.rs"]
+mod mlgenn;
 #[path = "std/norse.rs"]
 mod norse;
 #[path = "std/reference.rs"]
 mod reference;
+#[path = "std/rockpool.rs"]
+mod rockpool;
 #[path = "std/simulate.rs"]
 mod simulate;
 #[path = "std/small_libraries.rs"]
@@ -21,5 +27,9 @@ mod small_libraries;
 mod snntorch;
 #[path = "std/spikingjelly.rs"]
 mod spikingjelly;
+#[path = "std/spikingjelly_variants.rs"]
+mod spikingjelly_variants;
+#[path = "std/stork.rs"]
+mod stork;
 #[path = "std/surrogates.rs"]
 mod surrogates;

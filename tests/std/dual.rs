@@ -37,6 +37,20 @@ impl Dual {
         }
     }
 
+    pub(crate) fn sin(self) -> Dual {
+        Dual {
+            value: self.value.sin(),
+            slope: self.value.cos() * self.slope,
+        }
+    }
+
+    pub(crate) fn cos(self) -> Dual {
+        Dual {
+            value: self.value.cos(),
+            slope: -self.value.sin() * self.slope,
+        }
+    }
+
     pub(crate) fn sigmoid(self) -> Dual {
         c(1.0) / (c(1.0) + (-self).exp())
     }
@@ -77,6 +91,14 @@ impl Dual {
         Dual {
             value: (self.value.floor() + 1.0).max(0.0),
             slope: derivative(self.value) * self.slope,
+        }
+    }
+
+    /// Another value with this derivative: what an `autograd.Function` makes of its argument.
+    pub(crate) fn through(self, value: f64, derivative: f64) -> Dual {
+        Dual {
+            value,
+            slope: derivative * self.slope,
         }
     }
 

@@ -28,6 +28,7 @@ const LIF: Reference = Reference {
     library: "norse",
     neuron: "NorseLIF",
     port: "x",
+    other: None,
     params: &[
         ("tau_syn_inv", 200.0),
         ("tau_mem_inv", 100.0),
@@ -89,6 +90,26 @@ fn lif() {
             Some(z)
         },
         input: (-1.0, 6.0),
+        ..LIF
+    }
+    .check();
+    Reference {
+        neuron: "NorseLIFBoxSubtract",
+        params: &[
+            ("tau_mem_inv", 100.0),
+            ("v_leak", 0.0),
+            ("v_th", 1.0),
+            ("dt", 0.001),
+        ],
+        states: &["v"],
+        start: |p| vec![p["v_leak"].detach()],
+        step: |p, s, x| {
+            let v = moved(p, s[0], x);
+            let z = fire(v - p["v_th"]);
+            s[0] = (c(1.0) - z) * v + z * (v - p["v_th"]);
+            Some(z)
+        },
+        input: (-1.0, 9.0),
         ..LIF
     }
     .check();
@@ -361,9 +382,21 @@ fn lsnn_forms() {
     .check();
 }
 
+/// The rest of a step of coba_lif.py from conductances that have jumped.
+fn coba(p: &Params, s: &mut [Dual], g_e: Dual, g_i: Dual) -> Dual {
+    let g_e = g_e - p["dt"] * p["tau_syn_exc_inv"] * g_e;
+    let g_i = g_i - p["dt"] * p["tau_syn_inh_inv"] * g_i;
+    let current =
+        p["g_l"] * (p["v_rest"] - s[0]) + g_e * (p["e_rev_E"] - s[0]) + g_i * (p["e_rev_I"] - s[0]);
+    let v = s[0] + p["dt"] * p["c_m_inv"] * current;
+    let z = fire(v - p["v_thresh"]);
+    (s[0], s[1], s[2]) = (reset(p, v, z), g_e, g_i);
+    z
+}
+
 #[test]
 fn conductances() {
-    Reference {
+    let forward = Reference {
         neuron: "NorseCobaLIF",
         params: &[
             ("tau_syn_exc_inv", 0.2),
@@ -379,21 +412,126 @@ fn conductances() {
         ],
         states: &["v", "g_e", "g_i"],
         start: |p| vec![p["v_rest"].detach(), c(0.0), c(0.0)],
-        step: |p, s, x| {
-            let g_e = s[1] + x.relu();
-            let g_i = s[2] + (-x).relu();
-            let g_e = g_e - p["dt"] * p["tau_syn_exc_inv"] * g_e;
-            let g_i = g_i - p["dt"] * p["tau_syn_inh_inv"] * g_i;
-            let current = p["g_l"] * (p["v_rest"] - s[0])
-                + g_e * (p["e_rev_E"] - s[0])
-                + g_i * (p["e_rev_I"] - s[0]);
-            let v = s[0] + p["dt"] * p["c_m_inv"] * current;
-            let z = fire(v - p["v_thresh"]);
-            (s[0], s[1], s[2]) = (reset(p, v, z), g_e, g_i);
-            Some(z)
-        },
+        step: |p, s, x| Some(coba(p, s, s[1] + x.relu(), s[2] + (-x).relu())),
         input: (-0.5, 1.5),
         ..LIF
+    };
+    forward.check();
+    // The weights are at or above 0, so what arrives is.
+    Reference {
+        neuron: "NorseCobaLIFRecurrent",
+        port: "exc",
+        other: Some(("inh", 0.0, 0.5)),
+        step: |p, s, x| Some(coba(p, s, s[1] + x, s[2] + p["inh"])),
+        input: (0.0, 1.5),
+        ..forward
+    }
+    .check();
+}
+
+#[test]
+fn filter() {
+    Reference {
+        neuron: "NorseExpFilter",
+        params: &[("parameter", 0.9)],
+        states: &["value"],
+        start: |_| vec![c(0.0)],
+        step: |p, s, x| {
+            s[0] = p["parameter"] * s[0] + x;
+            None
+        },
+        ..LIF
+    }
+    .check();
+}
+
+/// correlation_sensor.py on one synapse, after post_pre at s[0].
+fn sensor(p: &Params, s: &mut [Dual], pre: Dual, post: Dual) {
+    let behind = s[0];
+    s[1] = s[1] - (c(1.0) - behind) * p["dt"] * p["tau_c_inv"] * s[1] + p["eta_p"] * pre;
+    s[2] = s[2] - behind * p["dt"] * p["tau_ac_inv"] * s[2] + p["eta_m"] * post;
+    s[0] = (behind + post - pre).is_above();
+}
+
+#[test]
+fn sensors() {
+    let rates: &[(&str, f64)] = &[
+        ("eta_p", 1.0),
+        ("eta_m", 1.0),
+        ("tau_ac_inv", 10.0),
+        ("tau_c_inv", 10.0),
+        ("dt", 0.001),
+    ];
+    let correlation = Reference {
+        neuron: "NorseCorrelationSensor",
+        port: "z_pre",
+        other: Some(("z_post", -0.5, 1.0)),
+        params: rates,
+        set: &[("tau_c_inv", 90.0), ("tau_ac_inv", 130.0), ("eta_m", 0.7)],
+        states: &["post_pre", "correlation_trace", "anti_correlation_trace"],
+        start: |_| vec![c(0.0); 3],
+        step: |p, s, x| {
+            sensor(p, s, x, p["z_post"]);
+            None
+        },
+        input: (-0.5, 1.0),
+        ..LIF
+    };
+    correlation.check();
+    Reference {
+        neuron: "NorseSTDPSensor",
+        params: &[
+            ("eta_p", 1.0),
+            ("eta_m", 1.0),
+            ("tau_c_inv", 10.0),
+            ("dt", 0.001),
+        ],
+        set: &[("tau_c_inv", 90.0), ("eta_m", 0.7)],
+        states: &["a_pre", "a_post"],
+        start: |_| vec![c(0.0); 2],
+        step: |p, s, x| {
+            s[0] = s[0] - p["dt"] * p["tau_c_inv"] * s[0] + p["eta_p"] * x;
+            s[1] = s[1] - p["dt"] * p["tau_c_inv"] * s[1] + p["eta_m"] * p["z_post"];
+            None
+        },
+        ..correlation
+    }
+    .check();
+    Reference {
+        neuron: "NorseLIFCorrelation",
+        port: "x",
+        other: Some(("pre", -0.5, 0.6)),
+        params: &[
+            ("tau_syn_inv", 200.0),
+            ("tau_mem_inv", 100.0),
+            ("v_leak", 0.0),
+            ("v_th", 1.0),
+            ("v_reset", 0.0),
+            ("eta_p", 1.0),
+            ("eta_m", 1.0),
+            ("tau_ac_inv", 10.0),
+            ("tau_c_inv", 10.0),
+            ("dt", 0.001),
+        ],
+        states: &[
+            "post_pre",
+            "correlation_trace",
+            "anti_correlation_trace",
+            "v",
+            "i",
+        ],
+        start: |p| vec![c(0.0), c(0.0), c(0.0), p["v_leak"].detach(), c(0.0)],
+        step: |p, s, x| {
+            let i = s[4] + x;
+            let v = moved(p, s[3], i);
+            let z = fire(v - p["v_th"]);
+            s[3] = reset(p, v, z.detach());
+            s[4] = decayed(p, i);
+            sensor(p, s, p["pre"], z);
+            Some(z)
+        },
+        input: (-1.0, 3.0),
+        ..correlation
     }
     .check();
 }

@@ -1,4 +1,4 @@
-//! The neurons of `std/snntorch.snn` against the steps of snnTorch 0.9.4, with `atan(alpha = 2)`.
+//! The neurons of `std/snntorch.snn` against the steps of snnTorch 1.0.0, with `atan(alpha = 2)`.
 
 use std::f64::consts::PI;
 
@@ -22,6 +22,7 @@ const LEAKY: Reference = Reference {
     library: "snntorch",
     neuron: "SnnTorchLeaky",
     port: "x",
+    other: None,
     params: &[("beta", 0.9), ("threshold", 1.0)],
     set: &[],
     states: &["mem"],
@@ -362,6 +363,158 @@ fn alpha_functions() {
         },
         input: (-2.0, 2.0),
         ..zero
+    }
+    .check();
+}
+
+/// The nearest of 2^bits levels from −1 to 1.2; the gradient passes as it is.
+fn quantised(mem: Dual, bits: i32) -> Dual {
+    let count = 2.0f64.powi(bits);
+    let levels = (0..count as u32).map(|k| -1.0 + 2.2 * f64::from(k) / (count - 1.0));
+    let distance = |level: &f64| (level - mem.value).abs();
+    let nearest = levels.min_by(|a, b| distance(a).total_cmp(&distance(b)));
+    mem.through(nearest.expect("there are levels"), 1.0)
+}
+
+#[test]
+fn levels_of_the_membrane() {
+    let eight = Reference {
+        neuron: "SnnTorchLeakyStateQuant",
+        step: |p, s, x| {
+            let r = reset(p, s[0]);
+            s[0] = quantised(p["beta"] * s[0] + x - r * p["threshold"], 8);
+            fire(p, s[0])
+        },
+        ..LEAKY
+    };
+    eight.check();
+    Reference {
+        set: &[("num_bits", 3.0)],
+        step: |p, s, x| {
+            let r = reset(p, s[0]);
+            s[0] = quantised(p["beta"] * s[0] + x - r * p["threshold"], 3);
+            fire(p, s[0])
+        },
+        ..eight
+    }
+    .check();
+}
+
+#[test]
+fn without_a_loop_over_time() {
+    Reference {
+        neuron: "SnnTorchLeakyParallel",
+        step: |p, s, x| {
+            s[0] = (p["beta"] * s[0] + x).relu();
+            fire(p, s[0])
+        },
+        input: (-0.6, 0.8),
+        ..LEAKY
+    }
+    .check();
+    Reference {
+        neuron: "SnnTorchStateLeaky",
+        params: &[("tau", 10.0), ("threshold", 1.0)],
+        step: |p, s, x| {
+            s[0] = (-(c(1.0) / p["tau"])).exp() * s[0] + x;
+            fire(p, s[0])
+        },
+        set: &[("tau", 4.0)],
+        input: (-0.5, 0.8),
+        ..LEAKY
+    }
+    .check();
+}
+
+/// What `reset_delay = False` takes off at once, less what was taken off for the last spike.
+fn at_once(p: &Params, old: Dual, u: Dual) -> (Dual, Dual) {
+    let spike = (u - p["threshold"]).above(atan);
+    (spike, spike - reset(p, old))
+}
+
+#[test]
+fn resets_in_the_same_step() {
+    let synaptic = Reference {
+        neuron: "SnnTorchSynapticNoDelay",
+        params: &[("alpha", 0.9), ("beta", 0.9), ("threshold", 1.0)],
+        set: &[("alpha", 0.6), ("beta", 0.8)],
+        states: &["syn", "mem"],
+        start: |_| vec![c(0.0); 2],
+        step: |p, s, x| {
+            s[0] = p["alpha"] * s[0] + x;
+            let u = p["beta"] * s[1] + s[0] - reset(p, s[1]) * p["threshold"];
+            let (spike, take) = at_once(p, s[1], u);
+            s[1] = u - take * p["threshold"];
+            Some(spike)
+        },
+        ..LEAKY
+    };
+    synaptic.check();
+    Reference {
+        neuron: "SnnTorchSynapticZeroNoDelay",
+        step: |p, s, x| {
+            s[0] = p["alpha"] * s[0] + x;
+            let u = (c(1.0) - reset(p, s[1])) * (p["beta"] * s[1] + s[0]);
+            let (spike, take) = at_once(p, s[1], u);
+            s[1] = u - take * u;
+            Some(spike)
+        },
+        ..synaptic
+    }
+    .check();
+    Reference {
+        neuron: "SnnTorchRLeakyZeroNoDelay",
+        params: &[("beta", 0.9), ("threshold", 1.0), ("V", 1.0)],
+        set: &[("V", 0.3)],
+        states: &["mem", "spk"],
+        step: |p, s, x| {
+            let drive = p["beta"] * s[0] + x + p["V"] * s[1];
+            let u = (c(1.0) - reset(p, s[0])) * drive;
+            let (spike, take) = at_once(p, s[0], u);
+            s[0] = u - take * u;
+            s[1] = spike;
+            Some(spike)
+        },
+        ..synaptic
+    }
+    .check();
+}
+
+#[test]
+fn recurrent_without_reset() {
+    let leaky = Reference {
+        neuron: "SnnTorchRLeakyNone",
+        params: &[("beta", 0.9), ("threshold", 1.0), ("V", 1.0)],
+        set: &[("V", -0.4)],
+        states: &["mem", "spk"],
+        start: |_| vec![c(0.0); 2],
+        step: |p, s, x| {
+            s[0] = p["beta"] * s[0] + x + p["V"] * s[1];
+            s[1] = (s[0] - p["threshold"]).above(atan);
+            Some(s[1])
+        },
+        input: (-0.4, 0.6),
+        ..LEAKY
+    };
+    leaky.check();
+    Reference {
+        neuron: "SnnTorchRSynapticNone",
+        params: &[
+            ("alpha", 0.9),
+            ("beta", 0.9),
+            ("threshold", 1.0),
+            ("V", 1.0),
+        ],
+        set: &[("alpha", 0.5), ("beta", 0.7), ("V", -0.4)],
+        states: &["syn", "mem", "spk"],
+        start: |_| vec![c(0.0); 3],
+        step: |p, s, x| {
+            s[0] = p["alpha"] * s[0] + x + p["V"] * s[2];
+            s[1] = p["beta"] * s[1] + s[0];
+            s[2] = (s[1] - p["threshold"]).above(atan);
+            Some(s[2])
+        },
+        ..leaky
     }
     .check();
 }

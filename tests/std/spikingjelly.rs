@@ -27,6 +27,7 @@ const HARD: Reference = Reference {
     library: "spikingjelly",
     neuron: "SpikingJellyIF",
     port: "x",
+    other: None,
     params: &[("v_threshold", 1.0), ("v_reset", 0.0)],
     set: &[],
     states: &["v"],

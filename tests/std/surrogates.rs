@@ -134,6 +134,12 @@ const FORMULAS: &[(&str, Formula)] = &[
     ("stork_superspike_asymptote", |u| {
         100.0 * super_spike(100.0, u)
     }),
+    ("stork_tanh_spike", |u| 2.0 - (100.0 * u).tanh().powi(2)),
+    ("stork_sigmoid_spike", |u| logistic(100.0, u) / 100.0),
+    ("stork_esser_spike", |u| triangle(1.0, u)),
+    ("stork_hard_tanh_spike", |u| {
+        1.0 + (100.0 * u).clamp(-1.0, 1.0)
+    }),
     ("spytorch_superspike", |u| super_spike(100.0, u)),
     ("snntorch_triangular", |u| if u < 0.0 { 1.0 } else { -1.0 }),
     ("sinabs_multi_gaussian", |u| {
@@ -144,6 +150,22 @@ const FORMULAS: &[(&str, Formula)] = &[
         0.5 * (PI * u / 4.0).cos()
     }),
     ("sparch_boxcar", |u| f64::from(u > -0.5 && u <= 0.5)),
+    // v = u + 1 for a threshold of 1; as the libraries have it.
+    ("sinabs_periodic_exponential", |u| {
+        let v = u + 1.0;
+        let periodic = 2.0 * (v - 0.5 - (v - 0.5).floor()) - 1.0;
+        let shifted = if v < 1.0 { v - 1.0 } else { periodic };
+        (-shifted.abs() / 0.5).exp()
+    }),
+    ("rockpool_periodic_exponential", |u| {
+        let shifted = u + 0.5;
+        let periodic = shifted - shifted.floor();
+        let moved = if u < 0.0 { shifted } else { periodic };
+        (-(moved - 0.5).abs() / 0.5).exp()
+    }),
+    ("stork_multi_spike", |u| {
+        super_spike(100.0, u - u.round_ties_even().max(0.0))
+    }),
 ];
 
 /// Margins near and far; none where a formula jumps.
@@ -173,8 +195,8 @@ fn every_surrogate_has_a_formula_here() {
     }
 }
 
-#[test]
-fn derivatives_equal_the_formulas() {
+/// Derivatives of all surrogates at these margins, by name.
+fn derivatives(margins: &[f64], precision: PrecisionArg) -> Vec<(&'static str, Vec<f64>)> {
     let scratch = tempfile::tempdir().expect("a folder for the files");
     let path = |name: &str| scratch.path().join(name);
     let mut text = "import \"std/surrogates.snn\"\n".to_string();
@@ -186,14 +208,13 @@ fn derivatives_equal_the_formulas() {
         .expect("written to a string");
     }
     std::fs::write(path("main.snn"), text).expect("written");
-    let margins = margins();
-    let x = Array2::from_shape_vec((1, margins.len()), margins.clone()).expect("one row");
+    let x = Array2::from_shape_vec((1, margins.len()), margins.to_vec()).expect("one row");
     let batch = |a: &Array2<f64>| a.clone().insert_axis(Axis(1)).into_dyn();
     let input = BTreeMap::from([("x".to_string(), batch(&x))]);
     let ones = BTreeMap::from([("spikes".to_string(), batch(&x.mapv(|_| 1.0)))]);
     npz::write(&path("in.npz"), &input, npz::Precision::F64).expect("written");
     npz::write(&path("ct.npz"), &ones, npz::Precision::F64).expect("written");
-    for (name, formula) in FORMULAS {
+    let of = |name: &str| {
         let run = RunArgs {
             file: path("main.snn"),
             what: WhatArgs {
@@ -205,7 +226,7 @@ fn derivatives_equal_the_formulas() {
             set: Vec::new(),
             weights: None,
             executor: Executor::Interp,
-            precision: PrecisionArg::F64,
+            precision,
             seed: Some(0),
             out: path("out.npz"),
             json: false,
@@ -213,7 +234,17 @@ fn derivatives_equal_the_formulas() {
         let cotangents = path("ct.npz");
         grad(&GradArgs { run, cotangents }, &CONSOLE).unwrap_or_else(|e| panic!("{name}: {e:?}"));
         let found = npz::read(&path("out.npz")).expect("readable");
-        for (found, &u) in found["grad.x"].iter().zip(&margins) {
+        found["grad.x"].iter().copied().collect()
+    };
+    FORMULAS.iter().map(|(name, _)| (*name, of(name))).collect()
+}
+
+#[test]
+fn derivatives_equal_the_formulas() {
+    let margins = margins();
+    let found = derivatives(&margins, PrecisionArg::F64);
+    for ((name, formula), (_, found)) in FORMULAS.iter().zip(found) {
+        for (found, &u) in found.iter().zip(&margins) {
             // Far out some formulas are 0/0 or overflow when computed as they stand.
             let expected = formula(u);
             let close = (found - expected).abs() <= 1e-9 * expected.abs().max(1e-3);
@@ -222,6 +253,18 @@ fn derivatives_equal_the_formulas() {
                 found.is_finite() && (close || unusable),
                 "{name} at {u}: {found} is not {expected}"
             );
+        }
+    }
+}
+
+#[test]
+fn derivatives_are_numbers_everywhere() {
+    let margins = [-1e30, -1e20, -1e9, -1.0, 0.0, 1.0, 1e9, 1e20, 1e30];
+    for precision in [PrecisionArg::F64, PrecisionArg::F32] {
+        for (name, found) in derivatives(&margins, precision) {
+            for (found, u) in found.iter().zip(margins) {
+                assert!(found.is_finite(), "{name} at {u}: {found}");
+            }
         }
     }
 }

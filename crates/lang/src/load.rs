@@ -34,9 +34,10 @@ impl Loader for NoFiles {
 }
 
 /// The embedded files and their texts.
-pub const STD: [(&str, &str); 10] = [
+pub const STD: [(&str, &str); 11] = [
     ("std/surrogates.snn", include_str!("../std/surrogates.snn")),
     ("std/neurons.snn", include_str!("../std/neurons.snn")),
+    ("std/mlgenn.snn", include_str!("../std/mlgenn.snn")),
     ("std/norse.snn", include_str!("../std/norse.snn")),
     ("std/rockpool.snn", include_str!("../std/rockpool.snn")),
     ("std/sinabs.snn", include_str!("../std/sinabs.snn")),
