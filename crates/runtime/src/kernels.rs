@@ -172,6 +172,7 @@ pub struct Convolution {
     row: Aligned<f32>,
     weights: Aligned<f32>,
     turned: Aligned<f32>,
+    kernel: convolution::Memory<f32>,
     columns: Aligned<f32>,
     out: Aligned<f32>,
 }
@@ -204,6 +205,7 @@ impl Convolution {
             row,
             weights: draws.numbers(channels[0] * kernel * kernel * channels[1]),
             turned: Aligned::new(),
+            kernel: convolution::Memory::default(),
             columns: Aligned::new(),
             out: draws.numbers(places * channels[1]),
         }
@@ -236,11 +238,11 @@ impl Convolution {
     /// The gradient of weights by events.
     pub fn gradient_by_events(&mut self) {
         let mut weights = std::mem::take(&mut self.weights);
-        self.turned.resize(self.out.len());
-        convolution::turn(&self.out, self.window.channels[1], &mut self.turned);
-        let (window, turned) = (&self.window, &self.turned);
-        convolution::weight_gradient(self.arch, window, self.entries(), turned, &mut weights);
-        self.weights = weights;
+        let mut memory = std::mem::take(&mut self.kernel);
+        let (window, delta) = (&self.window, &self.out);
+        let entries = self.entries();
+        convolution::weight_gradient(self.arch, window, entries, delta, &mut memory, &mut weights);
+        (self.weights, self.kernel) = (weights, memory);
     }
 
     /// The gradient of weights by a matrix product of windows.

@@ -19,9 +19,9 @@ use crate::connection::dropout::Dropout;
 use crate::connection::matmul::{Matrix, add_product};
 use crate::connection::norm::{Centre, Norm};
 use crate::connection::pairs::Pairs;
-use crate::connection::pool::{self, Maxima, Maximum};
+use crate::connection::pool::{self, Maxima, Maximum, Windows};
 use crate::connection::rows::{Block, List, Sent, numbers};
-use crate::connection::{columns, convolution, dense};
+use crate::connection::{columns, convolution, dense, planes, transposed};
 use crate::parameters::{Layout, Owner, ParameterSpec, weights_in_use};
 
 /// The operations of a connection.
@@ -52,7 +52,7 @@ enum Map {
     Scale,
     Convolution(Window),
     /// Sums of windows, divided by this number.
-    Sum(Window, f64),
+    Sum(Windows, f64),
     Maximum(Maximum),
     /// The factors of this mask. It has a row for each sample, so the rows have to be those of whole steps.
     Dropout(usize),
@@ -87,7 +87,9 @@ pub(crate) struct Memory<R> {
     numbers: Aligned<R>,
     columns: Aligned<R>,
     turned: Aligned<R>,
-    back: columns::Back<R>,
+    kernel: convolution::Memory<R>,
+    planes: planes::Memory<R>,
+    back: transposed::Memory<R>,
 }
 
 /// Memory for the rows between operations.
@@ -127,14 +129,15 @@ impl Chain {
                 Synapses::OneToOne => Map::OneToOne,
                 Synapses::Scale => Map::Scale,
                 Synapses::Convolution(window) => Map::Convolution(*window),
-                Synapses::Pool { window, pooling } => match pooling {
-                    Pooling::Sum => Map::Sum(*window, 1.0),
-                    Pooling::Average => Map::Sum(*window, window.area() as f64),
-                    Pooling::Max => {
-                        let (inputs, outputs) = (operation.inputs, operation.outputs);
-                        Map::Maximum(Maximum::new(*window, inputs, outputs))
+                Synapses::Pool { window, pooling } => {
+                    let (inputs, outputs) = (operation.inputs, operation.outputs);
+                    let sum = |divisor| Map::Sum(Windows::new(*window, inputs), divisor);
+                    match pooling {
+                        Pooling::Sum => sum(1.0),
+                        Pooling::Average => sum(window.area() as f64),
+                        Pooling::Max => Map::Maximum(Maximum::new(*window, inputs, outputs)),
                     }
-                },
+                }
                 Synapses::Dropout { .. } => {
                     let own = |d: &Dropout| (d.connection, d.operation) == (index, o);
                     let mask = dropouts.iter().position(own);
@@ -506,7 +509,7 @@ impl Stage {
                         convolution::add_turned(turned, window.channels[1], out);
                     }
                 }
-                Map::Sum(window, _) => pool::sum(window, x, self.factor(given), out),
+                Map::Sum(windows, _) => pool::sum(windows, x, self.factor(given), out),
                 Map::Dropout(mask) => {
                     let mask = self.mask(given, *mask, r);
                     for (i, value) in x.iter() {
@@ -554,6 +557,11 @@ impl Stage {
                 return;
             }
         }
+        if let Map::Convolution(window) = &self.map
+            && self.gradient_by_planes(arch, window, input, delta, memory, dw)
+        {
+            return;
+        }
         for (r, delta) in delta.chunks_exact(self.outputs).enumerate() {
             let row = input.row(r);
             if let Map::Maximum(maximum) = &self.map {
@@ -577,14 +585,12 @@ impl Stage {
                         let x = numbers(row, self.inputs, &mut memory.numbers);
                         columns::weight_gradient(window, x, delta, &mut memory.columns, dw);
                     } else {
-                        let turned = &mut memory.turned;
-                        turned.resize(self.outputs);
-                        convolution::turn(delta, window.channels[1], turned);
-                        convolution::weight_gradient(arch, window, x, turned, dw);
+                        let memory = &mut memory.kernel;
+                        convolution::weight_gradient(arch, window, x, delta, memory, dw);
                     }
                 }
-                Map::Sum(window, _) => {
-                    let of_row = pool::sum_factor_gradient(window, x, delta);
+                Map::Sum(windows, _) => {
+                    let of_row = pool::sum_factor_gradient(windows, x, delta);
                     dw[0] = dw[0].add(of_row.mul(self.share()));
                 }
                 Map::Dropout(_) => {}
@@ -592,6 +598,35 @@ impl Stage {
                 Map::Maximum(_) => unreachable!("done above"),
             }
         }
+    }
+
+    /// [`Stage::weight_gradient`] of a convolution output channel by output channel, if that is cheaper.
+    fn gradient_by_planes<R: Real>(
+        &self,
+        arch: Arch,
+        window: &Window,
+        input: Block<'_, '_, R>,
+        delta: &[R],
+        memory: &mut Memory<R>,
+        dw: &mut [R],
+    ) -> bool {
+        let rows = delta.len() / self.outputs;
+        let entries = input.entries(rows) / rows.max(1);
+        if choice::columns(window, Convolved::Weights, entries, self.inputs)
+            || !choice::planes(window, entries)
+        {
+            return false;
+        }
+        memory.planes.begin(window);
+        for r in 0..rows {
+            let x = memory.list.entries(input.row(r));
+            if !x.indices.is_sorted() {
+                return false;
+            }
+            memory.planes.append(window, x);
+        }
+        planes::weight_gradient(arch, window, delta, &mut memory.planes, dw);
+        true
     }
 
     /// Adds the adjoints of the rows that went in to `dx`.
@@ -615,19 +650,17 @@ impl Stage {
                 add_product(dx, Matrix::of_rows(delta, self.outputs), weights);
                 return;
             }
-            Map::Convolution(window) if window.groups == 1 => {
-                let memory = (&mut memory.back, &mut memory.columns);
-                columns::input_gradient(arch, window, weights, delta, memory, dx);
+            Map::Convolution(window) => {
+                let memory = &mut memory.back;
+                transposed::input_gradient(arch, window, weights, delta, memory, dx);
                 return;
             }
-            Map::Sparse(_) | Map::Convolution(_) | Map::Dropout(_) | Map::Normalisation(_) => {
-                R::ONE
-            }
+            Map::Sparse(_) | Map::Dropout(_) | Map::Normalisation(_) => R::ONE,
         };
         let rows = delta.chunks_exact(self.outputs);
         for (r, (delta, dx)) in rows.zip(dx.chunks_exact_mut(self.inputs)).enumerate() {
             match &self.map {
-                Map::Dense => unreachable!("done above"),
+                Map::Dense | Map::Convolution(_) => unreachable!("done above"),
                 Map::Normalisation(_) => unreachable!("a stretch of the backward has none"),
                 Map::Sparse(pairs) => pairs.input_gradient(weights, delta, dx),
                 Map::OneToOne | Map::Scale => {
@@ -635,13 +668,7 @@ impl Stage {
                         *dx = dx.add(self.weight_of(weights, i, factor).mul(d));
                     }
                 }
-                Map::Convolution(window) => {
-                    let turned = &mut memory.turned;
-                    turned.resize(self.outputs);
-                    convolution::turn(delta, window.channels[1], turned);
-                    convolution::input_gradient(window, weights, turned, dx);
-                }
-                Map::Sum(window, _) => pool::sum_input_gradient(window, delta, factor, dx),
+                Map::Sum(windows, _) => pool::sum_input_gradient(windows, delta, factor, dx),
                 Map::Dropout(mask) => {
                     let mask = self.mask(given, *mask, r);
                     for (i, (dx, &d)) in dx.iter_mut().zip(delta).enumerate() {

@@ -6,9 +6,11 @@
 
 use rheobase_ir::program::Window;
 
+use crate::connection::convolution;
 use crate::connection::crossover::{
     self, CONVOLUTION, CONVOLUTION_WEIGHTS, FORWARD, MASKED, MASKED_STEP, WEIGHTS,
 };
+use crate::connection::planes::LANES;
 
 /// Bytes of a table from which on a gather goes through it by panels of columns: a second-level cache.
 const CACHED_BYTES: usize = 1 << 20;
@@ -99,6 +101,20 @@ pub(crate) fn columns(window: &Window, what: Convolved, entries: usize, inputs: 
     let [channels, out] = window.channels;
     let density = crossover::density(table, channels * window.area(), out);
     window.groups == 1 && entries as f64 >= density * inputs as f64
+}
+
+/// Whether the gradient of the weights of a convolution, with so many entries in a row, is taken output channel by output
+/// channel (`planes.rs`) instead of from turned rows (`convolution.rs`).
+///
+/// Both are compared by what their loops were measured to take, in twentieths of a nanosecond: for an entry and a line of
+/// the kernel, for a line of the kernel, and for an output. The first way moves a few neighbours at a time where the
+/// other one has full registers, but has nothing to turn.
+pub(crate) fn planes(window: &Window, entries: usize) -> bool {
+    let ([channels, out], [height, width]) = (window.channels, window.kernel);
+    let outputs = window.output[0] * window.output[1] * out;
+    let planes = 8 * entries * out * height + 20 * channels * out * height + 5 * outputs;
+    let turned = 4 * entries * height * (width * out).div_ceil(8) + 18 * outputs;
+    convolution::steady(window) && width <= LANES && planes < turned
 }
 
 /// From this number of outputs on, masked products pay: the sums of shorter ones cost more than the products.

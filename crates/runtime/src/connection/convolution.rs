@@ -10,6 +10,8 @@ use pulp::{Arch, Simd, WithSimd};
 use rheobase_ir::program::Window;
 use rheobase_ir::real::Real;
 
+use crate::aligned::Aligned;
+use crate::connection::dense;
 use crate::connection::rows::Entries;
 
 /// `out[place, o] += Σ x · w` over the entries of a row; `out` is turned.
@@ -28,20 +30,96 @@ pub(crate) fn forward<R: Real>(
     });
 }
 
-/// `dw += Σ x · delta` over the entries of a row; `delta` is turned.
+/// Memory for the gradient of weights.
+#[derive(Debug, Default)]
+pub(crate) struct Memory<R> {
+    /// A row of adjoints as `[place, channel]`.
+    turned: Aligned<R>,
+    /// Where each place of a row of outputs is in `turned`.
+    order: Vec<u32>,
+    /// Where what an event sees through line 0 of the kernel begins in `turned`.
+    begins: Vec<u32>,
+}
+
+/// `dw += Σ x · delta` over the entries of a row.
 pub(crate) fn weight_gradient<R: Real>(
     arch: Arch,
     window: &Window,
     x: Entries<'_, R>,
     delta: &[R],
+    memory: &mut Memory<R>,
     dw: &mut [R],
 ) {
+    if steady(window) && x.indices.is_sorted() {
+        return gather_weights(arch, window, x, delta, memory, dw);
+    }
+    let from = &mut memory.turned;
+    from.resize(delta.len());
+    turn(delta, window.channels[1], from);
     arch.dispatch(Visit::<R, false> {
         window,
         x,
         to: dw,
-        from: delta,
+        from,
     });
+}
+
+/// Whether neighbouring places are seen by neighbouring windows, all channels by all.
+pub(crate) fn steady(window: &Window) -> bool {
+    window.groups == 1 && window.stride == [1, 1] && window.dilation == [1, 1]
+}
+
+/// [`weight_gradient`] of entries in ascending order: for each channel and each line of the kernel the sum of what its
+/// events see, in registers.
+///
+/// Lines of adjoints stand in memory with so many zeros between them that a window beyond the border finds zeros.
+fn gather_weights<R: Real>(
+    arch: Arch,
+    window: &Window,
+    x: Entries<'_, R>,
+    delta: &[R],
+    memory: &mut Memory<R>,
+    dw: &mut [R],
+) {
+    let [height, width] = window.input;
+    let [rows, columns] = window.output;
+    let [kernel_height, kernel_width] = window.kernel;
+    let out = window.channels[1];
+    let (line, above) = (columns + kernel_width - 1, kernel_height - 1);
+    let first = above * line + kernel_width - 1;
+    memory.order.clear();
+    let place = |p: usize| (first + p / columns * line + p % columns) as u32;
+    memory.order.extend((0..rows * columns).map(place));
+    memory.turned.resize((first + rows * line) * out);
+    memory.turned.fill(R::ZERO);
+    turn_in_order(delta, out, &memory.order, &mut memory.turned);
+
+    let size = height * width;
+    let mut done = 0;
+    while let Some(&entry) = x.indices.get(done) {
+        let channel = entry as usize / size;
+        let rest = &x.indices[done..];
+        let count = rest.partition_point(|&i| (i as usize) < (channel + 1) * size);
+        let begin = |&i: &u32| {
+            let place = i - (channel * size) as u32;
+            let (y, x) = (place / width as u32, place % width as u32);
+            (y + window.pad[0] as u32) * line as u32 + x + window.pad[1] as u32
+        };
+        memory.begins.clear();
+        memory.begins.extend(rest[..count].iter().map(begin));
+        let values = x.values.map(|v| &v[done..done + count]);
+        for k in 0..kernel_height {
+            // Only the events that line `k` of the kernel sees from a window.
+            let before = |y: usize| memory.begins.partition_point(|&b| (b as usize) < y * line);
+            let seen = before(k)..before(k + rows);
+            let values = values.map(|v| &v[seen.clone()]);
+            let dw = &mut dw[(channel * kernel_height + k) * kernel_width * out..];
+            let dw = &mut dw[..kernel_width * out];
+            let from = (&memory.turned[(above - k) * line * out..], out);
+            dense::gather_runs(arch, from, &memory.begins[seen], values, dw);
+        }
+        done += count;
+    }
 }
 
 /// Both products: an event pairs runs of weights with runs of outputs, and one of them is added to the
@@ -67,7 +145,7 @@ impl<R: Real, const FORWARD: bool> WithSimd for Visit<'_, R, FORWARD> {
         for (k, &index) in x.indices.iter().enumerate() {
             let value = x.values.map_or(R::ONE, |v| v[k]);
             let index = index as usize;
-            if window.groups == 1 && window.stride == [1, 1] && window.dilation == [1, 1] {
+            if steady(window) {
                 lines(window, index, |weight, output, len| {
                     add::<R, FORWARD>(to, from, weight, output, len, value)
                 });
@@ -187,57 +265,52 @@ fn seen_by(window: &Window, axis: usize, at: usize, k: usize) -> Option<usize> {
     start.is_multiple_of(stride).then(|| start / stride)
 }
 
-/// `dx[i] += Σ w · delta` for all places `i`, without a matrix product: for windows in groups.
-pub(crate) fn input_gradient<R: Real>(window: &Window, weights: &[R], delta: &[R], dx: &mut [R]) {
-    for (index, dx) in dx.iter_mut().enumerate() {
-        let mut sum = *dx;
-        places(window, index, |weight, output, len| {
-            let products = weights[weight..][..len].iter().zip(&delta[output..][..len]);
-            sum = products.fold(sum, |sum, (&w, &d)| sum.add(w.mul(d)));
-        });
-        *dx = sum;
-    }
-}
-
 /// Lines and columns of a tile that is turned in registers.
 const TILE: usize = 4;
 
 /// A row `[channel, place]` as `[place, channel]`.
 pub(crate) fn turn<R: Real>(row: &[R], channels: usize, turned: &mut [R]) {
-    exchange(row, channels, row.len() / channels, turned, |to, from| {
-        *to = from;
-    });
+    let sizes = [channels, row.len() / channels];
+    exchange(row, sizes, turned, |place| place, |to, from| *to = from);
+}
+
+/// The same with the places in another order: place `p` becomes place `order[p]`.
+pub(crate) fn turn_in_order<R: Real>(row: &[R], channels: usize, order: &[u32], turned: &mut [R]) {
+    let sizes = [channels, order.len()];
+    let at = |place: usize| order[place] as usize;
+    exchange(row, sizes, turned, at, |to, from| *to = from);
 }
 
 /// Adds a row `[place, channel]` to one of `[channel, place]`.
 pub(crate) fn add_turned<R: Real>(turned: &[R], channels: usize, row: &mut [R]) {
-    let places = row.len() / channels;
-    exchange(turned, places, channels, row, |to, from| *to = to.add(from));
+    let sizes = [row.len() / channels, channels];
+    let add = |to: &mut R, from: R| *to = to.add(from);
+    exchange(turned, sizes, row, |channel| channel, add);
 }
 
-/// `put(to[column, line], from[line, column])` for a matrix `from` of so many lines and columns. Tiles of it are
+/// `put(to[at(column), line], from[line, column])` for a matrix `from` of so many lines and columns. Tiles of it are
 /// exchanged in registers.
 #[inline(always)]
 fn exchange<R: Real>(
     from: &[R],
-    lines: usize,
-    columns: usize,
+    [lines, columns]: [usize; 2],
     to: &mut [R],
+    at: impl Fn(usize) -> usize,
     put: impl Fn(&mut R, R),
 ) {
-    assert!(from.len() == lines * columns && to.len() == from.len());
+    assert!(from.len() == lines * columns && to.len() >= from.len());
     let (whole, wide) = (lines - lines % TILE, columns - columns % TILE);
-    for line in (0..whole).step_by(TILE) {
+    // The short side is gone through first, so that what is read or written in between stays in the cache.
+    if lines < columns {
         for column in (0..wide).step_by(TILE) {
-            let mut tile = [[R::ZERO; TILE]; TILE];
-            for (l, tile) in tile.iter_mut().enumerate() {
-                tile.copy_from_slice(&from[(line + l) * columns + column..][..TILE]);
+            for line in (0..whole).step_by(TILE) {
+                exchange_tile(from, [line, column], [lines, columns], to, &at, &put);
             }
-            for c in 0..TILE {
-                let to = &mut to[(column + c) * lines + line..][..TILE];
-                for l in 0..TILE {
-                    put(&mut to[l], tile[l][c]);
-                }
+        }
+    } else {
+        for line in (0..whole).step_by(TILE) {
+            for column in (0..wide).step_by(TILE) {
+                exchange_tile(from, [line, column], [lines, columns], to, &at, &put);
             }
         }
     }
@@ -245,10 +318,30 @@ fn exchange<R: Real>(
         // Lines of whole tiles have their last columns left, others all.
         let first = if line < whole { wide } else { 0 };
         for column in first..columns {
-            put(
-                &mut to[column * lines + line],
-                from[line * columns + column],
-            );
+            let to = &mut to[at(column) * lines + line];
+            put(to, from[line * columns + column]);
+        }
+    }
+}
+
+/// [`exchange`] for a tile that begins at this line and column.
+#[inline(always)]
+fn exchange_tile<R: Real>(
+    from: &[R],
+    [line, column]: [usize; 2],
+    [lines, columns]: [usize; 2],
+    to: &mut [R],
+    at: &impl Fn(usize) -> usize,
+    put: &impl Fn(&mut R, R),
+) {
+    let mut tile = [[R::ZERO; TILE]; TILE];
+    for (l, tile) in tile.iter_mut().enumerate() {
+        tile.copy_from_slice(&from[(line + l) * columns + column..][..TILE]);
+    }
+    for c in 0..TILE {
+        let to = &mut to[at(column + c) * lines + line..][..TILE];
+        for l in 0..TILE {
+            put(&mut to[l], tile[l][c]);
         }
     }
 }
@@ -311,7 +404,7 @@ mod tests {
                 let mut out = vec![0.1; window.output[0] * window.output[1] * 20];
                 forward(arch, &window, &weights, x, &mut out);
                 let mut dw = vec![0.1; weights.len()];
-                weight_gradient(arch, &window, x, &out, &mut dw);
+                weight_gradient(arch, &window, x, &out, &mut Memory::default(), &mut dw);
                 (out, dw)
             };
             let portable = run(Arch::Scalar);

@@ -20,9 +20,21 @@ pub(crate) fn gather<R: Real, V: Real>(
     values: Option<&[V]>,
     out: &mut [R],
 ) {
+    gather_runs(arch, (weights, out.len()), events, values, out);
+}
+
+/// The same where row `e` begins at number `e · stride`; it is as long as `out`, and the next one may begin inside of it.
+pub(crate) fn gather_runs<R: Real, V: Real>(
+    arch: Arch,
+    (weights, stride): (&[R], usize),
+    events: &[u32],
+    values: Option<&[V]>,
+    out: &mut [R],
+) {
     if !events.is_empty() {
         arch.dispatch(Gather {
             weights,
+            stride,
             events,
             values,
             out,
@@ -70,10 +82,11 @@ pub(crate) fn copy_columns<R: Real>(
     }
 }
 
-/// The arguments of [`gather`]. A closure would not be inlined into the function that has the wide
+/// The arguments of [`gather_runs`]. A closure would not be inlined into the function that has the wide
 /// registers, and would run with the narrowest.
 struct Gather<'a, R, V> {
     weights: &'a [R],
+    stride: usize,
     events: &'a [u32],
     values: Option<&'a [V]>,
     out: &'a mut [R],
@@ -84,7 +97,7 @@ impl<R: Real, V: Real> WithSimd for Gather<'_, R, V> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let n = self.out.len();
+        let (n, stride) = (self.out.len(), self.stride);
         let mut column = 0;
         // Where registers hold 16 numbers and there are 32 of them, twice as many columns fit.
         let wide = if S::F32_LANES >= 16 {
@@ -94,36 +107,64 @@ impl<R: Real, V: Real> WithSimd for Gather<'_, R, V> {
         };
         let (wide, rest) = self.out.split_at_mut(wide);
         for block in wide.as_chunks_mut::<{ 2 * BLOCK }>().0 {
-            gather_block(self.weights, n, column, self.events, self.values, block);
+            gather_block(
+                self.weights,
+                stride,
+                column,
+                self.events,
+                self.values,
+                block,
+            );
             column += 2 * BLOCK;
         }
         let (blocks, rest) = rest.as_chunks_mut::<BLOCK>();
         for block in blocks {
-            gather_block(self.weights, n, column, self.events, self.values, block);
+            gather_block(
+                self.weights,
+                stride,
+                column,
+                self.events,
+                self.values,
+                block,
+            );
             column += BLOCK;
         }
         let (quarters, rest) = rest.as_chunks_mut::<{ BLOCK / 4 }>();
         for block in quarters {
-            gather_block(self.weights, n, column, self.events, self.values, block);
+            gather_block(
+                self.weights,
+                stride,
+                column,
+                self.events,
+                self.values,
+                block,
+            );
             column += BLOCK / 4;
         }
         let (small, rest) = rest.as_chunks_mut::<{ BLOCK / 16 }>();
         for block in small {
-            gather_block(self.weights, n, column, self.events, self.values, block);
+            gather_block(
+                self.weights,
+                stride,
+                column,
+                self.events,
+                self.values,
+                block,
+            );
             column += BLOCK / 16;
         }
         for one in rest.as_chunks_mut::<1>().0 {
-            gather_block(self.weights, n, column, self.events, self.values, one);
+            gather_block(self.weights, stride, column, self.events, self.values, one);
             column += 1;
         }
     }
 }
 
-/// [`gather`] for the `N` columns from `column` on.
+/// [`gather_runs`] for the `N` columns from `column` on.
 #[inline(always)]
 fn gather_block<R: Real, V: Real, const N: usize>(
     weights: &[R],
-    n: usize,
+    stride: usize,
     column: usize,
     events: &[u32],
     values: Option<&[V]>,
@@ -133,7 +174,7 @@ fn gather_block<R: Real, V: Real, const N: usize>(
     match values {
         None => {
             for &e in events {
-                let row = &weights[e as usize * n + column..][..N];
+                let row = &weights[e as usize * stride + column..][..N];
                 for (sum, &w) in sums.iter_mut().zip(row) {
                     *sum = sum.add(w);
                 }
@@ -142,7 +183,7 @@ fn gather_block<R: Real, V: Real, const N: usize>(
         Some(values) => {
             for (&e, &value) in events.iter().zip(values) {
                 let value = R::from_f64(value.to_f64());
-                let row = &weights[e as usize * n + column..][..N];
+                let row = &weights[e as usize * stride + column..][..N];
                 for (sum, &w) in sums.iter_mut().zip(row) {
                     *sum = sum.add(w.mul(value));
                 }

@@ -48,25 +48,9 @@ impl<'a, R> Matrix<'a, R> {
 ///
 /// The sizes do not fit.
 pub(crate) fn add_product<R: Real>(out: &mut [R], a: Matrix<'_, R>, b: Matrix<'_, R>) {
-    product(out, a, b, true);
-}
-
-/// `out = a · b`, row-major; what was in `out` is not read.
-///
-/// # Panics
-///
-/// The sizes do not fit.
-pub(crate) fn set_product<R: Real>(out: &mut [R], a: Matrix<'_, R>, b: Matrix<'_, R>) {
-    product(out, a, b, false);
-}
-
-fn product<R: Real>(out: &mut [R], a: Matrix<'_, R>, b: Matrix<'_, R>, add: bool) {
     assert!(a.columns == b.rows && out.len() == a.rows * b.columns);
     assert!(a.values.len() >= a.rows * a.columns && b.values.len() >= b.rows * b.columns);
     if out.is_empty() || a.columns == 0 {
-        if !add {
-            out.fill(R::ZERO);
-        }
         return;
     }
     // SAFETY: the three slices are alive for the call. A matrix is made by `of_rows` and `transposed` only,
@@ -81,7 +65,7 @@ fn product<R: Real>(out: &mut [R], a: Matrix<'_, R>, b: Matrix<'_, R>, add: bool
             out.as_mut_ptr(),
             1,
             b.columns as isize,
-            add,
+            true,
             a.values.as_ptr(),
             a.column_stride as isize,
             a.row_stride as isize,
@@ -135,13 +119,6 @@ mod tests {
                     assert!((out[i * n + j] - 1.0 - sum).abs() < 1e-12);
                 }
             }
-            let mut set = vec![f64::NAN; m * n];
-            set_product(&mut set, left, right);
-            let same = set
-                .iter()
-                .zip(&out)
-                .all(|(s, o)| (s + 1.0 - o).abs() < 1e-12);
-            assert!(same);
         }
     }
 }

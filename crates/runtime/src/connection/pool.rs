@@ -22,6 +22,44 @@ pub(crate) struct Maxima<R> {
     list: List<R>,
 }
 
+/// The windows of a pool, and which of them a place belongs to.
+#[derive(Debug)]
+pub(crate) struct Windows {
+    window: Window,
+    /// The only window of each place, or [`NONE`]; nothing if windows overlap.
+    only: Vec<u32>,
+}
+
+/// No window.
+const NONE: u32 = u32::MAX;
+
+impl Windows {
+    /// For rows of `inputs` numbers.
+    pub(crate) fn new(window: Window, inputs: usize) -> Windows {
+        let apart = |axis: usize| window.kernel[axis] <= window.stride[axis];
+        let only = |index: usize| {
+            let mut only = NONE;
+            each_window(&window, index, |w| only = w as u32);
+            only
+        };
+        let all = 0..if apart(0) && apart(1) { inputs } else { 0 };
+        Windows {
+            window,
+            only: all.map(only).collect(),
+        }
+    }
+
+    /// Calls `visit` with each window that the place `index` of a row belongs to, in ascending order.
+    #[inline(always)]
+    fn each(&self, index: usize, mut visit: impl FnMut(usize)) {
+        match self.only.get(index) {
+            Some(&NONE) => {}
+            Some(&only) => visit(only as usize),
+            None => each_window(&self.window, index, visit),
+        }
+    }
+}
+
 /// The windows that a place of one axis belongs to: from the first to the one after the last.
 fn covering(place: usize, axis: usize, window: &Window) -> (usize, usize) {
     let (kernel, stride) = (window.kernel[axis], window.stride[axis]);
@@ -69,28 +107,28 @@ fn each_place(window: &Window, output: usize, mut visit: impl FnMut(usize)) {
 }
 
 /// `out[w] += factor · Σ x` over the windows `w`.
-pub(crate) fn sum<R: Real>(window: &Window, x: Entries<'_, R>, factor: R, out: &mut [R]) {
+pub(crate) fn sum<R: Real>(windows: &Windows, x: Entries<'_, R>, factor: R, out: &mut [R]) {
     for (index, value) in x.iter() {
         let value = value.mul(factor);
-        each_window(window, index, |w| out[w] = out[w].add(value));
+        windows.each(index, |w| out[w] = out[w].add(value));
     }
 }
 
 /// `Σ_w delta[w] · Σ x`: the gradient of the factor of [`sum`].
-pub(crate) fn sum_factor_gradient<R: Real>(window: &Window, x: Entries<'_, R>, delta: &[R]) -> R {
+pub(crate) fn sum_factor_gradient<R: Real>(windows: &Windows, x: Entries<'_, R>, delta: &[R]) -> R {
     let mut sum = R::ZERO;
     for (index, value) in x.iter() {
-        each_window(window, index, |w| sum = sum.add(delta[w].mul(value)));
+        windows.each(index, |w| sum = sum.add(delta[w].mul(value)));
     }
     sum
 }
 
 /// `dx[i] += factor · Σ delta[w]` over the windows `w` that `i` belongs to.
-pub(crate) fn sum_input_gradient<R: Real>(window: &Window, delta: &[R], factor: R, dx: &mut [R]) {
+pub(crate) fn sum_input_gradient<R: Real>(windows: &Windows, delta: &[R], factor: R, dx: &mut [R]) {
     for (output, &d) in delta.iter().enumerate() {
         let d = d.mul(factor);
         if d != R::ZERO {
-            each_place(window, output, |i| dx[i] = dx[i].add(d));
+            each_place(&windows.window, output, |i| dx[i] = dx[i].add(d));
         }
     }
 }
@@ -98,7 +136,7 @@ pub(crate) fn sum_input_gradient<R: Real>(window: &Window, delta: &[R], factor: 
 /// Maxima over windows.
 #[derive(Debug)]
 pub(crate) struct Maximum {
-    window: Window,
+    windows: Windows,
     inputs: usize,
     /// The first place of each window.
     first: Vec<u32>,
@@ -114,7 +152,7 @@ impl Maximum {
             *first = found.expect("checked: no window is only padding");
         }
         Maximum {
-            window,
+            windows: Windows::new(window, inputs),
             inputs,
             first,
         }
@@ -138,7 +176,7 @@ impl Maximum {
         // Events of one neuron add up before a maximum is taken.
         if entries.values.is_none_or(positive) && entries.indices.windows(2).all(ascending) {
             for (index, value) in entries.iter() {
-                each_window(&self.window, index, |w| {
+                self.windows.each(index, |w| {
                     if value > best[w] {
                         (best[w], at[w]) = (value, index as u32);
                     }
@@ -149,7 +187,7 @@ impl Maximum {
         let x = numbers(row, self.inputs, written);
         for (output, (best, at)) in best.iter_mut().zip(at).enumerate() {
             *best = x[*at as usize];
-            each_place(&self.window, output, |i| {
+            each_place(&self.windows.window, output, |i| {
                 if x[i] > *best {
                     (*best, *at) = (x[i], i as u32);
                 }

@@ -37,6 +37,19 @@ impl<'a, 'e: 'a, R> Block<'a, 'e, R> {
     }
 }
 
+impl<R: Real> Block<'_, '_, R> {
+    /// The number of entries of the first rows.
+    pub(crate) fn entries(&self, rows: usize) -> usize {
+        match *self {
+            Block::Events(events) => (0..rows).map(|row| events(row).0.len()).sum(),
+            Block::Numbers(numbers, n) => {
+                let numbers = numbers[..rows * n].iter();
+                numbers.map(|x| usize::from(*x != R::ZERO)).sum()
+            }
+        }
+    }
+}
+
 /// The entries of a row: indices and, if they are not all 1, values.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entries<'a, R> {

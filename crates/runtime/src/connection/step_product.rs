@@ -1,14 +1,11 @@
-//! The matrix product of one step: few rows, a matrix that stays in the cache, no memory of its own.
+//! A matrix product of few rows with a matrix that stays in the cache; it takes no memory of its own.
 //!
 //! Inside of a cycle the gradient of spikes has to go back step by step. A general matrix product spends a
 //! good part of such a small one on copying its operands into the order it likes; here the matrix is
-//! already in that order, and four rows share every load of it.
+//! already in that order, and six rows share every load of it.
 
 use pulp::{Arch, Simd, WithSimd};
 use rheobase_ir::real::Real;
-
-/// Rows whose sums are in registers at the same time.
-const ROWS: usize = 4;
 
 /// `out[b, i] += Σ_j delta[b, j] · w[j, i]` for `w` of `[n_post, n_pre]` and all rows `b` of `delta`.
 ///
@@ -23,9 +20,29 @@ pub(crate) fn add_step_product<R: Real>(
     out: &mut [R],
 ) {
     let n_post = w.len() / n_pre;
-    assert!(w.len() == n_pre * n_post && delta.len() * n_pre == out.len() * n_post);
+    assert!(delta.len() * n_pre == out.len() * n_post);
+    add_product_of_parts(arch, delta, n_post, w, n_pre, out);
+}
+
+/// The same where a row of `delta` begins `stride` numbers after the one before; only its first `n_post` numbers count.
+///
+/// # Panics
+///
+/// The sizes do not fit.
+pub(crate) fn add_product_of_parts<R: Real>(
+    arch: Arch,
+    delta: &[R],
+    stride: usize,
+    w: &[R],
+    n_pre: usize,
+    out: &mut [R],
+) {
+    let (n_post, rows) = (w.len() / n_pre, out.len() / n_pre);
+    assert!(w.len() == n_pre * n_post && out.len() == n_pre * rows);
+    assert!(rows == 0 || delta.len() >= (rows - 1) * stride + n_post);
     arch.dispatch(StepProduct {
         delta,
+        stride,
         w,
         n_pre,
         n_post,
@@ -35,6 +52,7 @@ pub(crate) fn add_step_product<R: Real>(
 
 struct StepProduct<'a, R> {
     delta: &'a [R],
+    stride: usize,
     w: &'a [R],
     n_pre: usize,
     n_post: usize,
@@ -49,7 +67,7 @@ impl<R: Real> WithSimd for StepProduct<'_, R> {
         // Where there is no fused multiply-add, it would be a call.
         let fused = S::F32_LANES > 1;
         let mut column = 0;
-        // Sixteen registers of sums where there are 32 registers of 16 numbers, else eight of 8.
+        // 24 registers of sums where there are 32 registers of 16 numbers, else twelve of 8.
         if S::F32_LANES >= 16 {
             column = self.columns::<64>(column, fused);
         }
@@ -64,76 +82,62 @@ impl<R: Real> StepProduct<'_, R> {
     #[inline(always)]
     fn columns<const N: usize>(&mut self, mut column: usize, fused: bool) -> usize {
         while column + N <= self.n_pre {
-            let deltas = self.delta.chunks(ROWS * self.n_post);
-            let outs = self.out.chunks_mut(ROWS * self.n_pre);
-            for (delta, out) in deltas.zip(outs) {
-                let w = &self.w[column..];
-                if delta.len() == ROWS * self.n_post {
-                    four_rows::<R, N>(delta, w, self.n_pre, &mut out[column..], fused);
-                } else {
-                    let rows = delta.chunks_exact(self.n_post);
-                    for (delta, out) in rows.zip(out.chunks_exact_mut(self.n_pre)) {
-                        one_row::<R, N>(delta, w, self.n_pre, &mut out[column..], fused);
-                    }
-                }
-            }
+            let row = self.rows::<6, N>(0, column, fused);
+            let row = self.rows::<4, N>(row, column, fused);
+            let row = self.rows::<2, N>(row, column, fused);
+            self.rows::<1, N>(row, column, fused);
             column += N;
         }
         column
     }
+
+    /// `N` columns of all blocks of `M` rows from `row` on; returns the first row that is left.
+    #[inline(always)]
+    fn rows<const M: usize, const N: usize>(
+        &mut self,
+        mut row: usize,
+        column: usize,
+        fused: bool,
+    ) -> usize {
+        let w = &self.w[column..];
+        while (row + M) * self.n_pre <= self.out.len() {
+            let mut delta: [&[R]; M] = [&[]; M];
+            for (m, delta) in delta.iter_mut().enumerate() {
+                *delta = &self.delta[(row + m) * self.stride..][..self.n_post];
+            }
+            let out = &mut self.out[row * self.n_pre + column..];
+            tile::<R, M, N>(delta, w, self.n_pre, out, fused);
+            row += M;
+        }
+        row
+    }
 }
 
-/// `N` columns of four rows.
+/// `N` columns of `M` rows.
 #[inline(always)]
-fn four_rows<R: Real, const N: usize>(
-    delta: &[R],
+fn tile<R: Real, const M: usize, const N: usize>(
+    delta: [&[R]; M],
     w: &[R],
     n_pre: usize,
     out: &mut [R],
     fused: bool,
 ) {
-    let n_post = delta.len() / ROWS;
-    let [mut a, mut b, mut c, mut d] = [[R::ZERO; N]; ROWS];
-    let (delta_a, rest) = delta.split_at(n_post);
-    let (delta_b, rest) = rest.split_at(n_post);
-    let (delta_c, delta_d) = rest.split_at(n_post);
-    for (j, (((&da, &db), &dc), &dd)) in delta_a
-        .iter()
-        .zip(delta_b)
-        .zip(delta_c)
-        .zip(delta_d)
-        .enumerate()
-    {
+    let mut sums = [[R::ZERO; N]; M];
+    for j in 0..delta[0].len() {
         let row = &w[j * n_pre..][..N];
+        for m in 0..M {
+            let d = delta[m][j];
+            for i in 0..N {
+                sums[m][i] = multiply_add(row[i], d, sums[m][i], fused);
+            }
+        }
+    }
+    for m in 0..M {
+        let out = &mut out[m * n_pre..][..N];
         for i in 0..N {
-            a[i] = multiply_add(row[i], da, a[i], fused);
-            b[i] = multiply_add(row[i], db, b[i], fused);
-            c[i] = multiply_add(row[i], dc, c[i], fused);
-            d[i] = multiply_add(row[i], dd, d[i], fused);
+            out[i] = out[i].add(sums[m][i]);
         }
     }
-    for (r, sums) in [a, b, c, d].iter().enumerate() {
-        add(&mut out[r * n_pre..][..N], sums);
-    }
-}
-
-/// `N` columns of one row.
-#[inline(always)]
-fn one_row<R: Real, const N: usize>(
-    delta: &[R],
-    w: &[R],
-    n_pre: usize,
-    out: &mut [R],
-    fused: bool,
-) {
-    let mut sums = [R::ZERO; N];
-    for (j, &d) in delta.iter().enumerate() {
-        let row = &w[j * n_pre..][..N];
-        for (sum, &w) in sums.iter_mut().zip(row) {
-            *sum = multiply_add(w, d, *sum, fused);
-        }
-    }
-    add(&mut out[..N], &sums);
 }
 
 #[inline(always)]
@@ -142,13 +146,6 @@ pub(crate) fn multiply_add<R: Real>(a: R, b: R, sum: R, fused: bool) -> R {
         a.fma(b, sum)
     } else {
         sum.add(a.mul(b))
-    }
-}
-
-#[inline(always)]
-fn add<R: Real, const N: usize>(out: &mut [R], sums: &[R; N]) {
-    for (out, &sum) in out.iter_mut().zip(sums) {
-        *out = out.add(sum);
     }
 }
 
