@@ -12,9 +12,18 @@ of the steps counts, over the rounds the median of those; with `--least` the fas
 Nothing is installed. A library that is missing is left out, and what to install is said. The interpreter that runs this
 file also runs the libraries, unless `--python` names another one.
 
-What is the same for all: sizes, steps, samples, density and seed of the input, detached hard
-or subtractive reset as the library has it, time constants of 10 and 20 ms, 32-bit numbers. What differs is how large weights are and what a
-library calls a neuron; `MODELS` below says it in a line each.
+The same for all: the numbers of the input and the initial weights, which are drawn here as Rheobase draws them; sizes,
+steps, samples, 32-bit numbers; decays of neurons, each library's constants chosen so that a step of it is exactly one of
+Rheobase; resets through which no gradient goes; the shape of the surrogate up to a factor. The second table that is printed
+has the spikes of every layer per neuron and step: where libraries do the same work, the numbers agree.
+
+What is not the same, because a library has nothing else or is faster that way:
+- snnTorch's Synaptic subtracts the threshold in the step after a spike, where others go to 0 in the step of the spike
+  (`shd_ff`, `shd_rec`, `wide_ff`). Its way to 0 computes every step twice.
+- Spyx does so as well, everywhere, and spikes a step late.
+- SpikingJelly's fast neuron has no synaptic current; weights are multiplied so that it spikes as often (`shd_ff`, `shd_rec`,
+  `wide_ff`). Its neuron with a current, CUBALIFNode, spikes as Rheobase's but takes longer.
+- Spyx trains decays, too: it has no other way to give them to a layer. That is two numbers for each.
 """
 
 from __future__ import annotations
@@ -48,50 +57,121 @@ LIBRARIES = {
     "spyx": ("spyx", "spyx jax flax optax"),
     "torch_compile": ("torch", "torch"),
 }
-MODELS = {
-    "norse": "LIF and LIFRecurrent (current-based), SequentialState; connections over all steps at once where the library allows it",
-    "snntorch": "Synaptic, RSynaptic, Leaky in a loop over the steps",
-    "spikingjelly": "LIFNode without synaptic current, multi-step mode: its fastest neuron on a CPU",
-    "spyx": "CuBaLIF, RCuBaLIF, LIF, LI through spyx.nn.run, jit of the whole step",
-    "torch_compile": "the equations written out in PyTorch, compiled in blocks of 25 steps; connections over all steps at once",
-}
+# What multiplies the weights of layers that have no synaptic current, so that they spike as often as layers that have one.
+WITHOUT_CURRENT = {"shd_ff": [10.186], "shd_rec": [6.739], "wide_ff": [7.268, 8.777]}
 MEMBRANE, SYNAPSE = math.exp(-1 / 20), math.exp(-1 / 10)
+# What a current of 1 adds to a membrane in a step: the exact solution of both equations, time constants 20 and 10.
+SYNAPSE_GAIN = (MEMBRANE - SYNAPSE) * 10 / (20 - 10)
 
 
 # --------------------------------------------------------------------------------------------------------------------
-# The same input and weights for all
+# The same input and weights for all: those that Rheobase draws, number by number
+
+
+class Philox:
+    """The random numbers of Rheobase: Philox4x32-10 (Salmon et al. 2011), a block of four words for a key and a counter."""
+
+    def __init__(self, seed, domain, index):
+        low, high, _, _ = self.blocks(seed, [index & 0xFFFFFFFF, index >> 32, domain, 0x6B657931])
+        self.key = int(low) | int(high) << 32
+
+    @staticmethod
+    def blocks(key, counter):
+        """Four arrays of words; a part of the counter may be an array."""
+        import numpy as np
+
+        low = np.uint64(0xFFFFFFFF)
+        c = [np.asarray(word, np.uint64) for word in counter]
+        k = [np.uint64(key & 0xFFFFFFFF), np.uint64(key >> 32)]
+        for _ in range(10):
+            p, q = np.uint64(0xD2511F53) * c[0], np.uint64(0xCD9E8D57) * c[2]
+            c = [q >> np.uint64(32) ^ c[1] ^ k[0], q & low, p >> np.uint64(32) ^ c[3] ^ k[1], p & low]
+            k = [(k[0] + np.uint64(0x9E3779B9)) & low, (k[1] + np.uint64(0xBB67AE85)) & low]
+        return c
+
+    def words(self, count, last=0):
+        import numpy as np
+
+        blocks = self.blocks(self.key, [np.arange(-(-count // 4)), 0, 0, last])
+        return np.stack(np.broadcast_arrays(*blocks), -1).ravel()[:count]
+
+    def doubles(self, count, last=0):
+        """Uniform in [0, 1)."""
+        words = self.words(2 * count, last)
+        joined = words[0::2] | words[1::2] << 32
+        return (joined >> 11) / 2.0**53
+
+    def normals(self, count, last=0):
+        import numpy as np
+
+        uniform = self.doubles(2 * count, last)
+        return np.sqrt(-2 * np.log(1 - uniform[0::2])) * np.cos(2 * np.pi * uniform[1::2])
+
+    def below(self, n, last=0):
+        """A whole number from 0 to n − 1 (Lemire 2019; none is refused for so small a number)."""
+        low, high = (int(word) for word in self.words(2, last))
+        return (low | high << 32) * n >> 64
+
+
+def samples(spec, channels, classes):
+    """What `random_spikes` with seed 1 gives: input [steps, batch, channels], and labels."""
+    import numpy as np
+
+    steps, batch = spec["steps"], spec["batch"]
+    x, labels = np.zeros((steps, batch, channels), np.float32), np.zeros(batch, np.int64)
+    quads, times = np.arange(-(-channels // 4)), np.arange(steps)[:, None]
+    for b in range(batch):
+        draw = Philox(1, 4, b)
+        labels[b] = draw.below(classes, last=1)
+        if spec["density"] is None:
+            x[:, b] = draw.normals(steps * channels, last=2).reshape(steps, channels)
+            continue
+        blocks = draw.blocks(draw.key, [quads, times, 0, 0])
+        words = np.stack(np.broadcast_arrays(*blocks), -1).reshape(steps, -1)[:, :channels]
+        x[:, b] = words < round(spec["density"] * 2**32)
+    return x, labels
+
+
+def weight(index, shape, std, mean=0.0):
+    """The initial weights of connection `index` [target, source, …], normal, with seed 0."""
+    import numpy as np
+
+    out, *rest = shape
+    drawn = mean + std * Philox(0, 0x1417, index).normals(int(np.prod(shape)))
+    # Outputs come last there, and the lines of kernels are backwards.
+    drawn = np.moveaxis(drawn.reshape(*rest, out), -1, 0)
+    return drawn[..., ::-1] if len(shape) == 4 else drawn
 
 
 def numbers(spec):
-    """Input [steps, batch, ...], labels, and weights [target, source]; what one spike adds to a membrane is alike."""
+    """Input [steps, batch, ...], labels, and weights [target, source], times what an input of 1 adds to a membrane."""
     import numpy as np
 
-    draw = np.random.default_rng(1)
-    steps, batch = spec["steps"], spec["batch"]
     if spec["kind"] == "conv":
-        x = draw.random((steps, batch, 2, 34, 34)) < spec["density"]
-        labels = draw.integers(0, 10, batch)
+        x, labels = samples(spec, 2 * 34 * 34, 10)
+        x = x.reshape(*x.shape[:2], 2, 34, 34)
         shapes = [((12, 2, 5, 5), 1 / math.sqrt(50)), ((32, 12, 5, 5), 0.6 / math.sqrt(300)), ((10, 800), 1 / math.sqrt(800))]
-        weights = [draw.standard_normal(shape) * std for shape, std in shapes]
+        weights = [weight(i, shape, std) * MEMBRANE for i, (shape, std) in enumerate(shapes)]
     elif spec["kind"] == "single":
         n = spec["sizes"][0]
-        x = draw.standard_normal((steps, batch, n))
-        labels = np.zeros(batch, int)
-        weights = [draw.uniform(-1, 1, (n, n)) / math.sqrt(n)]
+        x, labels = samples(spec, n, 1)
+        uniform = Philox(0, 0x1417, 0).doubles(n * n).reshape(n, n).T
+        weights = [(2 * uniform - 1) / math.sqrt(n) * MEMBRANE]
     else:
         sizes = spec["sizes"]
-        x = draw.random((steps, batch, sizes[0])) < spec["density"]
-        labels = draw.integers(0, sizes[-1], batch)
-        # A current moves the membrane by 1 − e^(−1/20) of itself in a step; here it is added whole.
-        gain = 1 - MEMBRANE
-        hidden = [gain] * (len(sizes) - 2) + [1.0]
-        pairs = zip(zip(sizes[1:], sizes), zip(spec["weights"], hidden))
-        weights = [draw.standard_normal(shape) * std * gain for shape, (std, gain) in pairs]
+        x, labels = samples(spec, sizes[0], sizes[-1])
+        # What a current adds to the membrane in a step, exactly.
+        gains = [SYNAPSE_GAIN] * (len(sizes) - 2) + [MEMBRANE]
+        shapes = list(zip(sizes[1:], sizes))
+        # The recurrent connection is the second one of its program.
+        last = len(shapes) if spec.get("recurrent") else len(shapes) - 1
+        places = list(range(len(shapes) - 1)) + [last]
+        weights = [weight(i, shape, std) * gain for i, shape, std, gain in zip(places, shapes, spec["weights"], gains)]
         if spec.get("recurrent"):
-            recurrent = (draw.standard_normal((sizes[1], sizes[1])) * 0.2 - 0.12) * gain
+            recurrent = weight(1, (sizes[1], sizes[1]), 0.2, -0.12)
             np.fill_diagonal(recurrent, 0)
-            weights.append(recurrent)
-    return x.astype(np.float32), labels, [w.astype(np.float32) for w in weights]
+            weights.append(recurrent * SYNAPSE_GAIN)
+    return x, labels, [np.ascontiguousarray(w, np.float32) for w in weights]
 
 
 def timed(step, seconds, most):
@@ -113,7 +193,8 @@ def timed(step, seconds, most):
 
 
 def torch_models(library, spec, weights, threads):
-    """The parameters and a function from the input to logits [batch, classes], or to spikes of one layer."""
+    """The parameters, a function from the input to logits [batch, classes] or to spikes of one layer, and the modules
+    whose output, or the first part of it, is the spikes of a layer."""
     import torch
 
     torch.set_num_threads(threads)
@@ -138,31 +219,38 @@ def torch_models(library, spec, weights, threads):
 def of_norse(torch, spec, weights, linear, conv):
     from norse.torch import LI, LIF, LIFParameters, LIFRecurrent, LIParameters, Lift, SequentialState
 
-    as_tensor = torch.tensor
-    lif = LIFParameters(tau_syn_inv=as_tensor(100.0), tau_mem_inv=as_tensor(50.0), alpha=as_tensor(10.0))
-    li = LIParameters(tau_syn_inv=as_tensor(100.0), tau_mem_inv=as_tensor(50.0))
-    # Norse multiplies a current by step / tau.
-    gain = 20.0
+    # Its steps are Euler's: with these constants they decay as the exact ones do. A current that is gone after its step
+    # is none.
+    def constants(of, synapse, **more):
+        inverse = [torch.tensor(1000.0 * (1 - decay)) for decay in (synapse, MEMBRANE)]
+        return of(tau_syn_inv=inverse[0], tau_mem_inv=inverse[1], **more)
+
+    alpha = torch.tensor(10.0)
+    based, leaky = (constants(LIFParameters, decay, alpha=alpha) for decay in (SYNAPSE, 0.0))
+    gain = 1 / (1 - MEMBRANE)
     if spec["kind"] == "single":
-        net = SequentialState(linear(weights[0], gain), LIF(lif))
-        return net, lambda x: net(x)[0]
+        net = SequentialState(linear(weights[0], gain), LIF(leaky))
+        return net, lambda x: net(x)[0], [net[1]]
     if spec["kind"] == "conv":
         pool, flat = torch.nn.MaxPool2d(2), torch.nn.Flatten(2)
-        layers = [Lift(conv(weights[0], 4.0)), LIF(lif), Lift(pool), Lift(conv(weights[1], 4.0)), LIF(lif), Lift(pool)]
-        net = SequentialState(*layers, flat, linear(weights[2], 4.0), LIF(lif))
-        return net, lambda x: net(x)[0].sum(0)
-    layers = []
+        cells = [LIF(leaky) for _ in range(3)]
+        layers = [Lift(conv(weights[0], gain)), cells[0], Lift(pool), Lift(conv(weights[1], gain)), cells[1], Lift(pool)]
+        net = SequentialState(*layers, flat, linear(weights[2], gain), cells[2])
+        return net, lambda x: net(x)[0].sum(0), cells
+    layers, cells = [], []
     if spec.get("recurrent"):
-        layer = LIFRecurrent(700, 128, p=lif)
+        cells.append(LIFRecurrent(700, 128, p=based))
         with torch.no_grad():
-            layer.input_weights.copy_(torch.from_numpy(weights[0]) * gain)
-            layer.recurrent_weights.copy_(torch.from_numpy(weights[2]) * gain)
-        layers.append(layer)
+            cells[0].input_weights.copy_(torch.from_numpy(weights[0]) * gain)
+            cells[0].recurrent_weights.copy_(torch.from_numpy(weights[2]) * gain)
+        layers = list(cells)
     else:
         for weight in weights[:-1]:
-            layers += [linear(weight, gain), LIF(lif)]
-    net = SequentialState(*layers, linear(weights[len(spec["sizes"]) - 2]), LI(li))
-    return net, lambda x: net(x)[0].max(0).values
+            cells.append(LIF(based))
+            layers += [linear(weight, gain), cells[-1]]
+    readout = LI(constants(LIParameters, 0.0))
+    net = SequentialState(*layers, linear(weights[len(spec["sizes"]) - 2], gain), readout)
+    return net, lambda x: net(x)[0].max(0).values, cells
 
 
 def of_snntorch(torch, spec, weights, linear, conv):
@@ -175,7 +263,8 @@ def of_snntorch(torch, spec, weights, linear, conv):
     class Single(nn.Module):
         def __init__(self):
             super().__init__()
-            self.dense, self.cell = linear(weights[0]), snntorch.Leaky(beta=MEMBRANE)
+            self.dense, self.cell = linear(weights[0]), snntorch.Leaky(beta=MEMBRANE, reset_mechanism="zero")
+            self.cells = [self.cell]
 
         def forward(self, x):
             state, spikes = self.cell.reset_mem(), []
@@ -188,7 +277,8 @@ def of_snntorch(torch, spec, weights, linear, conv):
         def __init__(self):
             super().__init__()
             self.first, self.second, self.dense = conv(weights[0]), conv(weights[1]), linear(weights[2])
-            self.cells = nn.ModuleList([snntorch.Leaky(beta=MEMBRANE, spike_grad=fast) for _ in range(3)])
+            leaky = dict(beta=MEMBRANE, spike_grad=fast, reset_mechanism="zero")
+            self.cells = nn.ModuleList([snntorch.Leaky(**leaky) for _ in range(3)])
             self.pool = nn.MaxPool2d(2)
 
         def forward(self, x):
@@ -210,6 +300,7 @@ def of_snntorch(torch, spec, weights, linear, conv):
                 cell = snntorch.RSynaptic(linear_features=spec["sizes"][1], **decays)
                 with torch.no_grad():
                     cell.recurrent.weight.copy_(torch.from_numpy(weights[-1]))
+                cell.recurrent.bias = None
                 self.cells = nn.ModuleList([cell])
             else:
                 self.cells = nn.ModuleList([snntorch.Synaptic(**decays) for _ in range(count - 1)])
@@ -227,19 +318,19 @@ def of_snntorch(torch, spec, weights, linear, conv):
             return torch.stack(trace).max(0).values
 
     net = dict(single=Single, conv=Conv, dense=Dense)[spec["kind"]]()
-    return net, net
+    return net, net, list(net.cells)
 
 
 def of_spikingjelly(torch, spec, weights, linear, conv):
     from spikingjelly.activation_based import functional, layer, neuron, surrogate
 
-    # The synapse that this neuron lacks holds a current for about ten steps.
-    gain = 1.0 if spec["kind"] != "dense" else 6.0
     curve = surrogate.ATan() if spec["kind"] == "single" else surrogate.SoftSign(10.0)
     tau = 1 / (1 - MEMBRANE)
+    cells = []
 
     def node():
-        return neuron.LIFNode(tau=tau, decay_input=False, surrogate_function=curve, detach_reset=True)
+        cells.append(neuron.LIFNode(tau=tau, decay_input=False, surrogate_function=curve, detach_reset=True))
+        return cells[-1]
 
     if spec["kind"] == "single":
         layers = [linear(weights[0], of=layer.Linear), node()]
@@ -249,7 +340,7 @@ def of_spikingjelly(torch, spec, weights, linear, conv):
         layers += [linear(weights[2], of=layer.Linear), node()]
     else:
         layers = []
-        for weight in weights[: len(spec["sizes"]) - 2]:
+        for gain, weight in zip(spec["gains"], weights):
             layers.append(linear(weight, gain, of=layer.Linear))
             if not spec.get("recurrent"):
                 layers.append(node())
@@ -257,10 +348,11 @@ def of_spikingjelly(torch, spec, weights, linear, conv):
             n = spec["sizes"][1]
             cell = layer.LinearRecurrentContainer(node(), in_features=n, out_features=n, bias=False)
             with torch.no_grad():
-                cell.rc.weight.copy_(torch.cat([torch.eye(n), torch.from_numpy(weights[-1])], 1))
+                cell.rc.weight.copy_(torch.cat([torch.eye(n), torch.from_numpy(weights[-1]) * gain], 1))
             layers.append(cell)
         readout = neuron.NonSpikingLIFNode(tau=tau, decode="max-mem")
-        layers += [linear(weights[len(spec["sizes"]) - 2], of=layer.Linear), readout]
+        # It multiplies what arrives by 1 / tau.
+        layers += [linear(weights[len(spec["sizes"]) - 2], tau, of=layer.Linear), readout]
     net = torch.nn.Sequential(*layers)
     functional.set_step_mode(net, "m")
 
@@ -269,7 +361,7 @@ def of_spikingjelly(torch, spec, weights, linear, conv):
         out = net(x)
         return out.sum(0) if spec["kind"] == "conv" else out
 
-    return net, run
+    return net, run, cells
 
 
 def of_torch(torch, spec, weights, linear, conv):
@@ -282,6 +374,8 @@ def of_torch(torch, spec, weights, linear, conv):
         @staticmethod
         def backward(context, gradient):
             (margin,) = context.saved_tensors
+            if spec["kind"] == "single":
+                return gradient / (1 + (math.pi * margin) ** 2)
             return gradient / (10 * margin.abs() + 1) ** 2
 
     spike = Spike.apply
@@ -327,12 +421,15 @@ def of_torch(torch, spec, weights, linear, conv):
         torch.compile(f, dynamic=False) for f in (current_based, recurrent, leaky, readout)
     )
 
-    def through(cell, x, states, *weights):
-        given = []
-        for block in x.split(25):
-            out, *states = cell(block, *states, *weights)
-            given.append(out)
-        return torch.cat(given)
+    class Through(torch.nn.Module):
+        def forward(self, cell, x, states, *weights):
+            given = []
+            for block in x.split(25):
+                out, *states = cell(block, *states, *weights)
+                given.append(out)
+            return torch.cat(given)
+
+    through, cells = Through(), [Through() for _ in range(3)]
 
     def over_steps(f, x):
         return f(x.flatten(0, 1)).unflatten(0, x.shape[:2])
@@ -341,7 +438,7 @@ def of_torch(torch, spec, weights, linear, conv):
     net = nn.Module()
     if spec["kind"] == "single":
         net.dense = linear(weights[0])
-        return net, lambda x: through(leaky, net.dense(x), [torch.zeros(batch, 512)])
+        return net, lambda x: cells[0](leaky, net.dense(x), [torch.zeros(batch, 512)]), cells
     if spec["kind"] == "conv":
         net.layers = nn.ModuleList([conv(weights[0]), conv(weights[1]), linear(weights[2])])
         pool = nn.MaxPool2d(2)
@@ -351,31 +448,48 @@ def of_torch(torch, spec, weights, linear, conv):
                 if i > 0:
                     x = over_steps(pool, x)
                 current = layer(x.flatten(2)) if i == 2 else over_steps(layer, x)
-                x = through(leaky, current, [torch.zeros_like(current[0])])
+                x = cells[i](leaky, current, [torch.zeros_like(current[0])])
             return x.sum(0)
 
-        return net, run
+        return net, run, cells
     sizes = spec["sizes"]
     net.layers = nn.ModuleList([linear(weight) for weight in weights[: len(sizes) - 1]])
     if spec.get("recurrent"):
         net.back = nn.Parameter(torch.from_numpy(weights[-1].T.copy()))
 
     def run(x):
-        for layer in net.layers[:-1]:
+        for cell, layer in zip(cells, net.layers[:-1]):
             x = layer(x)
             zero = torch.zeros_like(x[0])
-            x = through(recurrent, x, [zero] * 3, net.back) if spec.get("recurrent") else through(current_based, x, [zero] * 2)
+            x = cell(recurrent, x, [zero] * 3, net.back) if spec.get("recurrent") else cell(current_based, x, [zero] * 2)
         return through(readout, net.layers[-1](x), [torch.zeros(batch, sizes[-1])]).max(0).values
 
-    return net, run
+    return net, run, cells
+
+
+def rates_torch(run, x, cells):
+    """The spikes of each layer per neuron and step."""
+    import torch
+
+    found = [[] for _ in cells]
+
+    def note(spikes):
+        return lambda module, given, out: spikes.append(float((out[0] if isinstance(out, tuple) else out).detach().mean()))
+
+    hooks = [cell.register_forward_hook(note(spikes)) for cell, spikes in zip(cells, found)]
+    with torch.no_grad():
+        run(x)
+    [hook.remove() for hook in hooks]
+    return [statistics.fmean(spikes) for spikes in found if spikes]
 
 
 def time_torch(library, spec, threads, seconds, most):
     import torch
 
     x, labels, weights = numbers(spec)
-    net, run = torch_models(library, spec, weights, threads)
+    net, run, cells = torch_models(library, spec, weights, threads)
     x, labels = torch.from_numpy(x), torch.from_numpy(labels)
+    rates = rates_torch(run, x, cells)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-4, fused=True)
 
     def step():
@@ -386,7 +500,7 @@ def time_torch(library, spec, threads, seconds, most):
         optimizer.step()
         return float(loss.detach())
 
-    return timed(step, seconds, most) | dict(version=torch.__version__)
+    return timed(step, seconds, most) | dict(version=torch.__version__, rates=rates)
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -450,6 +564,14 @@ def time_spyx(spec, threads, seconds, most):
         logits = out.sum(0) if spec["kind"] == "conv" else out.max(0)
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
+    def rates():
+        """Each layer that spikes ends a part of the network that is run up to there."""
+        spiking = (snn.LIF, snn.CuBaLIF, snn.RCuBaLIF)
+        ends = [k + 1 for k, layer in enumerate(layers) if isinstance(layer, spiking)]
+        return [float(snn.run(snn.Sequential(*layers[:end]), x)[0].mean()) for end in ends]
+
+    given = rates()
+
     @nnx.jit
     def update(net, optimizer, x, labels):
         loss, gradients = nnx.value_and_grad(loss_of)(net, x, labels)
@@ -459,7 +581,7 @@ def time_spyx(spec, threads, seconds, most):
     def step():
         return float(jax.block_until_ready(update(net, optimizer, x, labels)))
 
-    return timed(step, seconds, most) | dict(version=jax.__version__)
+    return timed(step, seconds, most) | dict(version=jax.__version__, rates=given)
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -504,7 +626,10 @@ def time_ours(options, program, threads):
     command = [options.rheo, "bench", str(HERE / f"{program}.snn"), "--threads", str(threads)]
     found, why = run(command + ["--steps", str(options.steps), "--json"], threads, options.limit)
     step = found and found["step_ms"]
-    return (step and dict(median=step["median"], least=step["min"], first_s=None)), why
+    if step is None:
+        return None, why
+    _, *rates = found["density"].values()
+    return dict(median=step["median"], least=step["min"], first_s=None, rates=rates), None
 
 
 def time_theirs(options, library, workload, threads):
@@ -561,6 +686,16 @@ def table(options, medians):
     return rows
 
 
+def rates(options, found):
+    """Rows of text: the spikes of each layer per neuron and step, in per cent."""
+    columns = ["spikes, %", "rheo", "compact"] + options.libraries
+    rows = [columns]
+    for workload in options.workloads:
+        given = [found.get((workload, name)) for name in columns[1:]]
+        rows.append([workload] + [", ".join(f"{100 * rate:.2f}" for rate in r) if r else "–" for r in given])
+    return rows
+
+
 def show(rows, markdown):
     if markdown:
         rows = [rows[0], ["---"] * len(rows[0])] + rows[1:]
@@ -574,7 +709,7 @@ def compare(options):
     for library in [l for l in options.libraries if l in absent]:
         print(f"{library} is left out; to have it: {options.python} -m pip install {LIBRARIES[library][1]}", file=sys.stderr)
     options.libraries = [library for library in options.libraries if library not in absent]
-    found, failed = {}, set()
+    found, rates_of, failed = {}, {}, set()
     for round_ in range(options.rounds):
         for workload in options.workloads:
             jobs = [("rheo", lambda: time_ours(options, workload, 1)), ("compact", lambda: time_ours(options, workload + "_compact", 1))]
@@ -592,13 +727,17 @@ def compare(options):
                     continue
                 ms = result["least" if options.least else "median"]
                 found.setdefault((workload, name), []).append(ms)
+                rates_of[workload, name] = result["rates"]
                 print(f"round {round_ + 1}  {workload:8} {name:13} {ms:9.2f} ms", file=sys.stderr)
     medians = {key: (min if options.least else statistics.median)(times) for key, times in found.items()}
     print(processor())
     print(", ".join(f"{name} {version}" for name, version in versions(options).items()))
     print(show(table(options, medians), options.markdown))
+    print()
+    print(show(rates(options, rates_of), options.markdown))
     if options.json:
-        document = dict(machine=processor(), versions=versions(options), rounds={f"{w} {n}": t for (w, n), t in found.items()})
+        named = lambda of: {f"{workload} {name}": value for (workload, name), value in of.items()}
+        document = dict(machine=processor(), versions=versions(options), rounds=named(found), rates=named(rates_of))
         Path(options.json).write_text(json.dumps(document, indent=1) + "\n")
 
 
@@ -626,7 +765,8 @@ def main():
     if options.one is None:
         return compare(options)
     library, workload = options.one
-    spec, limits = WORKLOADS[workload], (options.threads, options.seconds, options.steps)
+    spec = WORKLOADS[workload] | dict(gains=WITHOUT_CURRENT.get(workload))
+    limits = (options.threads, options.seconds, options.steps)
     result = time_spyx(spec, *limits) if library == "spyx" else time_torch(library, spec, *limits)
     print(json.dumps(result))
 
