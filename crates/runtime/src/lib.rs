@@ -43,7 +43,7 @@ pub mod kernels;
 mod layer;
 mod mapped;
 mod memory;
-mod parallel;
+pub mod parallel;
 mod parameters;
 mod parts;
 mod phases;

@@ -79,7 +79,12 @@ fn share<T: Send>(items: Vec<T>, threads: usize, work: impl Fn(usize, T) + Sync)
 }
 
 /// Numbers that one thread works on at a time: enough that waking another one pays.
-const CHUNK: usize = 1 << 14;
+pub const CHUNK: usize = 1 << 14;
+
+/// Calls `work` with every item, on at most `threads` threads, of which the calling one is one.
+pub fn for_each<T: Send>(items: Vec<T>, threads: usize, work: impl Fn(T) + Sync) {
+    share(items, threads, |_, item| work(item));
+}
 
 /// Calls `work` with pieces of `numbers` and the position of the first number of each, on at most `threads` threads.
 pub(crate) fn chunks<R: Send>(
