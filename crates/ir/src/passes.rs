@@ -10,6 +10,7 @@ mod fma;
 mod fold;
 mod harden;
 mod hoist;
+mod reciprocal;
 mod simplify;
 
 pub use cse::cse;
@@ -18,6 +19,7 @@ pub use fma::fma;
 pub use fold::fold;
 pub use harden::harden;
 pub use hoist::hoist;
+pub use reciprocal::reciprocal;
 pub use simplify::simplify;
 
 use crate::kernel::Kernel;

@@ -183,6 +183,11 @@ pub fn phi(k: u8, z: f64) -> f64 {
     if z == f64::NEG_INFINITY {
         return 0.0;
     }
+    if z > 700.0 {
+        // e^z alone may be too large, and the other terms do not count.
+        let root = (z / 2.0).exp();
+        return root / z.powi(i32::from(k)) * root;
+    }
     let mut value = z.exp_m1() / z;
     let mut inverse_factorial = 1.0;
     for i in 1..k {

@@ -71,6 +71,7 @@ pass!(cse);
 pass!(fma);
 pass!(dce);
 pass!(harden);
+pass!(reciprocal);
 
 /// The other passes work on one kernel; `hoist` takes the initial values and the step.
 #[test]

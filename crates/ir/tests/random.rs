@@ -175,6 +175,11 @@ fn fma_is_close() {
 }
 
 #[test]
+fn reciprocal_is_close() {
+    check::<f64>(passes::reciprocal, &Shape::SMOOTH, 1e-12, |_| false);
+}
+
+#[test]
 fn all_passes_are_close() {
     let all: Pass = |kernel| {
         let before = kernel.clone();

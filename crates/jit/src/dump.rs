@@ -1,7 +1,7 @@
 //! Cranelift IR as text, with our own line above the instructions that a node became.
 //!
 //! The kernel's lines are those of its text form, as comments, so one look shows which op costs what.
-//! An op of the loop appears twice: for a full group of lanes and for a single one.
+//! An op of the loop appears once for each register of a group of lanes.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};

@@ -3,7 +3,8 @@
 //! A kernel that uses a function once or twice has it written in its loop. A kernel that uses many
 //! (an adaptive exponential neuron with sixteen exponentials) calls them instead, and so does
 //! everything outside the loop: the instructions are the same, so the results are too, and code is
-//! made in a fraction of the time. [`lower_function`] makes the function that is called, and the
+//! made in a fraction of the time. A loop calls a function for some registers at once: they do not depend on each
+//! other, so the machine computes them at the same time where one alone would wait for itself. [`lower_function`] makes the function that is called, and the
 //! caller's module says where it is: in the [library](crate::library) of the process, or beside the
 //! kernels in an object file.
 
@@ -74,8 +75,18 @@ impl Function {
         }
     }
 
-    /// The symbol that the function is called by.
-    pub(crate) fn symbol(self, precision: Precision) -> String {
+    /// For how many of some registers one call computes it.
+    pub(crate) fn registers(self, wanted: usize) -> usize {
+        // Branches are taken for one register, and more than eight operands are not passed in registers.
+        if self.branches() || self.arity() * wanted > 8 {
+            1
+        } else {
+            wanted
+        }
+    }
+
+    /// The symbol of the function of one register.
+    fn symbol(self, precision: Precision) -> String {
         let name = match self {
             Function::Exp => "exp",
             Function::Expm1 => "expm1",
@@ -142,15 +153,6 @@ impl Function {
         }
     }
 
-    /// Registers in, register out.
-    pub(crate) fn signature(self, precision: Precision, convention: CallConv) -> Signature {
-        let register = AbiParam::new(Shape::new(precision).reals);
-        let mut signature = Signature::new(convention);
-        signature.params = vec![register; self.arity()];
-        signature.returns = vec![register];
-        signature
-    }
-
     /// Writes its instructions at the current place.
     pub(crate) fn write(self, code: &mut vector::Code<'_>, args: &[ir::Value]) -> ir::Value {
         let precision = code.shape.precision;
@@ -188,34 +190,56 @@ fn suffix(precision: Precision) -> &'static str {
     }
 }
 
-/// The convention of calls between pieces of generated code: registers are passed in registers, which
-/// the convention of Windows does not do.
-pub(crate) fn convention(default: CallConv) -> CallConv {
-    if default == CallConv::WindowsFastcall {
-        CallConv::SystemV
-    } else {
-        default
+/// A function for some registers at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Wide {
+    pub(crate) function: Function,
+    pub(crate) registers: usize,
+}
+
+impl Wide {
+    /// The symbol that it is called by.
+    pub(crate) fn symbol(self, precision: Precision) -> String {
+        let symbol = self.function.symbol(precision);
+        match self.registers {
+            1 => symbol,
+            registers => format!("{symbol}_{registers}"),
+        }
+    }
+
+    /// The operands of each register in turn; a result for each.
+    pub(crate) fn signature(self, precision: Precision) -> Signature {
+        let register = AbiParam::new(Shape::new(precision).reals);
+        let mut signature = Signature::new(CONVENTION);
+        signature.params = vec![register; self.function.arity() * self.registers];
+        signature.returns = vec![register; self.registers];
+        signature
     }
 }
 
+/// The convention of calls between pieces of generated code, the same on every machine: up to eight registers are
+/// passed and returned in registers.
+const CONVENTION: CallConv = CallConv::Tail;
+
 /// The function as Cranelift IR.
-pub(crate) fn lower_function(
-    function: Function,
-    precision: Precision,
-    machine: Machine,
-    default: CallConv,
-) -> Code {
-    let signature = function.signature(precision, convention(default));
+pub(crate) fn lower_function(wide: Wide, precision: Precision, machine: Machine) -> Code {
+    let signature = wide.signature(precision);
     let mut lowered = Code::with_name_signature(UserFuncName::user(0, 0), signature);
     let block = lowered.dfg.make_block();
     lowered.layout.append_block(block);
     let reals = Shape::new(precision).reals;
-    let args: Vec<ir::Value> = (0..function.arity())
+    let arity = wide.function.arity();
+    let args: Vec<ir::Value> = (0..arity * wide.registers)
         .map(|_| lowered.dfg.append_block_param(block, reals))
         .collect();
     let pos = FuncCursor::new(&mut lowered).at_bottom(block);
     let mut code = vector::Code::new(pos, block, precision, machine);
-    let result = function.write(&mut code, &args);
-    code.pos.ins().return_(&[result]);
+    let mut results = Vec::new();
+    for args in args.chunks_exact(arity) {
+        // Constants are loaded again: kept for the next register they would only push others out.
+        code.forget();
+        results.push(wide.function.write(&mut code, args));
+    }
+    code.pos.ins().return_(&results);
     lowered
 }

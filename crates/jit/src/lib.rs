@@ -116,7 +116,8 @@ pub fn compile<R: Lane>(kernel: &Kernel, target: &Target) -> Result<Compiled<R>,
     let machine = target.machine();
     let lowered = lower::lower(kernel, &mut module, machine, R::PRECISION)?;
     let library = target.library();
-    library.provide(&lowered.calls, R::PRECISION, &target.isa()?, machine)?;
+    let functions = lower::functions(kernel, R::PRECISION, machine);
+    library.provide(&functions, R::PRECISION, &target.isa()?, machine)?;
     let refused = |error: ModuleError| refusal(&kernel.name, &error);
     let signature = lowered.function.signature.clone();
     let id = module

@@ -12,7 +12,7 @@ use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Linkage, Module};
 
 use crate::abi::Precision;
-use crate::functions::{Function, lower_function};
+use crate::functions::{Wide, lower_function};
 use crate::target::Machine;
 use crate::{JitError, libcalls, refusal};
 
@@ -44,7 +44,7 @@ impl Library {
     /// Cranelift refuses one.
     pub(crate) fn provide(
         &self,
-        functions: &[Function],
+        functions: &[Wide],
         precision: Precision,
         isa: &OwnedTargetIsa,
         machine: Machine,
@@ -58,7 +58,7 @@ impl Library {
             }
             let module = module.get_or_insert_with(|| open(isa.clone()));
             let refused = |error| refusal(&symbol, &error);
-            let lowered = lower_function(function, precision, machine, isa.default_call_conv());
+            let lowered = lower_function(function, precision, machine);
             let id = module
                 .declare_function(&symbol, Linkage::Export, &lowered.signature)
                 .map_err(refused)?;

@@ -4,11 +4,14 @@
 //! setup:  load every pointer to a uniform argument; compute and store all that is uniform; constants
 //!         → rows(the caller's rows, the number of lanes in full groups)
 //! rows(pointers, count):  load every pointer to a row;  count > 0 → group(0)  else → rest
-//! group(lane):  load, compute, store for 4 (f64: 2) lanes;  next < count → group(next)  else → rest
-//! rest:   lanes left over: the first time, copy them to the stack (`tail.rs`) → rows(the copies, 4);
+//! group(lane):  load, compute, store for some registers of lanes;  next < count → group(next)  else → rest
+//! rest:   lanes left over: the first time, copy them to the stack (`tail.rs`) → rows(the copies, a group);
 //!         the second time, copy the results back
 //! done:   return
 //! ```
+//!
+//! A register holds 4 lanes (f64: 2). `group.rs` says how many of them a group is and in which order they are
+//! computed.
 //!
 //! There is one lowering of each op and it is for a whole register. The lanes left over go through the
 //! same instructions as all others, so the bits of a lane's result do not depend on how lanes are
@@ -21,6 +24,7 @@
 
 mod calls;
 mod draws;
+mod group;
 mod live;
 mod memory;
 mod ops;
@@ -36,11 +40,13 @@ use rheobase_ir::kernel::{Def, Kernel, Param, Value};
 use rheobase_ir::ops::Op;
 use rheobase_ir::types::Rate;
 
+use group::Group;
+pub(crate) use group::functions;
 use tail::Tail;
 
 use crate::JitError;
 use crate::abi::Precision;
-use crate::functions::Function;
+use crate::functions::Wide;
 use crate::libcalls::Libcall;
 use crate::target::Machine;
 use crate::vector::Code;
@@ -50,11 +56,22 @@ type Insert<'s, 'f> = ir::InsertBuilder<'s, &'s mut FuncCursor<'f>>;
 
 /// Which lanes the instructions being written are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Group {
+pub(crate) enum Lanes {
     /// None in particular: the value is the same for all.
     Uniform,
-    /// As many as a register holds, from this one on.
-    Full(ir::Value),
+    /// As many as a register holds, in the group that starts with this one.
+    Register(ir::Value),
+}
+
+/// What is known of the lanes of one register of the current group.
+#[derive(Clone, Default)]
+struct Register {
+    /// The value of each node; uniform ones are the same in all registers.
+    values: Vec<Option<ir::Value>>,
+    /// Matrix exponentials by their operands.
+    exponentials: BTreeMap<Vec<Value>, StackSlot>,
+    /// Random numbers.
+    blocks: draws::Blocks,
 }
 
 /// A line of the kernel's text.
@@ -72,8 +89,6 @@ pub(crate) struct Lowered {
     pub(crate) function: ir::Function,
     /// The first instruction written for a line, in the order of writing.
     pub(crate) marks: Vec<(ir::Inst, Line)>,
-    /// The vector functions that it calls.
-    pub(crate) calls: Vec<Function>,
     /// Whether it calls for matrix exponentials.
     pub(crate) matrices: bool,
 }
@@ -83,7 +98,7 @@ pub(crate) struct Emitter<'a> {
     pub(crate) kernel: &'a Kernel,
     module: &'a mut dyn Module,
     pub(crate) code: Code<'a>,
-    pub(crate) group: Group,
+    pub(crate) lanes: Lanes,
     setup: Block,
     /// The kernel's arguments.
     signature: Vec<Param>,
@@ -96,23 +111,17 @@ pub(crate) struct Emitter<'a> {
     /// For each node, whether an output needs it, and the instruction that reads it last.
     live: Vec<bool>,
     last_use: Vec<Option<Value>>,
-    /// Whether functions are called in the loop too, because the kernel uses many.
-    calls: bool,
-    /// The value of each node for the current group; uniform ones stay.
-    values: Vec<Option<ir::Value>>,
+    /// The registers of a group, and the order in which they are computed.
+    group: Group,
+    /// The registers of the current group, and the one that instructions are being written for.
+    registers: Vec<Register>,
+    current: usize,
     libcalls: BTreeMap<Libcall, FuncRef>,
-    functions: BTreeMap<Function, FuncRef>,
+    functions: BTreeMap<Wide, FuncRef>,
     /// The distance in bytes of the current group from the start of a row of reals.
     offset: Option<ir::Value>,
-    /// Matrix exponentials of the current group by their operands.
-    exponentials: BTreeMap<Vec<Value>, StackSlot>,
-    /// Random numbers of the current group.
-    blocks: draws::Blocks,
     marks: Vec<(ir::Inst, Line)>,
 }
-
-/// The functions that a loop has written in it are together at most about so many instructions.
-const WRITTEN: usize = 120;
 
 /// Lowers a verified kernel.
 ///
@@ -136,21 +145,13 @@ pub(crate) fn lower(
 
     let live = live::live(kernel);
     let rates = kernel.rates();
-    let size: usize = kernel
-        .values()
-        .filter(|(value, _)| live[value.index()] && rates[value.index()] == Rate::Lane)
-        .filter_map(|(_, node)| match &node.def {
-            Def::Inst(op, _) => Function::of(*op, precision, machine),
-            Def::Input(_) => None,
-        })
-        .map(Function::size)
-        .sum();
+    let group = Group::of(kernel, &live, &rates, precision, machine);
     let pos = FuncCursor::new(&mut function).at_bottom(setup);
     let mut emitter = Emitter {
         kernel,
         module,
         code: Code::new(pos, setup, precision, machine),
-        group: Group::Uniform,
+        lanes: Lanes::Uniform,
         setup,
         signature: kernel.signature(),
         rows: vec![rows; kernel.signature().len()],
@@ -158,29 +159,30 @@ pub(crate) fn lower(
         rates,
         last_use: live::last_uses(kernel, &live),
         live,
-        calls: size > WRITTEN,
-        values: vec![None; kernel.nodes.len()],
-        offset: None,
+        group,
+        registers: vec![Register {
+            values: vec![None; kernel.nodes.len()],
+            ..Register::default()
+        }],
+        current: 0,
         libcalls: BTreeMap::new(),
         functions: BTreeMap::new(),
-        exponentials: BTreeMap::new(),
-        blocks: draws::Blocks::new(),
+        offset: None,
         marks: Vec::new(),
     };
     emitter.find_outputs();
     emitter.load_pointers(rows, Rate::Uniform);
-    emitter.body(Rate::Uniform)?;
+    emitter.compute(Rate::Uniform)?;
+    emitter.store_outputs(Rate::Uniform);
     if kernel.outputs.iter().any(|o| o.rate == Rate::Lane) {
         emitter.loops(rows, lanes)?;
     }
     emitter.code.pos.ins().return_(&[]);
-    let calls = emitter.functions.keys().copied().collect();
     let matrices = !emitter.libcalls.is_empty();
     let marks = emitter.marks;
     Ok(Lowered {
         function,
         marks,
-        calls,
         matrices,
     })
 }
@@ -204,13 +206,11 @@ impl Emitter<'_> {
         self.code.pos.ins().brif(count, group, &first, rest, &[]);
 
         self.code.pos.goto_bottom(group);
-        self.group = Group::Full(lane);
+        self.lanes = Lanes::Register(lane);
         self.code.hoist = true;
-        self.exponentials.clear();
-        self.blocks.clear();
         self.code.forget();
-        self.body(Rate::Lane)?;
-        let step = i64::from(self.code.shape.lanes);
+        self.group()?;
+        let step = self.group_lanes();
         let next = self.code.pos.ins().iadd_imm_s(lane, step);
         let less = IntCC::UnsignedLessThan;
         let more = self.code.pos.ins().icmp(less, next, count);
@@ -237,18 +237,44 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    /// Computes every live node of a rate and stores the outputs of that rate. Rows are read when a
-    /// node first needs them and written after every node is computed, so an argument that is
-    /// updated in place is read before it is written.
-    fn body(&mut self, rate: Rate) -> Result<(), JitError> {
-        let kernel = self.kernel;
-        if rate == Rate::Lane {
-            for (value, rate) in self.values.iter_mut().zip(&self.rates) {
-                if *rate == Rate::Lane {
-                    *value = None;
-                }
+    /// The lanes of a group.
+    fn group_lanes(&self) -> i64 {
+        i64::from(self.code.shape.lanes) * self.group.registers as i64
+    }
+
+    /// Computes and stores a group. A row is read when a node first needs it and written after every node of the
+    /// register is computed, so an argument that is updated in place is read before it is written.
+    fn group(&mut self) -> Result<(), JitError> {
+        let mut uniform = Register {
+            values: self.registers[0].values.clone(),
+            ..Register::default()
+        };
+        for (value, rate) in uniform.values.iter_mut().zip(&self.rates) {
+            if *rate == Rate::Lane {
+                *value = None;
             }
         }
+        self.registers = vec![uniform; self.group.registers];
+        if self.group.abreast {
+            self.compute(Rate::Lane)?;
+            for register in 0..self.group.registers {
+                self.current = register;
+                self.store_outputs(Rate::Lane);
+            }
+        } else {
+            for register in 0..self.group.registers {
+                self.current = register;
+                self.compute(Rate::Lane)?;
+                self.store_outputs(Rate::Lane);
+            }
+        }
+        self.store_truths();
+        Ok(())
+    }
+
+    /// Computes every live node of a rate, of the current register or, abreast, of all.
+    fn compute(&mut self, rate: Rate) -> Result<(), JitError> {
+        let kernel = self.kernel;
         for (value, node) in kernel.values() {
             if !self.live[value.index()] || self.rates[value.index()] != rate {
                 continue;
@@ -258,13 +284,11 @@ impl Emitter<'_> {
                 Def::Inst(Op::Const(_) | Op::Truth(_), _) => {}
                 Def::Inst(op, args) => {
                     self.code.forget();
-                    for &operand in live::operands(*op, args) {
-                        self.value(operand);
+                    if rate == Rate::Lane && self.group.abreast {
+                        self.abreast(value, *op, args)?;
+                    } else {
+                        self.node(value, *op, args)?;
                     }
-                    let before = self.last_inst();
-                    let result = self.inst(value, *op, args)?;
-                    self.mark(before, Line::Node(value));
-                    self.values[value.index()] = Some(result);
                 }
                 // A row is loaded where it is first used, what is uniform before the loop.
                 Def::Input(_) if rate == Rate::Uniform => {
@@ -274,23 +298,87 @@ impl Emitter<'_> {
             }
         }
         self.code.forget();
-        let outputs: Vec<_> = kernel
-            .outputs
-            .iter()
-            .enumerate()
-            .filter(|(_, output)| output.rate == rate)
-            .filter(|(_, output)| kernel.input(&output.slot) != Some(output.value))
-            .map(|(i, output)| (i, output, self.value(output.value)))
-            .collect();
-        for (i, output, value) in outputs {
+        Ok(())
+    }
+
+    /// Computes an instruction for the current register.
+    fn node(&mut self, value: Value, op: Op, args: &[Value]) -> Result<(), JitError> {
+        for &operand in live::operands(op, args) {
+            self.value(operand);
+        }
+        let before = self.last_inst();
+        let result = self.inst(value, op, args)?;
+        self.mark(before, Line::Node(value));
+        self.registers[self.current].values[value.index()] = Some(result);
+        Ok(())
+    }
+
+    /// Computes an instruction for all registers of a group: by one call if it is a function.
+    fn abreast(&mut self, value: Value, op: Op, args: &[Value]) -> Result<(), JitError> {
+        if let Some(function) = self.vector_function(op)
+            && function.registers(self.group.registers) > 1
+        {
+            let mut operands = Vec::new();
+            for register in 0..self.group.registers {
+                self.current = register;
+                operands.extend(args.iter().map(|&arg| self.value(arg)));
+            }
             let before = self.last_inst();
-            self.store(self.outputs[i], output.value, value);
-            self.mark(before, Line::Output(i));
+            let results = self.call(function, self.group.registers, &operands);
+            self.mark(before, Line::Node(value));
+            for (register, result) in self.registers.iter_mut().zip(results) {
+                register.values[value.index()] = Some(result);
+            }
+            return Ok(());
+        }
+        for register in 0..self.group.registers {
+            self.current = register;
+            self.node(value, op, args)?;
         }
         Ok(())
     }
 
-    /// The value of a node for the current group; an input is loaded when it is first asked for.
+    /// The outputs of a rate that are not rows left as they are: their indices and values.
+    fn written(&self, rate: Rate) -> Vec<(usize, Value)> {
+        let kernel = self.kernel;
+        let outputs = kernel.outputs.iter().enumerate();
+        let outputs = outputs.filter(|(_, output)| output.rate == rate);
+        let changed = outputs.filter(|(_, o)| kernel.input(&o.slot) != Some(o.value));
+        changed.map(|(i, output)| (i, output.value)).collect()
+    }
+
+    /// Stores the outputs of a rate for the current register; those that [`Self::store_truths`] stores are left out.
+    fn store_outputs(&mut self, rate: Rate) {
+        let outputs = self.written(rate);
+        let values: Vec<ir::Value> = outputs.iter().map(|(_, v)| self.value(*v)).collect();
+        for (&(i, node), value) in outputs.iter().zip(values) {
+            if rate == Rate::Lane && self.stored_together(node) {
+                continue;
+            }
+            let before = self.last_inst();
+            self.store(self.outputs[i], node, value);
+            self.mark(before, Line::Output(i));
+        }
+    }
+
+    /// Stores the truth values of all registers of a group.
+    fn store_truths(&mut self) {
+        for (i, node) in self.written(Rate::Lane) {
+            if self.stored_together(node) {
+                let masks: Vec<ir::Value> = (0..self.group.registers)
+                    .map(|register| {
+                        self.current = register;
+                        self.value(node)
+                    })
+                    .collect();
+                let before = self.last_inst();
+                self.store_masks(self.rows[self.outputs[i]], &masks);
+                self.mark(before, Line::Output(i));
+            }
+        }
+    }
+
+    /// The value of a node for the current register; an input is loaded when it is first asked for.
     pub(crate) fn value(&mut self, value: Value) -> ir::Value {
         if let Def::Inst(Op::Const(literal), _) = self.kernel.node(value).def {
             return self.code.real(literal.value());
@@ -298,13 +386,13 @@ impl Emitter<'_> {
         if let Def::Inst(Op::Truth(truth), _) = self.kernel.node(value).def {
             return self.truth(truth);
         }
-        if let Some(known) = self.values[value.index()] {
+        if let Some(known) = self.registers[self.current].values[value.index()] {
             return known;
         }
         let before = self.last_inst();
         let loaded = self.load(value);
         self.mark(before, Line::Node(value));
-        self.values[value.index()] = Some(loaded);
+        self.registers[self.current].values[value.index()] = Some(loaded);
         loaded
     }
 

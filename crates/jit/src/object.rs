@@ -40,11 +40,11 @@ use cranelift_codegen::Context;
 use cranelift_codegen::ir;
 use cranelift_module::{DataDescription, FuncId, Linkage, Module, ModuleError};
 use cranelift_object::{ObjectBuilder, ObjectModule};
-use rheobase_ir::kernel::{Def, Kernel, Slot};
+use rheobase_ir::kernel::{Kernel, Slot};
 use rheobase_ir::program::Network;
 
 use crate::abi::Precision;
-use crate::functions::{Function, lower_function};
+use crate::functions::{Wide, lower_function};
 use crate::target::Machine;
 use crate::{JitError, Target, libcalls, lower, refusal};
 
@@ -154,9 +154,9 @@ pub fn build(
         module: ObjectModule::new(builder),
         machine: target.machine(),
         name: c_name(&network.name),
+        functions: BTreeSet::new(),
         exports: Vec::new(),
     };
-    object.provide(&functions(inference, object.machine))?;
     let mut kernels = Vec::new();
     for (layer, numbers) in network.layers.iter().zip(&inference.layers) {
         let symbol = format!("rheo_{}_{}_kernel", object.name, c_name(&layer.name));
@@ -195,23 +195,12 @@ pub fn build(
     })
 }
 
-/// The vector functions that the kernels use.
-fn functions(inference: &Inference, machine: Machine) -> Vec<Function> {
-    let mut used = BTreeSet::new();
-    for layer in &inference.layers {
-        for (_, node) in layer.kernel.values() {
-            if let Def::Inst(op, _) = &node.def {
-                used.extend(Function::of(*op, Precision::F32, machine));
-            }
-        }
-    }
-    used.into_iter().collect()
-}
-
 /// An object file that is being written.
 pub(crate) struct Object {
     pub(crate) module: ObjectModule,
     machine: Machine,
+    /// The vector functions that are defined.
+    functions: BTreeSet<Wide>,
     /// The network's name in C.
     pub(crate) name: String,
     /// The symbols that other files can use.
@@ -219,19 +208,21 @@ pub(crate) struct Object {
 }
 
 impl Object {
-    /// Defines vector functions, before kernels that call them.
-    fn provide(&mut self, functions: &[Function]) -> Result<(), JitError> {
-        let convention = self.module.isa().default_call_conv();
+    /// Defines the vector functions that a kernel will call and that are not defined yet.
+    fn provide(&mut self, functions: &[Wide]) -> Result<(), JitError> {
         for &function in functions {
-            let symbol = function.symbol(Precision::F32);
-            let lowered = lower_function(function, Precision::F32, self.machine, convention);
-            self.define(&symbol, Linkage::Local, lowered)?;
+            if self.functions.insert(function) {
+                let symbol = function.symbol(Precision::F32);
+                let lowered = lower_function(function, Precision::F32, self.machine);
+                self.define(&symbol, Linkage::Local, lowered)?;
+            }
         }
         Ok(())
     }
 
     /// Defines the function of a kernel.
     fn kernel(&mut self, symbol: &str, kernel: &Kernel) -> Result<FuncId, ObjectError> {
+        self.provide(&lower::functions(kernel, Precision::F32, self.machine))?;
         let lowered = lower::lower(kernel, &mut self.module, self.machine, Precision::F32)?;
         if lowered.matrices {
             return Err(ObjectError::Unsupported {

@@ -48,7 +48,8 @@ pub fn hoist(step: &mut Kernel, init: &Kernel) -> Kernel {
     prologue.finish()
 }
 
-fn constant_in_time(step: &Kernel) -> Vec<bool> {
+/// For each value whether it is the same in all steps.
+pub(super) fn constant_in_time(step: &Kernel) -> Vec<bool> {
     let mut constant: Vec<bool> = Vec::with_capacity(step.nodes.len());
     for node in &step.nodes {
         constant.push(match &node.def {

@@ -8,7 +8,7 @@ use rheobase_ir::pipeline::{self, Wanted};
 use rheobase_ir::text::parse;
 use rheobase_jit::{Lane, Target, compile};
 
-use crate::rows::{Rows, best, bytes};
+use crate::rows::{LANES, Rows, best, bytes};
 
 /// The functions that have a row of their own.
 const FUNCTIONS: [&str; 14] = [
@@ -17,7 +17,7 @@ const FUNCTIONS: [&str; 14] = [
 ];
 
 /// Prints the table.
-pub(crate) fn report(floor: f64) {
+pub(crate) fn report(floor: f64, _: &[&str]) {
     println!(
         "{:28} {:>4} {:>12} {:>12} {:>12}",
         "kernel", "real", "ns per lane", "ns floor", "us compile"
@@ -68,7 +68,7 @@ fn row<R: Lane>(kernel: &Kernel, floor: f64) {
         "{:28} {:>4} {:>12.3} {:>12.3} {:>12.0}",
         kernel.name,
         R::NAME,
-        Rows::<R>::new(kernel).time(),
+        Rows::<R>::new(kernel, LANES).time(),
         bytes::<R>(kernel) as f64 * floor,
         compiling * 1e6
     );

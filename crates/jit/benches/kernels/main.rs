@@ -3,8 +3,8 @@
 //! many repetitions on one thread.
 //!
 //! `cargo bench -p rheobase-jit` has three tables; `-- functions`, `-- std` and `-- rustc` choose one: the functions and
-//! the test neurons, every neuron of `std/`, and the same kernel written in Rust and compiled for AVX2. It
-//! reports; nothing depends on a figure.
+//! the test neurons, every neuron of `std/` (`-- std EIF AdEx`: these only), and the same kernel written in Rust and
+//! compiled for AVX2. It reports; nothing depends on a figure.
 
 #![expect(
     clippy::print_stdout,
@@ -19,7 +19,7 @@ mod std_neurons;
 use rows::floor;
 
 /// A table by the word that chooses it, and what prints it.
-type Table = (&'static str, fn(f64));
+type Table = (&'static str, fn(f64, &[&str]));
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -30,10 +30,16 @@ fn main() {
     ];
     let chosen = |name: &str| words.iter().any(|word| word == name);
     let all = !tables.iter().any(|(name, _)| chosen(name));
+    // `cargo bench` adds options of its own.
+    let others = words
+        .iter()
+        .map(String::as_str)
+        .filter(|word| !word.starts_with('-') && !tables.iter().any(|(name, _)| name == word));
+    let others: Vec<&str> = others.collect();
     let floor = floor();
     for (name, report) in tables {
         if all || chosen(name) {
-            report(floor);
+            report(floor, &others);
             println!();
         }
     }

@@ -11,45 +11,57 @@ use cranelift_module::Linkage;
 use rheobase_ir::kernel::Value;
 use rheobase_ir::ops::Element;
 
-use super::{Emitter, Group};
-use crate::functions::{Function, convention};
+use super::{Emitter, Lanes};
+use crate::functions::{Function, Wide};
 use crate::libcalls::Libcall;
 
 impl Emitter<'_> {
     /// The number of lanes of the register that are in use.
     fn active(&self) -> u8 {
-        match self.group {
-            Group::Full(_) => self.code.shape.lanes,
-            Group::Uniform => 1,
+        match self.lanes {
+            Lanes::Register(_) => self.code.shape.lanes,
+            Lanes::Uniform => 1,
         }
     }
 
-    /// A vector function: written here if the loop has few, else called.
+    /// A vector function of the current register: written here if the loop has few, else called.
     pub(super) fn function(&mut self, function: Function, args: &[Value]) -> ir::Value {
         let operands: Vec<ir::Value> = args.iter().map(|&arg| self.value(arg)).collect();
-        if self.group != Group::Uniform && !self.calls && !function.branches() {
+        if self.group.writes(function, self.lanes != Lanes::Uniform) {
             return function.write(&mut self.code, &operands);
         }
-        let callee = self.callee(function);
-        let call = self.code.pos.ins().call(callee, &operands);
-        self.code.pos.func.dfg.first_result(call)
+        self.call(function, 1, &operands)[0]
+    }
+
+    /// Calls a vector function for some registers at once: their operands one after the other, and their results.
+    pub(super) fn call(
+        &mut self,
+        function: Function,
+        registers: usize,
+        operands: &[ir::Value],
+    ) -> Vec<ir::Value> {
+        let callee = self.callee(Wide {
+            function,
+            registers,
+        });
+        let call = self.code.pos.ins().call(callee, operands);
+        self.code.pos.func.dfg.inst_results(call).to_vec()
     }
 
     /// The reference to a vector function in this Cranelift function.
-    fn callee(&mut self, function: Function) -> FuncRef {
-        if let Some(&known) = self.functions.get(&function) {
+    fn callee(&mut self, wide: Wide) -> FuncRef {
+        if let Some(&known) = self.functions.get(&wide) {
             return known;
         }
         let precision = self.code.shape.precision;
-        let default = self.module.target_config().default_call_conv;
-        let signature = function.signature(precision, convention(default));
-        let symbol = function.symbol(precision);
+        let signature = wide.signature(precision);
+        let symbol = wide.symbol(precision);
         let id = self
             .module
             .declare_function(&symbol, Linkage::Import, &signature)
             .expect("each symbol is declared once, with one signature");
         let callee = self.module.declare_func_in_func(id, self.code.pos.func);
-        self.functions.insert(function, callee);
+        self.functions.insert(wide, callee);
         callee
     }
 
@@ -57,18 +69,19 @@ impl Emitter<'_> {
     pub(super) fn matrix_exponential(&mut self, element: Element, args: &[Value]) -> ir::Value {
         let reals = self.code.shape.reals;
         let pointer = self.code.pos.func.dfg.value_type(self.rows[0]);
-        let slot = match self.exponentials.get(args) {
+        let slot = match self.registers[self.current].exponentials.get(args) {
             Some(&slot) => slot,
             None => {
                 let slot = self.exponentiate(element.n, args, pointer);
-                self.exponentials.insert(args.to_vec(), slot);
+                let register = &mut self.registers[self.current];
+                register.exponentials.insert(args.to_vec(), slot);
                 slot
             }
         };
         let index = i32::from(element.row) * i32::from(element.n) + i32::from(element.col);
         let offset = index * reals.bytes() as i32;
         let address = self.code.pos.ins().stack_addr(pointer, slot, offset);
-        if self.group == Group::Uniform {
+        if self.lanes == Lanes::Uniform {
             let access = MemFlagsData::trusted();
             let scalar = self.code.shape.element;
             let element = self.code.pos.ins().load(scalar, access, address, 0);

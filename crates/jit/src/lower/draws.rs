@@ -1,4 +1,4 @@
-//! Random numbers. The two numbers of a block, uniform or normal, are made together and kept for the rest of the group,
+//! Random numbers. The two numbers of a block, uniform or normal, are made together and kept for the rest of the register,
 //! since the other one is often asked for next.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use rheobase_ir::kernel::Value;
 use super::Emitter;
 use crate::vector::Code;
 
-/// Blocks of the current group: their operands and number, and the two numbers that they give.
+/// Blocks of a register: their operands and number, and the two numbers that they give.
 pub(super) type Blocks = BTreeMap<(Vec<Value>, u32), [ir::Value; 2]>;
 
 impl Emitter<'_> {
@@ -35,13 +35,13 @@ impl Emitter<'_> {
         pair: fn(&mut Code<'_>, [ir::Value; 2]) -> [ir::Value; 2],
     ) -> ir::Value {
         let key = (args.to_vec(), number);
-        let pair = match self.blocks.get(&key) {
+        let pair = match self.registers[self.current].blocks.get(&key) {
             Some(&known) => known,
             None => {
                 let operands = [args[0], args[1], args[2]].map(|arg| self.value(arg));
                 let block = self.code.block(operands, number);
                 let made = pair(&mut self.code, block);
-                self.blocks.insert(key, made);
+                self.registers[self.current].blocks.insert(key, made);
                 made
             }
         };

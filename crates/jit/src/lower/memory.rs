@@ -8,7 +8,7 @@ use cranelift_codegen::ir::{self, Endianness, InstBuilder, MemFlagsData, types};
 use rheobase_ir::kernel::{Output, Value};
 use rheobase_ir::types::{Rate, Type};
 
-use super::{Emitter, Group};
+use super::{Emitter, Lanes};
 use crate::abi::Precision;
 
 /// Accesses that cannot fault; rows are aligned to their element, not to a register.
@@ -50,7 +50,7 @@ impl Emitter<'_> {
         self.outputs = self.kernel.outputs.iter().map(argument).collect();
     }
 
-    /// The value of an input for the current group. Inputs come first in the signature, in order.
+    /// The value of an input for the current register. Inputs come first in the signature, in order.
     pub(super) fn load(&mut self, value: Value) -> ir::Value {
         let (i, ty, rate) = self
             .kernel
@@ -81,7 +81,7 @@ impl Emitter<'_> {
         }
     }
 
-    /// Writes the value of a node to an argument, for the current group.
+    /// Writes the value of a node to an argument, for the current register.
     pub(super) fn store(&mut self, argument: usize, node: Value, value: ir::Value) {
         let row = self.rows[argument];
         match self.kernel.ty(node) {
@@ -92,17 +92,17 @@ impl Emitter<'_> {
 
     /// The address of the current group in a row of bytes.
     fn byte_address(&mut self, row: ir::Value) -> ir::Value {
-        match self.group {
-            Group::Uniform => row,
-            Group::Full(lane) => self.code.pos.ins().iadd(row, lane),
+        match self.lanes {
+            Lanes::Uniform => row,
+            Lanes::Register(lane) => self.code.pos.ins().iadd(row, lane),
         }
     }
 
     /// The address of the current group in a row of reals.
     fn real_address(&mut self, row: ir::Value) -> ir::Value {
-        let lane = match self.group {
-            Group::Uniform => return row,
-            Group::Full(lane) => lane,
+        let lane = match self.lanes {
+            Lanes::Uniform => return row,
+            Lanes::Register(lane) => lane,
         };
         let offset = match self.offset {
             Some(offset) => offset,
@@ -118,12 +118,21 @@ impl Emitter<'_> {
         self.code.pos.ins().iadd(row, offset)
     }
 
+    /// The distance of the current register from the start of its group in a row of elements of this many bytes.
+    fn register_offset(&self, bytes: u32) -> i32 {
+        self.current as i32 * i32::from(self.code.shape.lanes) * bytes as i32
+    }
+
     fn load_reals(&mut self, row: ir::Value) -> ir::Value {
         let (shape, access) = (self.code.shape, row_access());
         let address = self.real_address(row);
-        match self.group {
-            Group::Full(_) => self.code.pos.ins().load(shape.reals, access, address, 0),
-            Group::Uniform => {
+        let offset = self.register_offset(shape.element.bytes());
+        match self.lanes {
+            Lanes::Register(_) => {
+                let reals = shape.reals;
+                self.code.pos.ins().load(reals, access, address, offset)
+            }
+            Lanes::Uniform => {
                 let scalar = self.code.pos.ins().load(shape.element, access, address, 0);
                 self.code.pos.ins().scalar_to_vector(shape.reals, scalar)
             }
@@ -132,36 +141,31 @@ impl Emitter<'_> {
 
     fn store_reals(&mut self, row: ir::Value, value: ir::Value) {
         let address = self.real_address(row);
-        let stored = match self.group {
-            Group::Full(_) => value,
-            Group::Uniform => self.code.pos.ins().extractlane(value, 0),
+        let offset = self.register_offset(self.code.shape.element.bytes());
+        let stored = match self.lanes {
+            Lanes::Register(_) => value,
+            Lanes::Uniform => self.code.pos.ins().extractlane(value, 0),
         };
-        self.code.pos.ins().store(row_access(), stored, address, 0);
+        let access = row_access();
+        self.code.pos.ins().store(access, stored, address, offset);
     }
 
     /// Bytes to masks: widened to the width of a lane, then compared with zero.
     fn load_bools(&mut self, row: ir::Value) -> ir::Value {
         let access = row_access();
         let address = self.byte_address(row);
-        let bytes = match (self.group, self.code.shape.precision) {
-            (Group::Full(_), Precision::F32) => {
-                self.code.pos.ins().load(types::I32, access, address, 0)
-            }
-            (Group::Full(_), Precision::F64) => {
-                let pair = self.code.pos.ins().load(types::I16, access, address, 0);
-                self.code.pos.ins().uextend(types::I32, pair)
-            }
-            (Group::Uniform, _) => {
-                let byte = self.code.pos.ins().load(types::I8, access, address, 0);
-                self.code.pos.ins().uextend(types::I32, byte)
-            }
+        let offset = self.register_offset(1);
+        let ty = match (self.lanes, self.code.shape.precision) {
+            (Lanes::Register(_), Precision::F32) => types::I32,
+            (Lanes::Register(_), Precision::F64) => types::I16,
+            (Lanes::Uniform, _) => types::I8,
         };
+        let mut bytes = self.code.pos.ins().load(ty, access, address, offset);
+        if ty != types::I32 {
+            bytes = self.code.pos.ins().uextend(types::I32, bytes);
+        }
         let bytes = self.code.pos.ins().scalar_to_vector(types::I32X4, bytes);
-        let bytes = self
-            .code
-            .pos
-            .ins()
-            .bitcast(types::I8X16, reinterpret(), bytes);
+        let bytes = self.cast(types::I8X16, bytes);
         let halves = self.code.pos.ins().uwiden_low(bytes);
         let words = self.code.pos.ins().uwiden_low(halves);
         let zero = self.code.bits(0);
@@ -179,33 +183,54 @@ impl Emitter<'_> {
         }
     }
 
+    /// The bytes of a register as another type, in memory order.
+    fn cast(&mut self, ty: ir::Type, register: ir::Value) -> ir::Value {
+        self.code.pos.ins().bitcast(ty, reinterpret(), register)
+    }
+
+    /// Whether the truth values of a node are stored for a whole group at once: four registers of masks are one of
+    /// bytes.
+    pub(super) fn stored_together(&self, node: Value) -> bool {
+        let four = self.group.registers == 4 && self.code.shape.precision == Precision::F32;
+        four && self.kernel.ty(node) == Type::Bool
+    }
+
+    /// Four registers of masks to a register of bytes 0 and 1.
+    pub(super) fn store_masks(&mut self, row: ir::Value, masks: &[ir::Value]) {
+        let halves: Vec<ir::Value> = masks
+            .chunks_exact(2)
+            .map(|pair| self.code.pos.ins().snarrow(pair[0], pair[1]))
+            .collect();
+        let bytes = self.code.pos.ins().snarrow(halves[0], halves[1]);
+        let bytes = self.cast(types::I32X4, bytes);
+        let ones = self.code.bits(0x0101_0101);
+        let bytes = self.code.pos.ins().band(bytes, ones);
+        let address = self.byte_address(row);
+        self.code.pos.ins().store(row_access(), bytes, address, 0);
+    }
+
     /// Masks to bytes: narrowed to a byte for each lane, of which one bit is kept.
     fn store_bools(&mut self, row: ir::Value, mask: ir::Value) {
         let access = row_access();
         let address = self.byte_address(row);
-        match (self.group, self.code.shape.precision) {
-            (Group::Full(_), Precision::F32) => {
+        let offset = self.register_offset(1);
+        match (self.lanes, self.code.shape.precision) {
+            (Lanes::Register(_), Precision::F32) => {
                 let halves = self.code.pos.ins().snarrow(mask, mask);
                 let bytes = self.code.pos.ins().snarrow(halves, halves);
-                let words = self
-                    .code
-                    .pos
-                    .ins()
-                    .bitcast(types::I32X4, reinterpret(), bytes);
+                let words = self.cast(types::I32X4, bytes);
                 let word = self.code.pos.ins().extractlane(words, 0);
                 let word = self.code.pos.ins().band_imm_s(word, 0x0101_0101);
-                self.code.pos.ins().store(access, word, address, 0);
+                self.code.pos.ins().store(access, word, address, offset);
             }
-            (Group::Full(_), Precision::F64) => {
+            (Lanes::Register(_), Precision::F64) => {
                 for lane in 0..2u8 {
                     let byte = self.lane_byte(mask, lane);
-                    self.code
-                        .pos
-                        .ins()
-                        .store(access, byte, address, i32::from(lane));
+                    let place = offset + i32::from(lane);
+                    self.code.pos.ins().store(access, byte, address, place);
                 }
             }
-            (Group::Uniform, _) => {
+            (Lanes::Uniform, _) => {
                 let byte = self.lane_byte(mask, 0);
                 self.code.pos.ins().store(access, byte, address, 0);
             }

@@ -18,7 +18,7 @@ use crate::functions::Function;
 use crate::vector;
 
 impl Emitter<'_> {
-    /// The value of an instruction for the current group.
+    /// The value of an instruction for the current register.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ impl Emitter<'_> {
     }
 
     /// The vector function of an op, if it has one on this machine.
-    fn vector_function(&self, op: Op) -> Option<Function> {
+    pub(super) fn vector_function(&self, op: Op) -> Option<Function> {
         Function::of(op, self.code.shape.precision, self.code.machine)
     }
 
@@ -182,7 +182,13 @@ impl Emitter<'_> {
         if !self.dies(a, value) && self.dies(b, value) {
             (a, b) = (b, a);
         }
-        let c = self.value(args[2]);
+        let c = match self.negated(args[2]) {
+            Some(c) => {
+                let c = self.value(c);
+                self.code.pos.ins().fneg(c)
+            }
+            None => self.value(args[2]),
+        };
         let negated = [a, b].map(|x| self.negated(x));
         let operands = match negated {
             [Some(x), None] => [x, b],
@@ -208,7 +214,7 @@ impl Emitter<'_> {
         }
     }
 
-    /// Whether `user` is the last to read `value` in this group.
+    /// Whether `user` is the last to read `value` in a register.
     fn dies(&self, value: Value, user: Value) -> bool {
         self.rates[value.index()] == Rate::Lane && self.last_use[value.index()] == Some(user)
     }
@@ -236,6 +242,12 @@ impl Emitter<'_> {
         if self.is_zero(b) {
             let a = self.value(a);
             return self.masked(c, a);
+        }
+        if self.is_zero(a) {
+            let [c, b] = [c, b].map(|x| self.value(x));
+            let bits = self.code.as_bits(b);
+            let bits = self.code.pos.ins().band_not(bits, c);
+            return self.code.as_reals(bits);
         }
         if let Some(y) = self.subtrahend(a, b) {
             let y = self.value(y);

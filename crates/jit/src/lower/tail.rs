@@ -1,6 +1,6 @@
-//! The lanes left over: fewer than a register holds, at the end of the rows.
+//! The lanes left over: fewer than a group has, at the end of the rows.
 //!
-//! They are copied to the stack, repeated to fill a register, run through the loop like a full group
+//! They are copied to the stack, repeated to fill a group, run through the loop like a full group
 //! and copied back. So the loop is written once, and no row is read or written past its last lane.
 
 use cranelift_codegen::cursor::Cursor;
@@ -14,8 +14,8 @@ use rheobase_ir::types::{Rate, Type as ValueType};
 
 use super::Emitter;
 
-/// The copy of a row: room for a register.
-const ROOM: u32 = 16;
+/// The bytes of a register.
+const REGISTER: u32 = 16;
 
 /// What the code after the loop needs to know.
 pub(super) struct Tail {
@@ -41,7 +41,7 @@ impl Emitter<'_> {
         let lanes: Vec<usize> = (0..self.signature.len())
             .filter(|&i| self.signature[i].rate == Rate::Lane)
             .collect();
-        let copies = self.slot(ROOM * lanes.len() as u32, 4);
+        let copies = self.slot(self.room() * lanes.len() as u32, 4);
         let array = self.slot(pointer.bytes() * self.signature.len() as u32, 3);
         let [filled, returned] =
             [fill, back].map(|block| self.code.pos.func.dfg.append_block_param(block, pointer));
@@ -63,7 +63,7 @@ impl Emitter<'_> {
                 self.move_element(i, (self.rows[i], source), (place, filled));
             }
         }
-        let width = i64::from(self.code.shape.lanes);
+        let width = self.group_lanes();
         self.repeat(fill, filled, width, None, again);
 
         self.code.pos.goto_bottom(again);
@@ -97,9 +97,14 @@ impl Emitter<'_> {
         self.code.pos.func.create_sized_stack_slot(data)
     }
 
+    /// The bytes of the copy of a row: a group of reals.
+    fn room(&self) -> u32 {
+        REGISTER * self.group.registers as u32
+    }
+
     /// The address of the copy of a row.
     fn copy(&mut self, copies: StackSlot, copy: usize, pointer: Type) -> ir::Value {
-        let offset = copy as i32 * ROOM as i32;
+        let offset = copy as i32 * self.room() as i32;
         self.code.pos.ins().stack_addr(pointer, copies, offset)
     }
 

@@ -141,7 +141,7 @@ fn random_kernels_mean_what_the_interpreter_says() {
             _ => (Shape::TAME, Domain::Tame),
         };
         let kernel = generate::kernel(seed, &shape);
-        let lanes = 1 + (seed as usize * 5) % 11;
+        let lanes = 1 + (seed as usize * 5) % 41;
         let inputs = generate::rows(&kernel, seed, lanes, domain);
         check_nodes::<f32>(&kernel, &target(seed), lanes, &inputs);
         check_nodes::<f64>(&kernel, &target(seed), lanes, &inputs);
@@ -152,7 +152,7 @@ fn random_kernels_mean_what_the_interpreter_says() {
 fn smooth_random_kernels_agree_as_a_whole() {
     for seed in 0..count() {
         let kernel = generate::kernel(seed, &Shape::SMOOTH);
-        let lanes = 1 + (seed as usize * 3) % 10;
+        let lanes = 1 + (seed as usize * 3) % 40;
         let inputs = generate::rows(&kernel, seed, lanes, Domain::Tame);
         let interpreter = Interpreter::new(kernel.clone()).expect("no integrate");
         let exact = run::<f64>(&interpreter, &kernel, lanes, &inputs);
