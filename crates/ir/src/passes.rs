@@ -6,6 +6,7 @@
 
 mod cse;
 mod dce;
+mod distribute;
 mod fma;
 mod fold;
 mod harden;
@@ -15,6 +16,7 @@ mod simplify;
 
 pub use cse::cse;
 pub use dce::dce;
+pub use distribute::distribute;
 pub use fma::fma;
 pub use fold::fold;
 pub use harden::harden;

@@ -1,7 +1,7 @@
 //! From a neuron to the kernels that run it, as one function to read.
 //!
 //! ```text
-//! step ─integrate─▶ ─clean─▶ ─reciprocal─▶ ─hoist─▶ step + prologue
+//! step ─integrate─▶ ─clean─▶ ─reciprocal─▶ ─distribute─▶ ─hoist─▶ step + prologue
 //!                              step ─differentiate─▶ joint ─tell_support─▶ ─optimise─▶ ─plan_tape─▶ forward + backward
 //!                          prologue ─differentiate─▶ its gradient
 //! ```
@@ -12,7 +12,7 @@
 use crate::autodiff::{active, differentiate};
 use crate::integrate::{Chosen, integrate};
 use crate::kernel::{Def, Kernel, Role, Slot};
-use crate::passes::{clean, dce, hoist, optimise, reciprocal};
+use crate::passes::{clean, dce, distribute, hoist, optimise, reciprocal};
 use crate::program::Neuron;
 use crate::support::tell_support;
 use crate::tape::{Saved, plan_tape, primal};
@@ -81,6 +81,7 @@ pub fn build(neuron: &Neuron, wanted: Wanted<'_>) -> Result<Stages, VerifyError>
     let (fixed, mut start) = split_init(&neuron.init, &neuron.name);
     let mut hoisted = step.clone();
     reciprocal(&mut hoisted);
+    distribute(&mut hoisted);
     clean(&mut hoisted);
     let mut prologue = hoist(&mut hoisted, &fixed);
     if !start.outputs.is_empty() {

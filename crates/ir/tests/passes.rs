@@ -72,6 +72,7 @@ pass!(fma);
 pass!(dce);
 pass!(harden);
 pass!(reciprocal);
+pass!(distribute);
 
 /// The other passes work on one kernel; `hoist` takes the initial values and the step.
 #[test]

@@ -6,13 +6,13 @@ use rheobase_ir::builder::Builder;
 use rheobase_ir::cases::run_rows;
 use rheobase_ir::generate::{Domain, Shape, kernel, rows};
 use rheobase_ir::interp::Interpreter;
-use rheobase_ir::kernel::{Def, Kernel, Role, Slot};
+use rheobase_ir::kernel::{Def, Kernel, Role, Slot, Value};
 use rheobase_ir::ops::Op;
 use rheobase_ir::passes::{self, Pass};
 use rheobase_ir::real::Real;
 use rheobase_ir::tape::plan_tape;
 use rheobase_ir::text::print;
-use rheobase_ir::types::Type;
+use rheobase_ir::types::{Rate, Type};
 use rheobase_ir::verify::verify;
 
 const KERNELS: u64 = 300;
@@ -138,6 +138,71 @@ fn harden_is_exact() {
     for shape in [Shape::TAME, Shape::WILD] {
         exact(passes::harden, &shape);
     }
+}
+
+/// Random kernels rarely choose between constants: some are made to.
+#[test]
+fn distribute_is_exact() {
+    for shape in [Shape::TAME, Shape::WILD] {
+        let mut changed = 0;
+        for seed in 0..KERNELS {
+            let mut before = kernel(seed, &shape);
+            choose_between_constants(&mut before);
+            verify(&before).expect("still valid");
+            let mut after = before.clone();
+            changed += u32::from(passes::distribute(&mut after));
+            verify(&after).expect("passes keep kernels valid");
+            let given = given(&before, seed, shape.domain);
+            let left = run::<f64>(&before, &given);
+            assert_same(&before, &after, &left, &run::<f64>(&after, &given), 0.0);
+            let left = run::<f32>(&before, &given);
+            assert_same(&before, &after, &left, &run::<f32>(&after, &given), 0.0);
+        }
+        assert!(changed > 10, "only {changed} kernels were changed at all");
+    }
+}
+
+/// Arguments of functions become choices between 0.5 and the first parameter, by comparisons with the argument.
+fn choose_between_constants(kernel: &mut Kernel) {
+    let mut b = Builder::new(kernel.name.clone());
+    let mut renamed = Vec::new();
+    let mut param = None;
+    for (i, node) in kernel.nodes.iter().enumerate() {
+        let mut node = node.clone();
+        if let Def::Inst(op, args) = &mut node.def {
+            args.iter_mut()
+                .for_each(|a: &mut Value| *a = renamed[a.index()]);
+            if let (Op::Exp | Op::Tanh | Op::Phi(_) | Op::Sin | Op::Erf, Some(param)) = (*op, param)
+            {
+                let half = b.real(0.5);
+                let low = b.inst(Op::Lt, &[args[0], half]);
+                let mut choice = b.select(low, param, half);
+                if i % 2 == 0 {
+                    let outer = b.inst(Op::Le, &[half, args[0]]);
+                    let minus = b.neg(choice);
+                    choice = b.select(outer, minus, param);
+                }
+                args[0] = b.mul(choice, param);
+            }
+        }
+        let value = b.push(node.clone());
+        if let Def::Input(input) = &node.def
+            && input.slot.role == Role::Param
+            && input.ty == Type::Real
+        {
+            param = Some(value);
+        }
+        renamed.push(value);
+    }
+    let lanes = kernel.outputs.iter().filter(|o| o.rate == Rate::Lane);
+    for output in lanes {
+        b.output(
+            output.slot.clone(),
+            renamed[output.value.index()],
+            output.rate,
+        );
+    }
+    *kernel = b.finish();
 }
 
 /// Folding is in double precision, where it is what the interpreter does.

@@ -1,11 +1,11 @@
 //! How many registers of lanes a pass of the loop works on, and in which order they are computed.
 //!
 //! *One after the other.* A short body is repeated for several registers. What the loop itself costs is shared, and
-//! four registers of spikes are stored as one. The machine computes them at the same time, as far as it can look ahead.
+//! four registers of spikes are stored as one. The machine computes them at the same time, as far as it looks ahead.
 //!
-//! *Abreast.* In a long chain of functions each waits for the one before (a Runge–Kutta step of an exponential neuron:
-//! eight exponentials), and the next iteration is too far away to begin meanwhile. There each node is computed for
-//! all registers before the next node, and functions are called for all of them at once.
+//! *Abreast.* In a long chain of instructions each waits for the one before (a Runge–Kutta step of an exponential
+//! neuron: eight exponentials), and the next iteration is further away than the machine looks ahead. There each node is
+//! computed for all registers before the next node, and many functions are called for all of them at once.
 
 use std::collections::BTreeSet;
 
@@ -34,6 +34,9 @@ const WRITTEN: usize = 120;
 
 /// A group that is computed register by register has at most about so many instructions.
 const REPEATED: usize = 160;
+
+/// A body of fewer instructions is done with before the machine's look-ahead ends (224 to 512 instructions).
+const LOOKED_AHEAD: usize = 100;
 
 /// The vector functions that the code of a kernel calls.
 pub(crate) fn functions(kernel: &Kernel, precision: Precision, machine: Machine) -> Vec<Wide> {
@@ -79,28 +82,35 @@ impl Group {
     ) -> Group {
         let mut functions = 0;
         let mut size = 0;
+        // When each value is there, in cycles.
+        let mut ready = vec![0; kernel.nodes.len()];
         for (value, node) in kernel.values() {
             if !live[value.index()] || rates[value.index()] == Rate::Uniform {
                 continue;
             }
-            size += match &node.def {
-                Def::Input(_) => moved(node.ty),
-                Def::Inst(op, _) => match Function::of(*op, precision, machine) {
-                    Some(function) => {
-                        functions += function.size();
-                        function.size()
-                    }
-                    None => instructions(*op),
-                },
+            let (instructions, cycles) = match &node.def {
+                Def::Input(_) => (moved(node.ty), 0),
+                Def::Inst(op, args) => {
+                    let function = Function::of(*op, precision, machine);
+                    functions += function.map_or(0, Function::size);
+                    let size = function.map_or_else(|| instructions(*op), Function::size);
+                    let operands = live::operands(*op, args).iter();
+                    let last = operands.map(|a| ready[a.index()]).max().unwrap_or(0);
+                    (size, last + cycles(*op, size))
+                }
             };
+            size += instructions;
+            ready[value.index()] = cycles;
         }
         let outputs = kernel.outputs.iter().filter(|o| o.rate == Rate::Lane);
         size += outputs.map(|o| moved(kernel.ty(o.value))).sum::<usize>();
-        if functions > WRITTEN {
+        let longest = ready.into_iter().max().unwrap_or(0);
+        // A cycle has time for two instructions and more.
+        if size > LOOKED_AHEAD && longest > size / 2 {
             return Group {
                 registers: 4,
                 abreast: true,
-                calls: true,
+                calls: 4 * functions > WRITTEN,
             };
         }
         Group {
@@ -110,8 +120,21 @@ impl Group {
                 _ => 4,
             },
             abreast: false,
-            calls: false,
+            calls: functions > WRITTEN,
         }
+    }
+}
+
+/// About how many cycles after its operands the result of an op of so many instructions is there.
+fn cycles(op: Op, size: usize) -> usize {
+    match op {
+        Op::Div => 11,
+        Op::Sqrt => 15,
+        Op::Add | Op::Sub | Op::Mul | Op::Fma => 4,
+        // Each round of the hash waits for the one before.
+        Op::Uniform(_) | Op::Normal(_) => size,
+        _ if size > 10 => 2 * size,
+        _ => size,
     }
 }
 
