@@ -13,6 +13,7 @@ use cranelift_codegen::ir::{
     self, AbiParam, Function as Code, InstBuilder, Signature, UserFuncName,
 };
 use cranelift_codegen::isa::CallConv;
+use rheobase_ir::draws::UNIFORM;
 use rheobase_ir::ops::Op;
 
 use crate::abi::Precision;
@@ -48,6 +49,10 @@ pub(crate) enum Function {
     Erf,
     /// `a·b + c`, rounded once, for a machine without an instruction for it.
     Fma,
+    /// The two uniform numbers of a block of this number, of the words of a key and a step.
+    Uniforms(u32),
+    /// The two normal numbers of such a block.
+    Normals(u32),
 }
 
 impl Function {
@@ -70,6 +75,8 @@ impl Function {
             Op::Cos => Some(Function::Cos),
             Op::Pow => Some(Function::Pow),
             Op::Erf => Some(Function::Erf),
+            Op::Uniform(stream) => Some(Function::Uniforms(stream / 2)),
+            Op::Normal(stream) => Some(Function::Normals(stream / 2)),
             Op::Fma if precision == Precision::F32 && !machine.fused => Some(Function::Fma),
             _ => None,
         }
@@ -77,11 +84,29 @@ impl Function {
 
     /// For how many of some registers one call computes it.
     pub(crate) fn registers(self, wanted: usize) -> usize {
-        // Branches are taken for one register, and more than eight operands are not passed in registers.
-        if self.branches() || self.arity() * wanted > 8 {
-            1
-        } else {
-            wanted
+        // Branches are taken for one register, and eight registers are passed and returned in registers.
+        let most = if self.branches() { 1 } else { 8 / self.arity() };
+        let fits = [4, 2].into_iter().find(|&n| n <= wanted && n <= most);
+        fits.unwrap_or(1)
+    }
+
+    /// How many registers it gives for each that it computes.
+    fn results(self) -> usize {
+        match self {
+            Function::Uniforms(_) | Function::Normals(_) => 2,
+            Function::Exp
+            | Function::Expm1
+            | Function::Log
+            | Function::Log1p
+            | Function::Tanh
+            | Function::Sigmoid
+            | Function::Softplus
+            | Function::Phi(_)
+            | Function::Sin
+            | Function::Cos
+            | Function::Pow
+            | Function::Erf
+            | Function::Fma => 1,
         }
     }
 
@@ -100,7 +125,9 @@ impl Function {
             Function::Pow => "pow",
             Function::Erf => "erf",
             Function::Fma => "fma",
-            Function::Phi(k) => return format!("rheobase_vector_phi{k}_{}", suffix(precision)),
+            Function::Phi(k) => &format!("phi{k}"),
+            Function::Uniforms(block) => &format!("uniforms{block}"),
+            Function::Normals(block) => &format!("normals{block}"),
         };
         format!("rheobase_vector_{name}_{}", suffix(precision))
     }
@@ -120,7 +147,7 @@ impl Function {
             | Function::Cos
             | Function::Erf => 1,
             Function::Pow => 2,
-            Function::Fma => 3,
+            Function::Fma | Function::Uniforms(_) | Function::Normals(_) => 3,
         }
     }
 
@@ -131,7 +158,9 @@ impl Function {
             Function::Expm1 | Function::Tanh => 35,
             Function::Log | Function::Log1p | Function::Sigmoid | Function::Phi(1) => 45,
             Function::Softplus | Function::Erf | Function::Phi(_) => 70,
+            Function::Uniforms(_) => 140,
             Function::Sin | Function::Cos | Function::Pow => 200,
+            Function::Normals(_) => 250,
         }
     }
 
@@ -149,12 +178,53 @@ impl Function {
             | Function::Phi(_)
             | Function::Pow
             | Function::Erf
-            | Function::Fma => false,
+            | Function::Fma
+            | Function::Uniforms(_)
+            | Function::Normals(_) => false,
         }
     }
 
-    /// Writes its instructions at the current place.
-    pub(crate) fn write(self, code: &mut vector::Code<'_>, args: &[ir::Value]) -> ir::Value {
+    /// Writes its instructions at the current place, for as many registers as there are operands for. The results of
+    /// each register in turn.
+    pub(crate) fn write(self, code: &mut vector::Code<'_>, args: &[ir::Value]) -> Vec<ir::Value> {
+        let blocks = |code: &mut vector::Code<'_>, number| {
+            let (keys, _) = args.as_chunks::<3>();
+            code.blocks(keys, number)
+        };
+        let registers = args.chunks_exact(self.arity());
+        match self {
+            Function::Uniforms(block) => {
+                let blocks = blocks(code, UNIFORM | block).into_iter();
+                blocks.flat_map(|block| code.uniform_pair(block)).collect()
+            }
+            Function::Normals(block) => {
+                let blocks = blocks(code, block).into_iter();
+                blocks.flat_map(|block| code.normal_pair(block)).collect()
+            }
+            Function::Exp
+            | Function::Expm1
+            | Function::Log
+            | Function::Log1p
+            | Function::Tanh
+            | Function::Sigmoid
+            | Function::Softplus
+            | Function::Phi(_)
+            | Function::Sin
+            | Function::Cos
+            | Function::Pow
+            | Function::Erf
+            | Function::Fma => registers
+                .map(|args| {
+                    // Constants are loaded again: kept for the next register they would only push others out.
+                    code.forget();
+                    self.write_one(code, args)
+                })
+                .collect(),
+        }
+    }
+
+    /// The instructions of a function of reals for one register.
+    fn write_one(self, code: &mut vector::Code<'_>, args: &[ir::Value]) -> ir::Value {
         let precision = code.shape.precision;
         let double = |code: &mut vector::Code<'_>, args: &[ir::Value]| match self {
             Function::Phi(k) => code.phi(k, args[0]),
@@ -170,6 +240,7 @@ impl Function {
             Function::Softplus => code.softplus(args[0]),
             Function::Erf => code.erf(args[0]),
             Function::Fma => code.fma_to_odd(args),
+            Function::Uniforms(_) | Function::Normals(_) => unreachable!("see `write`"),
         };
         match (precision, self) {
             (Precision::F32, Function::Phi(1)) => code.phi1(args[0]),
@@ -207,12 +278,12 @@ impl Wide {
         }
     }
 
-    /// The operands of each register in turn; a result for each.
+    /// The operands of each register in turn, and their results.
     pub(crate) fn signature(self, precision: Precision) -> Signature {
         let register = AbiParam::new(Shape::new(precision).reals);
         let mut signature = Signature::new(CONVENTION);
         signature.params = vec![register; self.function.arity() * self.registers];
-        signature.returns = vec![register; self.registers];
+        signature.returns = vec![register; self.function.results() * self.registers];
         signature
     }
 }
@@ -234,12 +305,7 @@ pub(crate) fn lower_function(wide: Wide, precision: Precision, machine: Machine)
         .collect();
     let pos = FuncCursor::new(&mut lowered).at_bottom(block);
     let mut code = vector::Code::new(pos, block, precision, machine);
-    let mut results = Vec::new();
-    for args in args.chunks_exact(arity) {
-        // Constants are loaded again: kept for the next register they would only push others out.
-        code.forget();
-        results.push(wide.function.write(&mut code, args));
-    }
+    let results = wide.function.write(&mut code, &args);
     code.pos.ins().return_(&results);
     lowered
 }

@@ -1,8 +1,8 @@
 //! From a verified kernel to a native function, with Cranelift.
 //!
-//! One kernel becomes one function that advances any number of lanes by one step. Lanes run in
-//! groups that fill a 128-bit register (four `f32` or two `f64`), which is the widest that Cranelift
-//! has; the lanes that are left over run one by one through the same instructions, so that a lane's
+//! One kernel becomes one function that advances any number of lanes by one step. Lanes fill 128-bit
+//! registers (four `f32` or two `f64`), which are the widest that Cranelift has, and one, two or four registers
+//! are a group; the lanes that are left over run through the same instructions, so that a lane's
 //! result does not depend on where it stands. What does not differ between lanes (uniform
 //! arguments and everything computed from them) is computed once, before the loop.
 //!

@@ -46,7 +46,7 @@ use tail::Tail;
 
 use crate::JitError;
 use crate::abi::Precision;
-use crate::functions::Wide;
+use crate::functions::{Function, Wide};
 use crate::libcalls::Libcall;
 use crate::target::Machine;
 use crate::vector::Code;
@@ -316,19 +316,10 @@ impl Emitter<'_> {
     /// Computes an instruction for all registers of a group: by one call if it is a function.
     fn abreast(&mut self, value: Value, op: Op, args: &[Value]) -> Result<(), JitError> {
         if let Some(function) = self.vector_function(op)
+            && self.group.calls
             && function.registers(self.group.registers) > 1
         {
-            let mut operands = Vec::new();
-            for register in 0..self.group.registers {
-                self.current = register;
-                operands.extend(args.iter().map(|&arg| self.value(arg)));
-            }
-            let before = self.last_inst();
-            let results = self.call(function, self.group.registers, &operands);
-            self.mark(before, Line::Node(value));
-            for (register, result) in self.registers.iter_mut().zip(results) {
-                register.values[value.index()] = Some(result);
-            }
+            self.call_abreast(value, op, function, args);
             return Ok(());
         }
         for register in 0..self.group.registers {
@@ -336,6 +327,41 @@ impl Emitter<'_> {
             self.node(value, op, args)?;
         }
         Ok(())
+    }
+
+    /// Calls a function for all registers of a group, for as many at once as it can be.
+    fn call_abreast(&mut self, value: Value, op: Op, function: Function, args: &[Value]) {
+        let registers: Vec<usize> = (0..self.group.registers).collect();
+        for some in registers.chunks(function.registers(registers.len())) {
+            let draw = matches!(op, Op::Uniform(_) | Op::Normal(_));
+            self.current = some[0];
+            if draw && self.knows_block(function, args) {
+                continue;
+            }
+            let mut operands = Vec::new();
+            for &register in some {
+                self.current = register;
+                operands.extend(args.iter().map(|&arg| self.value(arg)));
+            }
+            let before = self.last_inst();
+            let results = self.call(function, some.len(), &operands);
+            self.mark(before, Line::Node(value));
+            for (&register, results) in some.iter().zip(results.chunks(results.len() / some.len()))
+            {
+                self.current = register;
+                if draw {
+                    self.keep_block(function, args, results);
+                }
+                self.registers[register].values[value.index()] = Some(results[0]);
+            }
+        }
+        if let Op::Uniform(stream) | Op::Normal(stream) = op {
+            for register in registers {
+                self.current = register;
+                let number = self.draw(function, stream, args);
+                self.registers[register].values[value.index()] = Some(number);
+            }
+        }
     }
 
     /// The outputs of a rate that are not rows left as they are: their indices and values.

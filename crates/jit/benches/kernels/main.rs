@@ -2,15 +2,16 @@
 //! time that copying the same bytes takes (the floor), and microseconds to compile. For each the best of
 //! many repetitions on one thread.
 //!
-//! `cargo bench -p rheobase-jit` has three tables; `-- functions`, `-- std` and `-- rustc` choose one: the functions and
-//! the test neurons, every neuron of `std/` (`-- std EIF AdEx`: these only), and the same kernel written in Rust and
-//! compiled for AVX2. It reports; nothing depends on a figure.
+//! `cargo bench -p rheobase-jit` has four tables; `-- functions`, `-- std`, `-- rustc` and `-- compile` choose one: the
+//! functions with their errors and the test neurons; every neuron of `std/` (`-- std EIF AdEx`: these only); the same
+//! kernel written in Rust and compiled for AVX2; the times of compilation. It reports; nothing depends on a figure.
 
 #![expect(
     clippy::print_stdout,
     reason = "the report of a benchmark goes to the terminal"
 )]
 
+mod compile_times;
 mod functions;
 mod hand;
 mod rows;
@@ -23,10 +24,11 @@ type Table = (&'static str, fn(f64, &[&str]));
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let tables: [Table; 3] = [
+    let tables: [Table; 4] = [
         ("functions", functions::report),
         ("std", std_neurons::report),
         ("rustc", hand::report),
+        ("compile", compile_times::report),
     ];
     let chosen = |name: &str| words.iter().any(|word| word == name);
     let all = !tables.iter().any(|(name, _)| chosen(name));

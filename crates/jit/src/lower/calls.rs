@@ -28,7 +28,7 @@ impl Emitter<'_> {
     pub(super) fn function(&mut self, function: Function, args: &[Value]) -> ir::Value {
         let operands: Vec<ir::Value> = args.iter().map(|&arg| self.value(arg)).collect();
         if self.group.writes(function, self.lanes != Lanes::Uniform) {
-            return function.write(&mut self.code, &operands);
+            return function.write(&mut self.code, &operands)[0];
         }
         self.call(function, 1, &operands)[0]
     }

@@ -4,47 +4,49 @@
 use std::collections::BTreeMap;
 
 use cranelift_codegen::ir;
-use rheobase_ir::draws::UNIFORM;
 use rheobase_ir::kernel::Value;
 
-use super::Emitter;
-use crate::vector::Code;
+use super::{Emitter, Lanes};
+use crate::functions::Function;
 
-/// Blocks of a register: their operands and number, and the two numbers that they give.
-pub(super) type Blocks = BTreeMap<(Vec<Value>, u32), [ir::Value; 2]>;
+/// Blocks of a register: what they are and their operands, and the two numbers that they give.
+pub(super) type Blocks = BTreeMap<(Function, Vec<Value>), [ir::Value; 2]>;
 
 impl Emitter<'_> {
-    /// `uniform.stream`.
-    pub(super) fn uniform(&mut self, stream: u32, args: &[Value]) -> ir::Value {
-        let number = UNIFORM | (stream / 2);
-        self.of_block(stream, args, number, |code, block| code.uniform_pair(block))
-    }
-
-    /// `normal.stream`.
-    pub(super) fn normal(&mut self, stream: u32, args: &[Value]) -> ir::Value {
-        let number = stream / 2;
-        self.of_block(stream, args, number, |code, block| code.normal_pair(block))
-    }
-
-    /// The number of a stream: one of the two that its block gives.
-    fn of_block(
-        &mut self,
-        stream: u32,
-        args: &[Value],
-        number: u32,
-        pair: fn(&mut Code<'_>, [ir::Value; 2]) -> [ir::Value; 2],
-    ) -> ir::Value {
-        let key = (args.to_vec(), number);
+    /// The number of a stream for the current register: one of the two that its block gives.
+    pub(super) fn draw(&mut self, function: Function, stream: u32, args: &[Value]) -> ir::Value {
+        let key = (function, args.to_vec());
         let pair = match self.registers[self.current].blocks.get(&key) {
             Some(&known) => known,
             None => {
-                let operands = [args[0], args[1], args[2]].map(|arg| self.value(arg));
-                let block = self.code.block(operands, number);
-                let made = pair(&mut self.code, block);
-                self.registers[self.current].blocks.insert(key, made);
-                made
+                let operands: Vec<ir::Value> = args.iter().map(|&arg| self.value(arg)).collect();
+                let made = if self.group.writes(function, self.lanes != Lanes::Uniform) {
+                    function.write(&mut self.code, &operands)
+                } else {
+                    self.call(function, 1, &operands)
+                };
+                self.keep_block(function, args, &made)
             }
         };
         pair[(stream % 2) as usize]
+    }
+
+    /// Keeps the numbers of a block for the current register.
+    pub(super) fn keep_block(
+        &mut self,
+        function: Function,
+        args: &[Value],
+        made: &[ir::Value],
+    ) -> [ir::Value; 2] {
+        let pair = [made[0], made[1]];
+        let register = &mut self.registers[self.current];
+        register.blocks.insert((function, args.to_vec()), pair);
+        pair
+    }
+
+    /// Whether the numbers of a block are there for the current register.
+    pub(super) fn knows_block(&self, function: Function, args: &[Value]) -> bool {
+        let key = (function, args.to_vec());
+        self.registers[self.current].blocks.contains_key(&key)
     }
 }

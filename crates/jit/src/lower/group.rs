@@ -127,14 +127,16 @@ impl Group {
 
 /// About how many cycles after its operands the result of an op of so many instructions is there.
 fn cycles(op: Op, size: usize) -> usize {
-    match op {
-        Op::Div => 11,
-        Op::Sqrt => 15,
-        Op::Add | Op::Sub | Op::Mul | Op::Fma => 4,
-        // Each round of the hash waits for the one before.
-        Op::Uniform(_) | Op::Normal(_) => size,
-        _ if size > 10 => 2 * size,
-        _ => size,
+    if matches!(op, Op::Div) {
+        11
+    } else if matches!(op, Op::Sqrt) {
+        15
+    } else if matches!(op, Op::Add | Op::Sub | Op::Mul | Op::Fma) {
+        4
+    } else if size > 10 && !matches!(op, Op::Uniform(_) | Op::Normal(_)) {
+        2 * size
+    } else {
+        size
     }
 }
 
@@ -173,8 +175,6 @@ fn instructions(op: Op) -> usize {
         | Op::Select
         | Op::ToReal => 1,
         Op::Count | Op::Sign => 4,
-        Op::Uniform(_) => 140,
-        Op::Normal(_) => 250,
         // Calls, one for each lane.
         Op::Expm(_) => 1000,
         // Functions, which have sizes of their own, and ops that are refused.
@@ -190,6 +190,8 @@ fn instructions(op: Op) -> usize {
         | Op::Softplus
         | Op::Erf
         | Op::Phi(_)
+        | Op::Uniform(_)
+        | Op::Normal(_)
         | Op::Integrate(_)
         | Op::White(_) => 0,
     }

@@ -44,8 +44,10 @@ impl Emitter<'_> {
                 });
             }
             Op::Expm(element) => self.matrix_exponential(element, args),
-            Op::Uniform(stream) => self.uniform(stream, args),
-            Op::Normal(stream) => self.normal(stream, args),
+            Op::Uniform(stream) | Op::Normal(stream) => {
+                let function = self.vector_function(op).expect("draws are functions");
+                self.draw(function, stream, args)
+            }
             Op::Neg => self.neg(args[0]),
             Op::Add => self.binary(args, |ins, a, b| ins.fadd(a, b)),
             Op::Sub => self.binary(args, |ins, a, b| ins.fsub(a, b)),

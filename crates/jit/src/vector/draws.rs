@@ -16,29 +16,47 @@ fn lanes() -> MemFlagsData {
 }
 
 impl Code<'_> {
-    /// Threefry-2x32 of the words of three operands and a number.
-    pub(crate) fn block(&mut self, args: [ir::Value; 3], number: u32) -> [ir::Value; 2] {
-        let [a, b, step] = args.map(|x| self.word(x));
+    /// Threefry-2x32 of the words of three operands and a number, for some registers. Round by round for all: each
+    /// round waits for the one before, and the registers do not wait for each other.
+    pub(crate) fn blocks(&mut self, args: &[[ir::Value; 3]], number: u32) -> Vec<[ir::Value; 2]> {
         let parity = self.words(PARITY);
-        let third = self.pos.ins().bxor(a, b);
-        let third = self.pos.ins().bxor(third, parity);
-        let keys = [a, b, third];
         let number = self.words(number);
-        let mut x = self.pos.ins().iadd(step, a);
-        let mut y = self.pos.ins().iadd(number, b);
+        let mut keys = Vec::new();
+        let mut blocks = Vec::new();
+        for args in args {
+            let [a, b, step] = args.map(|x| self.word(x));
+            let third = self.pos.ins().bxor(a, b);
+            let third = self.pos.ins().bxor(third, parity);
+            keys.push([a, b, third]);
+            let x = self.pos.ins().iadd(step, a);
+            blocks.push([x, self.pos.ins().iadd(number, b)]);
+        }
         for round in 0..ROUNDS {
-            x = self.pos.ins().iadd(x, y);
-            y = self.rotated(y, ROTATIONS[round % ROTATIONS.len()]);
-            y = self.pos.ins().bxor(y, x);
-            if round % 4 == 3 {
-                let injection = round / 4 + 1;
-                x = self.pos.ins().iadd(x, keys[injection % 3]);
-                let count = self.words(injection as u32);
-                y = self.pos.ins().iadd(y, keys[(injection + 1) % 3]);
-                y = self.pos.ins().iadd(y, count);
+            for (keys, block) in keys.iter().zip(&mut blocks) {
+                *block = self.round(round, *block, keys);
             }
         }
-        [x, y]
+        blocks
+    }
+
+    fn round(
+        &mut self,
+        round: usize,
+        block: [ir::Value; 2],
+        keys: &[ir::Value; 3],
+    ) -> [ir::Value; 2] {
+        let [x, y] = block;
+        let x = self.pos.ins().iadd(x, y);
+        let y = self.rotated(y, ROTATIONS[round % ROTATIONS.len()]);
+        let y = self.pos.ins().bxor(y, x);
+        if round % 4 != 3 {
+            return [x, y];
+        }
+        let injection = round / 4 + 1;
+        let x = self.pos.ins().iadd(x, keys[injection % 3]);
+        let count = self.words(injection as u32);
+        let y = self.pos.ins().iadd(y, keys[(injection + 1) % 3]);
+        [x, self.pos.ins().iadd(y, count)]
     }
 
     /// A word in every lane.
