@@ -38,6 +38,9 @@ const REPEATED: usize = 160;
 /// A body of fewer instructions is done with before the machine's look-ahead ends (224 to 512 instructions).
 const LOOKED_AHEAD: usize = 100;
 
+/// While the machine waits for a chain of fewer cycles, what it looks ahead to keeps it busy.
+const WAITED: usize = 100;
+
 /// The vector functions that the code of a kernel calls.
 pub(crate) fn functions(kernel: &Kernel, precision: Precision, machine: Machine) -> Vec<Wide> {
     let (live, rates) = (live::live(kernel), kernel.rates());
@@ -105,8 +108,7 @@ impl Group {
         let outputs = kernel.outputs.iter().filter(|o| o.rate == Rate::Lane);
         size += outputs.map(|o| moved(kernel.ty(o.value))).sum::<usize>();
         let longest = ready.into_iter().max().unwrap_or(0);
-        // A cycle has time for two instructions and more.
-        if size > LOOKED_AHEAD && longest > size / 2 {
+        if size > LOOKED_AHEAD && longest > WAITED {
             return Group {
                 registers: 4,
                 abreast: true,
