@@ -293,9 +293,9 @@ impl<R: Float> Learner<R> {
             Some(Clip::Value(limit)) => Clipping::Value(R::from_f64(limit)),
             Some(Clip::Norm(_)) | None => Clipping::Scale(R::ONE),
         };
-        let optimizer = &mut self.optimizer;
+        let (optimizer, threads) = (&mut self.optimizer, self.threads);
         self.simulator
-            .update_parameters(|p| optimizer.update(p, gradients, clip, factor))?;
+            .update_parameters(|p| optimizer.update(p, gradients, (clip, factor), threads))?;
         Ok(())
     }
 

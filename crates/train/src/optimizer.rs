@@ -2,6 +2,7 @@
 
 use rheobase_ir::program::{Constraint, Network, Optimizer as Method, Rule, Training};
 use rheobase_ir::real::Real;
+use rheobase_runtime::parallel::{CHUNK, for_each};
 use rheobase_runtime::{Owner, ParameterSpec, Parameters};
 
 use crate::constraint::Range;
@@ -187,16 +188,21 @@ impl<R: Real> Optimizer<R> {
         self.lr
     }
 
-    /// One update of every trained parameter. `factor` multiplies the learning rates.
+    /// One update of every trained parameter, on at most `threads` threads. `factor` multiplies the learning rates. Each
+    /// number is updated by itself, so how they are dealt to threads changes no bit.
     pub(crate) fn update(
         &mut self,
         parameters: &mut Parameters<R>,
         gradients: &[Vec<R>],
-        clip: Clipping<R>,
-        factor: f64,
+        (clip, factor): (Clipping<R>, f64),
+        threads: usize,
     ) {
         self.updates += 1;
         let updates = self.updates;
+        let early = (1.0 + updates as f64) / (10.0 + updates as f64);
+        let renewed = self
+            .average
+            .map(|decay| R::from_f64(1.0 - decay.min(early)));
         let trained = self
             .memory
             .iter_mut()
@@ -204,30 +210,70 @@ impl<R: Real> Optimizer<R> {
             .zip(&self.methods)
             .zip(&mut parameters.values)
             .zip(gradients);
+        let mut pieces = Vec::new();
         for ((((memory, range), method), values), gradient) in trained {
             if memory.raw.is_empty() || gradient.is_empty() {
                 continue;
             }
-            if range.is_free() {
-                step(method, factor, updates, memory, gradient, |g, _| clip.of(g));
-                values.copy_from_slice(&memory.raw);
-            } else {
-                step(method, factor, updates, memory, gradient, |g, raw| {
-                    R::from_f64(clip.of(g).to_f64() * range.slope(raw.to_f64()))
-                });
-                for (raw, value) in memory.raw.iter_mut().zip(values.iter_mut()) {
-                    *raw = R::from_f64(range.settled(raw.to_f64()));
-                    *value = R::from_f64(range.value(raw.to_f64()));
-                }
-            }
-            if let Some(decay) = self.average {
-                let early = (1.0 + updates as f64) / (10.0 + updates as f64);
-                let rest = R::from_f64(1.0 - decay.min(early));
-                let pairs = memory.average.iter_mut().zip(values.iter());
-                pairs.for_each(|(average, value)| {
-                    *average = average.add(rest.mul(value.sub(*average)));
+            let mut first = memory.first.chunks_mut(CHUNK);
+            let mut second = memory.second.chunks_mut(CHUNK);
+            let mut average = memory.average.chunks_mut(CHUNK);
+            let numbers = memory.raw.chunks_mut(CHUNK);
+            let numbers = numbers.zip(values.chunks_mut(CHUNK));
+            for ((raw, values), gradient) in numbers.zip(gradient.chunks(CHUNK)) {
+                pieces.push(Piece {
+                    method,
+                    range: *range,
+                    raw,
+                    first: first.next().unwrap_or_default(),
+                    second: second.next().unwrap_or_default(),
+                    average: average.next().unwrap_or_default(),
+                    values,
+                    gradient,
                 });
             }
+        }
+        let numbers: usize = pieces.iter().map(|p| p.raw.len()).sum();
+        let threads = if numbers > 2 * CHUNK { threads } else { 1 };
+        for_each(pieces, threads, |mut piece| {
+            piece.update(clip, factor, updates, renewed);
+        });
+    }
+}
+
+/// Some numbers of a parameter that are updated together, with their memory.
+struct Piece<'a, R> {
+    method: &'a Method,
+    range: Range,
+    raw: &'a mut [R],
+    first: &'a mut [R],
+    second: &'a mut [R],
+    average: &'a mut [R],
+    values: &'a mut [R],
+    gradient: &'a [R],
+}
+
+impl<R: Real> Piece<'_, R> {
+    /// Update number `updates`; averages are `renewed` to this part.
+    fn update(&mut self, clip: Clipping<R>, factor: f64, updates: u64, renewed: Option<R>) {
+        let range = self.range;
+        if range.is_free() {
+            step(factor, updates, self, |g, _| clip.of(g));
+            self.values.copy_from_slice(self.raw);
+        } else {
+            step(factor, updates, self, |g, raw| {
+                R::from_f64(clip.of(g).to_f64() * range.slope(raw.to_f64()))
+            });
+            for (raw, value) in self.raw.iter_mut().zip(self.values.iter_mut()) {
+                *raw = R::from_f64(range.settled(raw.to_f64()));
+                *value = R::from_f64(range.value(raw.to_f64()));
+            }
+        }
+        if let Some(renewed) = renewed {
+            let pairs = self.average.iter_mut().zip(self.values.iter());
+            pairs.for_each(|(average, value)| {
+                *average = average.add(renewed.mul(value.sub(*average)));
+            });
         }
     }
 }
@@ -249,15 +295,16 @@ fn remember<R: Real>(method: &Method, values: &[R], range: Range) -> Memory<R> {
     }
 }
 
-/// One update of one parameter; `of` makes the gradient that is used from that of a number and the number.
-fn step<R: Real>(
-    method: &Method,
-    factor: f64,
-    updates: u64,
-    memory: &mut Memory<R>,
-    gradient: &[R],
-    of: impl Fn(R, R) -> R,
-) {
+/// One update; `of` makes the gradient that is used from that of a number and the number.
+fn step<R: Real>(factor: f64, updates: u64, piece: &mut Piece<'_, R>, of: impl Fn(R, R) -> R) {
+    let Piece {
+        method,
+        raw,
+        first,
+        second,
+        gradient,
+        ..
+    } = piece;
     let lr = method.lr * factor;
     let beside = if method.decoupled {
         R::from_f64(lr * method.weight_decay)
@@ -279,13 +326,10 @@ fn step<R: Real>(
     let rest = |beta: f64| R::from_f64(1.0 - beta);
     let n = updates.min(i32::MAX as u64) as i32;
     let correction = |beta: f64| R::from_f64(1.0 / (1.0 - beta.powi(n)));
-    let Memory {
-        raw, first, second, ..
-    } = memory;
     match method.rule {
         Rule::Sgd { momentum, nesterov } => {
             let momentum = R::from_f64(momentum);
-            for ((raw, g), velocity) in raw.iter_mut().zip(gradient).zip(first) {
+            for ((raw, g), velocity) in raw.iter_mut().zip(gradient.iter()).zip(first.iter_mut()) {
                 let g = of(*g, *raw);
                 *velocity = momentum.mul(*velocity).add(g);
                 let direction = if nesterov {
@@ -300,8 +344,8 @@ fn step<R: Real>(
             let (correction1, correction2) = (correction(beta1), correction(beta2));
             let (rest1, rest2) = (rest(beta1), rest(beta2));
             let [beta1, beta2, eps] = [beta1, beta2, eps].map(R::from_f64);
-            let moments = first.iter_mut().zip(second);
-            for ((raw, g), (first, second)) in raw.iter_mut().zip(gradient).zip(moments) {
+            let moments = first.iter_mut().zip(second.iter_mut());
+            for ((raw, g), (first, second)) in raw.iter_mut().zip(gradient.iter()).zip(moments) {
                 let g = of(*g, *raw);
                 *first = mix(beta1, *first, rest1, g);
                 *second = beta2.mul(*second).add(rest2.mul(g).mul(g));
@@ -314,8 +358,8 @@ fn step<R: Real>(
             let (rest1, correction1) = (rest(beta1), correction(beta1));
             let [beta1, beta2, eps] = [beta1, beta2, eps].map(R::from_f64);
             let rate = lr.mul(correction1);
-            let moments = first.iter_mut().zip(second);
-            for ((raw, g), (first, largest)) in raw.iter_mut().zip(gradient).zip(moments) {
+            let moments = first.iter_mut().zip(second.iter_mut());
+            for ((raw, g), (first, largest)) in raw.iter_mut().zip(gradient.iter()).zip(moments) {
                 let g = of(*g, *raw);
                 *first = mix(beta1, *first, rest1, g);
                 *largest = larger(beta2.mul(*largest), g.abs().add(eps));
@@ -329,8 +373,8 @@ fn step<R: Real>(
         } => {
             let others = rest(alpha);
             let [alpha, eps, momentum] = [alpha, eps, momentum].map(R::from_f64);
-            let moments = first.iter_mut().zip(second);
-            for ((raw, g), (velocity, square)) in raw.iter_mut().zip(gradient).zip(moments) {
+            let moments = first.iter_mut().zip(second.iter_mut());
+            for ((raw, g), (velocity, square)) in raw.iter_mut().zip(gradient.iter()).zip(moments) {
                 let g = of(*g, *raw);
                 *square = alpha.mul(*square).add(others.mul(g).mul(g));
                 let scaled = g.div(square.sqrt().add(eps));
@@ -340,7 +384,7 @@ fn step<R: Real>(
         }
         Rule::RmaxProp { gamma, eps } => {
             let [gamma, eps] = [gamma, eps].map(R::from_f64);
-            for ((raw, g), largest) in raw.iter_mut().zip(gradient).zip(second) {
+            for ((raw, g), largest) in raw.iter_mut().zip(gradient.iter()).zip(second.iter_mut()) {
                 let g = of(*g, *raw);
                 *largest = larger(gamma.mul(*largest), g.mul(g));
                 let root = largest.sqrt().add(eps);
@@ -350,7 +394,7 @@ fn step<R: Real>(
         Rule::Lion { beta1, beta2 } => {
             let (rest1, rest2) = (rest(beta1), rest(beta2));
             let [beta1, beta2] = [beta1, beta2].map(R::from_f64);
-            for ((raw, g), momentum) in raw.iter_mut().zip(gradient).zip(first) {
+            for ((raw, g), momentum) in raw.iter_mut().zip(gradient.iter()).zip(first.iter_mut()) {
                 let g = of(*g, *raw);
                 let mixed = mix(beta1, *momentum, rest1, g);
                 // The sign of 0 is 0, unlike that of `signum`.
@@ -441,7 +485,8 @@ mod tests {
             values: vec![vec![R::ONE]],
         };
         for g in GRADIENTS {
-            optimizer.update(&mut parameters, &[vec![R::from_f64(g)]], clip, 1.0);
+            let gradients = [vec![R::from_f64(g)]];
+            optimizer.update(&mut parameters, &gradients, (clip, 1.0), 1);
         }
         parameters.values[0][0].to_f64()
     }
@@ -552,6 +597,62 @@ mod tests {
             *m = 0.99 * *m + 0.01 * g;
         });
         agree("lion", (lion, 0.05, true, ALL), expected);
+    }
+
+    #[test]
+    fn an_update_has_the_same_bits_on_any_number_of_threads() {
+        let [beta1, beta2, eps] = [0.9, 0.999, 1e-8];
+        let rules = [
+            Rule::Adam { beta1, beta2, eps },
+            Rule::Lion { beta1, beta2 },
+            Rule::RmaxProp { gamma: 0.8, eps },
+        ];
+        let bounds = Range {
+            constraint: Constraint::Clamp,
+            bounds: Some((-0.5, 0.5)),
+        };
+        let sizes = [5 * CHUNK + 3, 7, 2 * CHUNK];
+        let numbers = |n: usize| (0..n).map(|i| ((i * 37) % 101) as f32 / 100.0 - 0.5);
+        for rule in rules {
+            let method = Method {
+                rule,
+                lr: 0.1,
+                weight_decay: 0.05,
+                decoupled: true,
+            };
+            let run = |threads| {
+                let values = Vec::from(sizes.map(|n| numbers(n).collect::<Vec<f32>>()));
+                let remembered = |values: &Vec<f32>| Memory {
+                    average: values.clone(),
+                    ..remember(&method, values, bounds)
+                };
+                let mut optimizer = Optimizer {
+                    lr: 0.1,
+                    memory: values.iter().map(remembered).collect(),
+                    methods: vec![method.clone(); sizes.len()],
+                    ranges: vec![bounds; sizes.len()],
+                    updates: 0,
+                    waiting: Waiting::default(),
+                    average: Some(0.9),
+                };
+                let mut parameters = Parameters {
+                    specs: Vec::new(),
+                    values,
+                };
+                let kept = (Clipping::Scale(1.0), 1.0);
+                for g in 0..3 {
+                    let gradients = sizes.map(|n| numbers(n + g).skip(g).collect());
+                    optimizer.update(&mut parameters, &gradients, kept, threads);
+                }
+                (parameters.values, optimizer.memory)
+            };
+            let one = run(1);
+            let moved = one.0[0].iter().zip(numbers(CHUNK)).any(|(v, n)| *v != n);
+            assert!(moved && one.1[2].average != one.0[2]);
+            for threads in [2, 3, 8] {
+                assert!(run(threads) == one, "{threads} threads");
+            }
+        }
     }
 
     #[test]
