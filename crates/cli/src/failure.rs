@@ -148,6 +148,10 @@ impl From<RuntimeError> for Failure {
     fn from(error: RuntimeError) -> Failure {
         match error {
             RuntimeError::Input(message) => Failure::Run(message),
+            RuntimeError::NonFinite(place) => Failure::Coded {
+                code: NOT_FINITE,
+                message: format!("a number left the range of f32: {place}"),
+            },
             RuntimeError::Verify(error) => Failure::Internal(error.to_string()),
             RuntimeError::Jit(error) => Failure::Internal(error.to_string()),
             RuntimeError::Call(error) => Failure::Internal(error.to_string()),

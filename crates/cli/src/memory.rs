@@ -88,12 +88,13 @@ pub(crate) fn refused(least: &MemoryPlan, limit: u64) -> Failure {
     Failure::Coded {
         code: "W0608",
         message: format!(
-            "training needs at least {}, more than `--memory` allows ({}): {} for a group of {} samples, {} for parameters",
+            "training needs at least {}, more than `--memory` allows ({}): {} for a group of {} samples, {} for parameters, {} for encoded samples and traces of the loss",
             size_text(least.total()),
             size_text(limit as usize),
             size_text(least.group.total()),
             least.samples,
-            size_text(least.parameters)
+            size_text(least.parameters),
+            size_text(least.fixed)
         ),
     }
 }
@@ -102,10 +103,10 @@ pub(crate) fn refused(least: &MemoryPlan, limit: u64) -> Failure {
 pub(crate) fn in_words(plan: &MemoryPlan) -> Vec<String> {
     let group = &plan.group;
     let mut lines = vec![format!(
-        "tape {}, rows of a block {}, lists of spikes {}: {} for a group of {} samples",
+        "tape {}, rows of a block {}, what layers send {}: {} for a group of {} samples",
         size_text(group.tape),
         size_text(group.block),
-        size_text(group.spikes),
+        size_text(group.sent),
         size_text(group.total()),
         plan.samples
     )];
@@ -120,6 +121,12 @@ pub(crate) fn in_words(plan: &MemoryPlan) -> Vec<String> {
         "weights with gradients and moments {}",
         size_text(plan.parameters)
     ));
+    if plan.fixed > 0 {
+        lines.push(format!(
+            "encoded samples and traces of the loss {}",
+            size_text(plan.fixed)
+        ));
+    }
     lines.push(format!(
         "in all {}, with {} group{} at once",
         size_text(plan.total()),

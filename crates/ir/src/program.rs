@@ -189,10 +189,23 @@ impl Layer {
 /// Where a connection starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// An input population, by index.
+    /// The events of an input population, by index.
     Input(usize),
-    /// A layer, by index.
+    /// The first spikes of a layer, by index.
     Layer(usize),
+    /// A state of a layer, by the index of the layer and of the state of its neuron: its value after every step and,
+    /// before the first one, its initial value.
+    State(usize, usize),
+}
+
+impl Source {
+    /// The layer where it starts, if it does not start at an input.
+    pub fn layer(self) -> Option<usize> {
+        match self {
+            Source::Input(_) => None,
+            Source::Layer(layer) | Source::State(layer, _) => Some(layer),
+        }
+    }
 }
 
 /// A connection from a population or layer to a port of a layer.
@@ -206,10 +219,10 @@ pub struct Connection {
     pub to: usize,
     /// The index of the port of that layer's neuron.
     pub port: usize,
-    /// What is applied to the spikes of a step, one after the other; at least one.
+    /// What is applied to the spikes or the state of a step, one after the other; at least one.
     pub operations: Vec<Operation>,
-    /// Whole steps between a spike and its arrival; 0 delivers in the same step. The shortest one if it differs
-    /// between synapses.
+    /// Whole steps between a spike and its arrival; 0 delivers in the same step. A state arrives as it was so many
+    /// steps ago. The shortest one if it differs between synapses.
     pub delay: u32,
     /// The delays of the synapses, if they have their own. There is one operation then, `dense`, `sparse` or
     /// `one_to_one` with weights, and the connection is not tied.
@@ -264,7 +277,7 @@ impl Network {
     pub fn source_size(&self, source: Source) -> usize {
         match source {
             Source::Input(i) => self.inputs[i].shape.iter().product(),
-            Source::Layer(l) => self.layers[l].size(),
+            Source::Layer(l) | Source::State(l, _) => self.layers[l].size(),
         }
     }
 

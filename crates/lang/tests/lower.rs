@@ -127,8 +127,8 @@ fn overrides_replace_the_initial_value() {
     );
 }
 
-/// Normalisations that would have to wait for steps that follow from them, and gradients that are cut where a mean goes
-/// over all steps.
+/// Normalisations that would have to wait for steps that follow from them, gradients that are cut where a mean goes
+/// over all steps, and what can be run.
 #[test]
 fn normalisations_that_cannot_run_are_refused_with_a_reason() {
     let program = |connections: &str, gradient: &str| {
@@ -159,29 +159,34 @@ fn normalisations_that_cannot_run_are_refused_with_a_reason() {
             }}"
         )
     };
-    let refused = |connections: &str, gradient: &str| {
-        let (checked, _) = checked(&program(connections, gradient));
-        let found = lower_network(&checked.model, None, None);
-        let found = found.map(|_| ()).expect_err("it is refused");
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[0].code, Code::E0211);
-        found[0].message.clone()
-    };
     let norm = "dense(w = 1) then batch_norm()";
     let cycle = format!("connect a -> b.x : {norm}  connect b -> a.x : dense(w = 1) delay 1 step");
-    assert_eq!(
-        refused(&cycle, ""),
-        "a normalisation inside of a cycle of layers cannot be run by this version"
-    );
+    let (tree, _) = parse(&program(&cycle, ""), SourceMap::new().add("test.snn", ""));
+    let found = check(&[tree]).diagnostics;
+    let codes: Vec<Code> = found
+        .iter()
+        .filter(|d| d.is_error())
+        .map(|d| d.code)
+        .collect();
+    assert_eq!(codes, [Code::E0601]);
+    // Shared weights have shared running averages.
     let tied = format!("connect a -> b.x : {norm}  connect inp -> b.x : tied(a.b.x)");
-    assert_eq!(
-        refused(&tied, ""),
-        "a normalisation in a connection with shared weights cannot be run by this version"
+    let (checked_tied, _) = checked(&program(&tied, ""));
+    let shared = lower_network(&checked_tied.model, None, None).expect("it can be run");
+    assert!(
+        shared.network.connections[1..]
+            .iter()
+            .all(|c| c.normalises())
     );
     let forward = format!("connect a -> b.x : {norm}");
+    let (truncated, _) = checked(&program(&forward, "gradient = bptt(truncate = 5)"));
+    let found = lower_network(&truncated.model, None, None);
+    let found = found.map(|_| ()).expect_err("it is refused");
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].code, Code::E0704);
     assert_eq!(
-        refused(&forward, "gradient = bptt(truncate = 5)"),
-        "`truncate` with the normalisation of `a.b.x` cannot be run by this version"
+        found[0].message,
+        "`truncate` cannot cut the gradient of the normalisation of `a.b.x`"
     );
     let (checked, _) = checked(&program(&forward, "gradient = bptt(checkpoint = 5)"));
     let program = lower_network(&checked.model, None, None).expect("it can be run");

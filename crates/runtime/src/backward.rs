@@ -22,6 +22,7 @@ use crate::connection::rows::Block;
 use crate::connection::step_product::add_step_product;
 use crate::error::RuntimeError;
 use crate::events::SpikeLog;
+use crate::forward::product_rows;
 use crate::group::{GradientSum, GroupState, LayerState, Run, Scratch};
 use crate::layer::{Frame, LayerCode, Pass, Row, SlotId};
 use crate::probe::{Adjoints, Probe, StepView};
@@ -37,6 +38,7 @@ impl<R: Float> Run<'_, '_, R> {
     ) {
         for (layer, code) in state.layers.iter_mut().zip(&self.simulator.layers) {
             code.clear_adjoints(&mut layer.rows);
+            layer.clear_log_adjoints();
         }
         let wanted = probe.wants_input_gradients();
         let delays = &self.simulator.longest_delays.inputs;
@@ -85,6 +87,12 @@ impl<R: Float> Run<'_, '_, R> {
         for &l in part {
             self.gradients(state, l, part, sum, inputs);
         }
+        if state.frame.start == 0 {
+            for &l in part {
+                let lanes = state.samples * self.simulator.layers[l].n;
+                state.layers[l].receive_initial(&self.simulator.sent_states[l], lanes);
+            }
+        }
         Ok(())
     }
 
@@ -100,9 +108,12 @@ impl<R: Float> Run<'_, '_, R> {
     pub(crate) fn step_back(&self, state: &mut GroupState<R>, steps: usize) {
         let cut = self.simulator.time.cuts(state.frame.start);
         let samples = state.samples;
-        for (layer, code) in state.layers.iter_mut().zip(&self.simulator.layers) {
+        let sent = &self.simulator.sent_states;
+        let layers = state.layers.iter_mut().zip(&self.simulator.layers);
+        for ((layer, code), sent) in layers.zip(sent) {
             let lanes = samples * code.n;
             code.step_back(&mut layer.rows, steps, layer.before, lanes, cut);
+            layer.step_logs_back(sent, lanes, steps, cut);
         }
         // Events are data: a truncated gradient cuts states, and the events' own adjoints stay exact.
         let populations = &self.simulator.network.inputs;
@@ -142,13 +153,14 @@ impl<R: Float> Run<'_, '_, R> {
         let code = &self.simulator.layers[l];
         let lanes = state.samples * code.n;
         let frame = state.frame;
+        state.layers[l].receive_step(&self.simulator.sent_states[l], lanes, t - frame.start);
         let LayerState { rows, before, .. } = &mut state.layers[l];
         code.call(Pass::Backward, rows, t, frame, *before, lanes)?;
         for connection in &self.incoming[l] {
-            if connection.inside(part) && t >= connection.delay {
+            let sent = self.sent_step(connection, t);
+            if let Some(sent) = sent.filter(|_| connection.inside(part)) {
                 self.with_delta(state, l, connection, |state, delta| {
                     let delta = &delta[(t - frame.start) * lanes..][..lanes];
-                    let sent = t - connection.delay;
                     match connection.dense {
                         Some(weight) => {
                             let way = (Back::Step, false);
@@ -193,7 +205,7 @@ impl<R: Float> Run<'_, '_, R> {
                     return;
                 }
                 // The rows of the steps at which something arrived.
-                let first = sent.start + connection.delay - state.frame.start;
+                let first = self.first_arrival(state, connection, &sent);
                 let delta = &delta[first * lanes..];
                 let outside = !connection.inside(part);
                 if let Some(norm) = connection.chain.norms().next_back() {
@@ -260,16 +272,22 @@ impl<R: Float> Run<'_, '_, R> {
             normalised: _,
         } = &mut scratch;
         let first_row = steps.start * state.samples;
-        let count = self.event_count(state, connection, steps);
-        let way = choice::gradient(count, rows, [n_pre, n]);
-        let block = choice::block(n, size_of::<R>());
+        let way = match self.event_count(state, connection, steps) {
+            None => Gradient::Product,
+            Some(count) => choice::gradient(count, rows, [n_pre, n]),
+        };
+        let block = match way {
+            Gradient::Product => choice::block(n, size_of::<R>()).min(product_rows::<R>(n_pre)),
+            Gradient::Gather | Gradient::Scatter => choice::block(n, size_of::<R>()),
+        };
         for (k, delta) in delta.chunks(block * n).enumerate() {
             let (first, rows) = (first_row + k * block, delta.len() / n);
             let sent = |row: usize| self.sent(state, connection, first + row);
             match way {
                 Gradient::Product => {
-                    self.dense(state, connection, first..first + rows, n_pre, dense);
-                    let sent = Matrix::of_rows(dense, n_pre).transposed();
+                    let rows = first..first + rows;
+                    let sent = self.dense(state, connection, rows, n_pre, dense);
+                    let sent = Matrix::of_rows(sent, n_pre).transposed();
                     add_product(dw, sent, Matrix::of_rows(delta, n));
                 }
                 Gradient::Gather => {
@@ -336,6 +354,11 @@ impl<R: Float> Run<'_, '_, R> {
         });
         if gradients.is_some() || target.is_some() {
             let events = |row: usize| self.sent(state, connection, first + row);
+            let numbers = self.sent_numbers(state, connection, first..first + rows);
+            let sent = match numbers {
+                Some(numbers) => Block::Numbers(numbers, n),
+                None => Block::Events(&events),
+            };
             stretch.backward(
                 self.arch,
                 Given {
@@ -343,7 +366,7 @@ impl<R: Float> Run<'_, '_, R> {
                     masks: &state.masks,
                     centres: &state.centres,
                 },
-                (Block::Events(&events), delta),
+                (sent, delta),
                 &mut scratch.between,
                 gradients,
                 target,
@@ -355,8 +378,8 @@ impl<R: Float> Run<'_, '_, R> {
         state.scratch = scratch;
     }
 
-    /// Takes the adjoints of the spikes of a source out of the state, if there are any, and tells how many
-    /// steps before the block they begin.
+    /// Takes the adjoints of what a source sent out of the state, if there are any, and tells how many steps before the
+    /// block they begin, as the steps of the source are counted.
     fn take_adjoints(
         &self,
         state: &mut GroupState<R>,
@@ -377,6 +400,7 @@ impl<R: Float> Run<'_, '_, R> {
                     Row::Bool(_) => unreachable!("adjoints are reals"),
                 }
             }
+            Source::State(l, s) => Some((state.layers[l].states[s].take_adjoints()?, 0)),
         }
     }
 
@@ -388,6 +412,7 @@ impl<R: Float> Run<'_, '_, R> {
                     state.layers[from].rows[row] = Row::Real(adjoints);
                 }
             }
+            Source::State(l, s) => state.layers[l].states[s].put_adjoints(adjoints),
         }
     }
 

@@ -13,10 +13,14 @@
 
 use std::ops::Range;
 
+use rheobase_ir::program::Source;
+
 use crate::backend::Float;
-use crate::layer::{Frame, Room};
+use crate::connection::choice;
+use crate::forward::product_rows;
+use crate::layer::{Frame, Pass, Room};
 use crate::memory::SPIKING;
-use crate::simulator::{GROUP, Simulator};
+use crate::simulator::{ConnectionCode, GROUP, Simulator};
 
 /// The most steps of a block.
 const LONGEST: usize = 128;
@@ -71,10 +75,10 @@ pub struct Footprint {
     pub tape: usize,
     /// The states at the beginning of blocks that run twice.
     pub checkpoints: usize,
-    /// Rows of the current step and block: states, ports, adjoints, sums.
+    /// Rows of the current step and block: states, ports, adjoints, sums, and memory for products.
     pub block: usize,
-    /// Lists of spikes, for all steps.
-    pub spikes: usize,
+    /// What layers send: lists of spikes, for all steps, and states, for those of the tape.
+    pub sent: usize,
     /// Steps that run forward a second time.
     pub again: usize,
 }
@@ -85,7 +89,7 @@ impl Footprint {
         self.tape
             .saturating_add(self.checkpoints)
             .saturating_add(self.block)
-            .saturating_add(self.spikes)
+            .saturating_add(self.sent)
     }
 }
 
@@ -178,19 +182,35 @@ impl<R: Float> Simulator<R> {
             };
             add(&mut footprint.tape, all - step);
             add(&mut footprint.block, step.saturating_add(sums));
-            let states = layer.states() * number;
+            let states = self.checkpoint(l) * number;
             add(
                 &mut footprint.checkpoints,
                 states.saturating_mul(taped.start),
             );
-            if !self.network.layers[l].neuron.spikes.is_empty() {
-                let index = size_of::<u32>();
-                add(
-                    &mut footprint.spikes,
-                    steps.saturating_mul(index).div_ceil(SPIKING),
-                );
+            for sent in self.sent_states[l].iter().flatten() {
+                let [rows, adjoints] = sent.kept(room, block);
+                add(&mut footprint.sent, rows.saturating_mul(number));
+                add(&mut footprint.block, adjoints.saturating_mul(number));
             }
+            let list = |steps: usize| {
+                let indices = steps.saturating_mul(lanes) / SPIKING;
+                let rows = steps.saturating_mul(samples);
+                let numbers = indices.saturating_add(rows);
+                numbers.saturating_mul(size_of::<u32>())
+            };
+            let (spikes, support) = (
+                !self.network.layers[l].neuron.spikes.is_empty(),
+                self.masked[l] && layer.support.is_some(),
+            );
+            let spikes = if spikes { list(steps) } else { 0 };
+            let support = if support { list(room.tape) } else { 0 };
+            footprint.sent = footprint
+                .sent
+                .saturating_add(spikes.saturating_add(support));
         }
+        footprint.block = footprint
+            .block
+            .saturating_add(self.product_bytes(samples, block));
         for norm in &self.norms {
             // What goes in, and the adjoints.
             let numbers = 2 * steps.saturating_mul(norm.elements);
@@ -198,6 +218,34 @@ impl<R: Float> Simulator<R> {
             footprint.tape = footprint.tape.saturating_add(bytes);
         }
         footprint
+    }
+
+    /// Memory for the products of a block of so many steps: events as a matrix or sorted by source, and the rows between the
+    /// operations of a chain.
+    fn product_bytes(&self, samples: usize, steps: usize) -> usize {
+        let rows = samples * steps;
+        let of = |(n, connection): (usize, &ConnectionCode)| {
+            let n_pre = self.network.source_size(connection.from);
+            let written = rows.min(product_rows::<R>(n_pre)) * n_pre * size_of::<R>();
+            let sorted = rows.min(choice::block(n, size_of::<R>())) * n_pre / SPIKING;
+            let sorted = sorted * size_of::<u32>();
+            match (connection.from, connection.dense) {
+                (_, None) => {
+                    let chain = &connection.chain;
+                    let widest = chain.all().widest();
+                    let steps = choice::steps_at_once(samples, widest, size_of::<R>()).min(steps);
+                    // Rows between operations, and two of adjoints.
+                    let between = chain.stages.len().saturating_sub(1);
+                    let kept = if between > 0 { between + 2 } else { 0 };
+                    kept * steps * samples * widest * size_of::<R>()
+                }
+                (Source::State(..), Some(_)) => 0,
+                (Source::Input(_) | Source::Layer(_), Some(_)) => written.max(sorted),
+            }
+        };
+        let layers = self.connections(Pass::Forward).iter().zip(&self.layers);
+        let all = layers.flat_map(|(all, layer)| all.iter().map(|c| (layer.n, c)));
+        all.map(of).max().unwrap_or(0)
     }
 
     /// The steps before a block whose spikes a layer may still send into it.

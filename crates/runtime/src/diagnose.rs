@@ -13,8 +13,8 @@ use rheobase_ir::kernel::{Def, Kernel, Role, Slot};
 
 use crate::backend::Float;
 use crate::error::RuntimeError;
-use crate::group::Batch;
-use crate::layer::{Pass, SlotId};
+use crate::group::{Batch, GroupState, Run};
+use crate::layer::{Mode, Pass, Row, SlotId};
 use crate::probe::{Adjoints, Probe, StepView};
 use crate::record::traces;
 use crate::simulator::Simulator;
@@ -216,9 +216,11 @@ impl<R: Float> Simulator<R> {
             inputs: None,
         };
         let outcome = match pass {
-            Pass::Infer => self.infer(batch, 1, watch)?,
+            Pass::Infer => self.run(batch, 1, watch, Mode::new(pass, false))?,
             // The probe does not turn, so there is no backward.
-            Pass::Forward | Pass::Backward => self.differentiate(batch, 1, watch)?,
+            Pass::Forward | Pass::Backward => {
+                self.run(batch, 1, watch, Mode::new(Pass::Forward, false))?
+            }
         };
         let first = outcome
             .probes
@@ -240,6 +242,39 @@ impl<R: Float> Simulator<R> {
             let given = given.map(|(_, value)| *value);
             given.or_else(|| code.constant(slot, lane))
         })
+    }
+}
+
+impl<R: Float> Run<'_, '_, R> {
+    /// Fails if a state of a layer is not finite after step `t`. Which op made it so is seen when the batch runs again.
+    pub(crate) fn refuse_non_finite(
+        &self,
+        state: &GroupState<R>,
+        t: usize,
+        l: usize,
+    ) -> Result<(), RuntimeError> {
+        let code = &self.simulator.layers[l];
+        for row in code.state_rows() {
+            let Row::Real(values) = &state.layers[l].rows[row] else {
+                continue;
+            };
+            // Without a branch, so that many are looked at together.
+            if values.iter().fold(true, |all, x| all & x.is_finite()) {
+                continue;
+            }
+            let lane = values.iter().position(|x| !x.is_finite()).unwrap_or(0);
+            return Err(RuntimeError::NonFinite(Box::new(NonFinite {
+                kind: Kind::State,
+                layer: self.simulator.network.layers[l].name.clone(),
+                state: code.name(row).to_string(),
+                neuron: lane % code.n,
+                step: t,
+                sample: self.first + lane / code.n,
+                value: values[lane].to_f64(),
+                op: None,
+            })));
+        }
+        Ok(())
     }
 }
 

@@ -6,6 +6,8 @@ use rheobase_ir::executor::CallError;
 use rheobase_ir::verify::VerifyError;
 use rheobase_jit::JitError;
 
+use crate::diagnose::NonFinite;
+
 /// Why a network cannot be built or run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RuntimeError {
@@ -17,6 +19,8 @@ pub enum RuntimeError {
     Call(CallError),
     /// What the caller gave does not fit the network.
     Input(String),
+    /// A state is not finite, and states are looked at ([`crate::Simulator::check_finite`]).
+    NonFinite(Box<NonFinite>),
 }
 
 impl fmt::Display for RuntimeError {
@@ -26,6 +30,7 @@ impl fmt::Display for RuntimeError {
             RuntimeError::Jit(error) => write!(f, "internal compiler error: {error}"),
             RuntimeError::Call(error) => write!(f, "internal compiler error: {error}"),
             RuntimeError::Input(message) => f.write_str(message),
+            RuntimeError::NonFinite(place) => write!(f, "{place}"),
         }
     }
 }

@@ -55,12 +55,16 @@ pub(crate) struct SpikeLog {
     values: Vec<f32>,
     len: usize,
     samples: usize,
+    /// The rows that will be appended, if all are.
+    rows: usize,
 }
 
 impl SpikeLog {
-    /// Forgets everything, for a group of this many samples.
-    pub(crate) fn restart(&mut self, samples: usize) {
+    /// Forgets everything, for a group of this many samples and so many steps.
+    pub(crate) fn restart(&mut self, samples: usize, steps: usize) {
+        self.rows = steps * samples;
         self.offsets.clear();
+        self.offsets.reserve_exact(self.rows + 1);
         self.offsets.push(0);
         self.values.clear();
         self.len = 0;
@@ -70,10 +74,7 @@ impl SpikeLog {
     /// Appends the spikes of the next step: a byte 0 or 1 per lane, sample by sample, `n` neurons each.
     pub(crate) fn append(&mut self, spikes: &[u8], n: usize) {
         // Indices are written several at a time, the last of them beyond those that count.
-        let most = self.len + spikes.len() + TOGETHER;
-        if self.indices.len() < most {
-            self.indices.resize(most.max(2 * self.indices.len()), 0);
-        }
+        self.make_room(spikes.len() + TOGETHER);
         for sample in spikes.chunks_exact(n) {
             let (words, rest) = sample.as_chunks::<64>();
             for (w, bytes) in words.iter().enumerate() {
@@ -91,10 +92,7 @@ impl SpikeLog {
     /// Appends spikes that carry numbers, a number per lane; 0 is no spike.
     pub(crate) fn append_numbers<R: Real>(&mut self, numbers: &[R], n: usize) {
         for sample in numbers.chunks_exact(n) {
-            let most = self.len + n;
-            if self.indices.len() < most {
-                self.indices.resize(most.max(2 * self.indices.len()), 0);
-            }
+            self.make_room(n);
             for (i, &number) in sample.iter().enumerate() {
                 if number != R::ZERO {
                     self.indices[self.len] = i as u32;
@@ -104,6 +102,20 @@ impl SpikeLog {
             }
             self.offsets.push(self.len as u32);
         }
+    }
+
+    /// Room for so many more, and if it has to grow for as many as the whole run will have at the rate so far.
+    fn make_room(&mut self, more: usize) {
+        let most = self.len + more;
+        if self.indices.len() >= most {
+            return;
+        }
+        let done = self.offsets.len() as f64;
+        let expected = self.len as f64 * (self.rows as f64 / done).max(1.0) * 1.05;
+        let grown = self.indices.len() / 8 * 9;
+        let size = most.max(grown).max(expected as usize + more);
+        self.indices.reserve_exact(size - self.indices.len());
+        self.indices.resize(size, 0);
     }
 
     fn append_set_bits(&mut self, mut bits: u64, first: u32) {
@@ -164,7 +176,7 @@ mod tests {
     #[test]
     fn a_log_gives_back_what_was_appended() {
         let mut log = SpikeLog::default();
-        log.restart(2);
+        log.restart(2, 2);
         let mut spikes = vec![0u8; 2 * 11];
         for lane in [0, 7, 8, 10, 11, 21] {
             spikes[lane] = 1;
@@ -181,7 +193,7 @@ mod tests {
     fn spikes_may_carry_numbers() {
         let mut log = SpikeLog::default();
         for _ in 0..2 {
-            log.restart(2);
+            log.restart(2, 2);
             log.append_numbers(&[0.0, -1.0, 2.5, 3.0, 0.0, 0.0], 3);
             log.append_numbers(&[0.0; 6], 3);
             assert_eq!(log.at(0, 0), (&[1, 2][..], Some(&[-1.0, 2.5][..])));
@@ -195,7 +207,7 @@ mod tests {
     fn spikes_of_every_neuron_are_found() {
         for n in [1, 63, 64, 65, 200] {
             let mut log = SpikeLog::default();
-            log.restart(1);
+            log.restart(1, 1);
             for t in 0..n {
                 let spikes: Vec<u8> = (0..n).map(|i| u8::from(i == t || i % 7 == 3)).collect();
                 log.append(&spikes, n);

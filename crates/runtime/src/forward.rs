@@ -15,12 +15,21 @@ use crate::connection::chain::add_bias;
 use crate::connection::choice::{self, Forward};
 use crate::connection::dense::{gather, gather_rows};
 use crate::connection::matmul::{Matrix, add_product};
+use crate::connection::step_product::add_step_product;
 use crate::error::RuntimeError;
 use crate::events::SpikeLog;
 use crate::group::{GroupState, LayerState, Run};
 use crate::layer::{Pass, Row, SlotId};
 use crate::probe::{Probe, StepView};
 use crate::simulator::ConnectionCode;
+
+/// The memory that the events of a source may take when they are written out as a matrix.
+const WRITTEN_BYTES: usize = 1 << 22;
+
+/// The rows of a source of `n` neurons that are written out at once.
+pub(crate) fn product_rows<R>(n: usize) -> usize {
+    (WRITTEN_BYTES / (n * size_of::<R>()).max(1)).max(1)
+}
 
 impl<R: Float> Run<'_, '_, R> {
     /// All steps of the block of the layers of a part. Without a probe the block runs again: its spikes are
@@ -62,9 +71,8 @@ impl<R: Float> Run<'_, '_, R> {
             let weights = &self.simulator.numbers(connection)[weights];
             let n = self.simulator.layers[l].n;
             let shape = [weights.len() / n, n];
-            let count = self.event_count(state, connection, sent.clone());
+            let choice = self.forward_way(state, connection, &sent, shape);
             let rows = sent.start * state.samples..sent.end * state.samples;
-            let choice = choice::forward(count, rows.len(), shape, size_of::<R>());
             if choice == Forward::Gather {
                 continue;
             }
@@ -74,7 +82,7 @@ impl<R: Float> Run<'_, '_, R> {
                 sums.resize(state.frame.len() * state.samples * n);
                 sums.fill(R::ZERO);
             }
-            let first = sent.start + connection.delay - state.frame.start;
+            let first = self.first_arrival(state, connection, &sent);
             let sums = &mut sums[first * state.samples * n..];
             self.sum_rows(state, connection, choice, (weights, n), rows, sums);
         }
@@ -92,11 +100,23 @@ impl<R: Float> Run<'_, '_, R> {
         sums: &mut [R],
     ) {
         let weights = &self.simulator.numbers(connection)[weight];
-        let count = self.event_count(state, connection, sent.clone());
+        let choice = self.forward_way(state, connection, &sent, [weights.len() / n, n]);
         let rows = sent.start * state.samples..sent.end * state.samples;
-        let shape = [weights.len() / n, n];
-        let choice = choice::forward(count, rows.len(), shape, size_of::<R>());
         self.sum_rows(state, connection, choice, (weights, n), rows, sums);
+    }
+
+    /// How what all steps `sent` become by dense weights is summed. Of a state every number counts.
+    fn forward_way(
+        &self,
+        state: &GroupState<R>,
+        connection: &ConnectionCode,
+        sent: &Range<usize>,
+        shape: [usize; 2],
+    ) -> Forward {
+        let Some(count) = self.event_count(state, connection, sent.clone()) else {
+            return Forward::Product;
+        };
+        choice::forward(count, sent.len() * state.samples, shape, size_of::<R>())
     }
 
     /// Adds what some rows of a source become by dense weights to rows of `n`.
@@ -114,9 +134,14 @@ impl<R: Float> Run<'_, '_, R> {
         match choice {
             Forward::Product => {
                 let n_pre = weights.len() / n;
-                self.dense(state, connection, rows, n_pre, &mut scratch.dense);
-                let (sent, weights) = (&scratch.dense, Matrix::of_rows(weights, n));
-                add_product(sums, Matrix::of_rows(sent, n_pre), weights);
+                let weights = Matrix::of_rows(weights, n);
+                let most = product_rows::<R>(n_pre);
+                let sums = &mut sums[..rows.len() * n];
+                for (first, sums) in rows.step_by(most).zip(sums.chunks_mut(most * n)) {
+                    let rows = first..first + sums.len() / n;
+                    let sent = self.dense(state, connection, rows, n_pre, &mut scratch.dense);
+                    add_product(sums, Matrix::of_rows(sent, n_pre), weights);
+                }
             }
             Forward::Panels => gather_rows(self.arch, weights, n, &mut scratch.panel, sent, sums),
             Forward::Gather => {
@@ -129,29 +154,42 @@ impl<R: Float> Run<'_, '_, R> {
         state.scratch = scratch;
     }
 
-    /// The steps at which a source sent what arrives in the block.
+    /// The steps at which a source sent what arrives in the block; those of a state are counted from the longest delay
+    /// before the first one on.
     pub(crate) fn sent_steps(
         &self,
         state: &GroupState<R>,
         connection: &ConnectionCode,
     ) -> Range<usize> {
-        let sent = |arrives: usize| arrives.saturating_sub(connection.delay);
+        let sent = |arrives: usize| self.sent_step(connection, arrives).unwrap_or(0);
         sent(state.frame.start)..sent(state.frame.end)
     }
 
-    /// The events of a source at some steps.
+    /// The step of the block at which the first of the steps `sent` arrives.
+    pub(crate) fn first_arrival(
+        &self,
+        state: &GroupState<R>,
+        connection: &ConnectionCode,
+        sent: &Range<usize>,
+    ) -> usize {
+        let origin = self.simulator.origin(connection.from);
+        sent.start + connection.delay - origin - state.frame.start
+    }
+
+    /// The events of a source at some steps; `None` for a state, which is not one of events.
     pub(crate) fn event_count(
         &self,
         state: &GroupState<R>,
         connection: &ConnectionCode,
         steps: Range<usize>,
-    ) -> usize {
+    ) -> Option<usize> {
         match connection.from {
             Source::Input(i) => {
                 let samples = &self.batch.inputs[i][self.first..][..state.samples];
-                samples.iter().map(|s| s.count(steps.clone())).sum()
+                Some(samples.iter().map(|s| s.count(steps.clone())).sum())
             }
-            Source::Layer(l) => state.layers[l].log.count(steps),
+            Source::Layer(l) => Some(state.layers[l].log.count(steps)),
+            Source::State(..) => None,
         }
     }
 
@@ -166,18 +204,36 @@ impl<R: Float> Run<'_, '_, R> {
         match connection.from {
             Source::Input(i) => self.batch.inputs[i][self.first + b].at(t),
             Source::Layer(l) => state.layers[l].log.at(t, b),
+            Source::State(..) => unreachable!("a state is read as numbers"),
         }
     }
 
-    /// Some rows of a source of `n` neurons as a matrix.
-    pub(crate) fn dense(
+    /// The numbers that a state sent in some rows, each a step of a sample; `None` for sources of events.
+    pub(crate) fn sent_numbers<'s>(
         &self,
-        state: &GroupState<R>,
+        state: &'s GroupState<R>,
+        connection: &ConnectionCode,
+        rows: Range<usize>,
+    ) -> Option<&'s [R]> {
+        let Source::State(l, s) = connection.from else {
+            return None;
+        };
+        let (samples, n) = (state.samples, self.simulator.layers[l].n);
+        Some(state.layers[l].states[s].rows(samples, n, rows))
+    }
+
+    /// Some rows of a source of `n` neurons as a matrix, which is written to `out` if it is one of events.
+    pub(crate) fn dense<'s>(
+        &self,
+        state: &'s GroupState<R>,
         connection: &ConnectionCode,
         rows: Range<usize>,
         n: usize,
-        out: &mut Aligned<R>,
-    ) {
+        out: &'s mut Aligned<R>,
+    ) -> &'s [R] {
+        if let Some(numbers) = self.sent_numbers(state, connection, rows.clone()) {
+            return numbers;
+        }
         out.resize(rows.len() * n);
         out.fill(R::ZERO);
         for (r, row) in rows.zip(out.chunks_exact_mut(n)) {
@@ -188,6 +244,7 @@ impl<R: Float> Run<'_, '_, R> {
                 row[e as usize] = row[e as usize].add(value);
             }
         }
+        out
     }
 
     fn layer_forward(
@@ -223,6 +280,10 @@ impl<R: Float> Run<'_, '_, R> {
         }
         let LayerState { rows, before, .. } = &mut state.layers[l];
         code.call(pass, rows, t, state.frame, *before, lanes)?;
+        if self.check && first_time {
+            self.refuse_non_finite(state, t, l)?;
+        }
+        state.layers[l].log_states(&self.simulator.sent_states[l], lanes, t);
         let LayerState {
             rows, log, support, ..
         } = &mut state.layers[l];
@@ -257,18 +318,23 @@ impl<R: Float> Run<'_, '_, R> {
             x.chunks_exact_mut(n)
                 .for_each(|row| add_bias(row, &parameters[bias]));
         }
-        if arrived || t < connection.delay {
-            return;
-        }
-        let first = (t - connection.delay) * state.samples;
-        let Some(weight) = connection.dense else {
-            self.deliver(state, connection, t - connection.delay, x);
+        let Some(step) = self.sent_step(connection, t).filter(|_| !arrived) else {
             return;
         };
+        let Some(weight) = connection.dense else {
+            self.deliver(state, connection, step, x);
+            return;
+        };
+        let first = step * state.samples;
         let weights = match connection.tap {
             None if !self.simulator.aligned[weight].is_empty() => &self.simulator.aligned[weight],
             None | Some(_) => &self.simulator.numbers(connection)[weight][..],
         };
+        let rows = first..first + state.samples;
+        if let Some(sent) = self.sent_numbers(state, connection, rows) {
+            add_step_product(self.arch, sent, weights, n, x);
+            return;
+        }
         for (b, out) in x.chunks_exact_mut(n).enumerate() {
             let (events, values) = self.sent(state, connection, first + b);
             gather(self.arch, weights, events, values, out);

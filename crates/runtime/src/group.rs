@@ -16,9 +16,10 @@ use crate::connection::masked;
 use crate::connection::norm::Centre;
 use crate::error::RuntimeError;
 use crate::events::{Events, SpikeLog};
-use crate::layer::{Frame, Pass, Room, Row, SlotId};
+use crate::layer::{Frame, Mode, Pass, Room, Row, SlotId};
 use crate::phases::Kept;
 use crate::probe::{Probe, Silent};
+use crate::sent_state::StateLog;
 use crate::simulator::{ConnectionCode, Simulator};
 
 /// A batch of samples.
@@ -72,10 +73,13 @@ pub(crate) struct LayerState<R> {
     pub(crate) log: SpikeLog,
     /// For the steps of the tape where a gradient of the spike goes on, if it does not everywhere.
     pub(crate) support: SpikeLog,
+    /// For each state of the neuron what connections carry of it.
+    pub(crate) states: Vec<StateLog<R>>,
     pub(crate) ahead: Ahead<R>,
     /// The rows of spikes' adjoints that come before those of the block.
     pub(crate) before: usize,
-    /// The states at the beginning of the blocks that have no tape, block by block.
+    /// The states at the beginning of the blocks that have no tape, and what can still arrive of those before, block
+    /// by block.
     pub(crate) checkpoints: Aligned<R>,
 }
 
@@ -161,6 +165,7 @@ impl<R: Float> GroupState<R> {
             rows: Vec::new(),
             log: SpikeLog::default(),
             support: SpikeLog::default(),
+            states: Vec::new(),
             ahead: Ahead::default(),
             before: 0,
             checkpoints: Aligned::new(),
@@ -190,7 +195,7 @@ impl<R: Float> GroupState<R> {
         range: Range<usize>,
         probe: &mut P,
         sum: &mut GradientSum<R>,
-        pass: Pass,
+        Mode { pass, check }: Mode,
     ) -> Result<(), RuntimeError> {
         let first = range.start;
         let mut blocks = std::mem::take(&mut self.blocks);
@@ -207,8 +212,12 @@ impl<R: Float> GroupState<R> {
             first,
             arch: simulator.arch,
             incoming: simulator.connections(pass),
+            check,
         };
         for (k, block) in blocks.iter().enumerate() {
+            if k > 0 && (k <= taped.start || taped.is_empty()) {
+                self.move_logs(simulator, block.start);
+            }
             let taped = taped.contains(&k);
             if pass == Pass::Forward && !taped {
                 self.save_states(simulator, k);
@@ -295,11 +304,17 @@ impl<R: Float> GroupState<R> {
 
     /// Runs a block forward a second time, for its tape.
     fn again(&mut self, run: &Run<'_, '_, R>, k: usize, block: Frame) -> Result<(), RuntimeError> {
-        for (layer, code) in self.layers.iter_mut().zip(&run.simulator.layers) {
-            let size = code.states() * self.samples * code.n;
-            let saved = &layer.checkpoints[k * size..(k + 1) * size];
-            code.restore_states(&mut layer.rows, saved);
-            layer.support.restart(self.samples);
+        let simulator = run.simulator;
+        for (l, (layer, code)) in self.layers.iter_mut().zip(&simulator.layers).enumerate() {
+            let lanes = self.samples * code.n;
+            let size = simulator.checkpoint(l) * lanes;
+            let checkpoints = std::mem::take(&mut layer.checkpoints);
+            let saved = &checkpoints[k * size..(k + 1) * size];
+            let (states, sent) = saved.split_at(code.states() * lanes);
+            code.restore_states(&mut layer.rows, states);
+            layer.restore_logs(&simulator.sent_states[l], lanes, block.start, sent);
+            layer.checkpoints = checkpoints;
+            layer.support.restart(self.samples, block.len());
         }
         self.frame = Frame {
             taped: block.start,
@@ -313,10 +328,22 @@ impl<R: Float> GroupState<R> {
 
     /// Writes the states down before block `k`.
     fn save_states(&mut self, simulator: &Simulator<R>, k: usize) {
-        for (layer, code) in self.layers.iter_mut().zip(&simulator.layers) {
-            let size = code.states() * self.samples * code.n;
-            let saved = &mut layer.checkpoints[k * size..(k + 1) * size];
-            code.save_states(&layer.rows, saved);
+        for (l, (layer, code)) in self.layers.iter_mut().zip(&simulator.layers).enumerate() {
+            let lanes = self.samples * code.n;
+            let size = simulator.checkpoint(l) * lanes;
+            let mut checkpoints = std::mem::take(&mut layer.checkpoints);
+            let saved = &mut checkpoints[k * size..(k + 1) * size];
+            let (states, sent) = saved.split_at_mut(code.states() * lanes);
+            code.save_states(&layer.rows, states);
+            layer.save_logs(&simulator.sent_states[l], lanes, sent);
+            layer.checkpoints = checkpoints;
+        }
+    }
+
+    /// Makes room for what states send from `step` on.
+    fn move_logs(&mut self, simulator: &Simulator<R>, step: usize) {
+        for (l, (layer, code)) in self.layers.iter_mut().zip(&simulator.layers).enumerate() {
+            layer.move_logs(&simulator.sent_states[l], self.samples * code.n, step);
         }
     }
 
@@ -343,13 +370,14 @@ impl<R: Float> GroupState<R> {
                         block: longest,
                         before: layer.before,
                     };
-                    (room, again * code.states() * samples * code.n)
+                    (room, again * simulator.checkpoint(l) * samples * code.n)
                 }
             };
             code.resize(&mut layer.rows, samples, room);
+            layer.resize_logs(&simulator.sent_states[l], samples * code.n, room, longest);
             layer.checkpoints.resize(checkpoints);
-            layer.log.restart(samples);
-            layer.support.restart(samples);
+            layer.log.restart(samples, steps);
+            layer.support.restart(samples, (steps - from).max(longest));
         }
     }
 
@@ -401,6 +429,9 @@ impl<R: Float> GroupState<R> {
                 }
             }
         }
+        for (l, (layer, code)) in self.layers.iter_mut().zip(&simulator.layers).enumerate() {
+            layer.begin_logs(&simulator.sent_states[l], self.samples * code.n);
+        }
         Ok(())
     }
 }
@@ -414,4 +445,6 @@ pub(crate) struct Run<'a, 'b, R> {
     pub(crate) arch: Arch,
     /// For each layer the connections that end there.
     pub(crate) incoming: &'a [Vec<ConnectionCode>],
+    /// Whether every state is looked at after every step.
+    pub(crate) check: bool,
 }

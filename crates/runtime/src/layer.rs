@@ -163,6 +163,20 @@ pub(crate) enum Pass {
     Backward,
 }
 
+/// How a group runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mode {
+    pub(crate) pass: Pass,
+    /// Whether every state is looked at after every step.
+    pub(crate) check: bool,
+}
+
+impl Mode {
+    pub(crate) fn new(pass: Pass, check: bool) -> Mode {
+        Mode { pass, check }
+    }
+}
+
 impl<R: Float> LayerCode<R> {
     /// Builds and compiles the kernels of a layer.
     pub(crate) fn new(
@@ -273,6 +287,11 @@ impl<R: Float> LayerCode<R> {
             .collect()
     }
 
+    /// The name of what a row holds.
+    pub(crate) fn name(&self, row: usize) -> &str {
+        &self.rows[row].slot.name
+    }
+
     /// The initial value of each state by name: one number, or one for each neuron.
     pub(crate) fn initial(&self) -> Vec<(String, Vec<R>)> {
         let named = self.initial.iter();
@@ -303,7 +322,8 @@ impl<R: Float> LayerCode<R> {
         self.state_rows().count()
     }
 
-    fn state_rows(&self) -> impl Iterator<Item = usize> + '_ {
+    /// The rows of the states.
+    pub(crate) fn state_rows(&self) -> impl Iterator<Item = usize> + '_ {
         let state = |slot: &Slot| slot.role == Role::State && !slot.adjoint;
         (0..self.rows.len()).filter(move |&i| state(&self.rows[i].slot))
     }

@@ -17,6 +17,7 @@
 //! | `backend.rs` | interpreter or machine code |
 //! | `layer.rs` | the kernels of a layer and the rows they work on |
 //! | `events.rs` | spikes as lists of indices |
+//! | `sent_state.rs` | states that connections start from |
 //! | `connection/` | what connects layers, driven by events: dense and sparse weights, convolutions, pooling, and chains of them |
 //! | `kernels.rs` | the ways to compute a connection one by one, for `benches/` |
 //! | `parts.rs` | which layers run through all steps before others start |
@@ -49,6 +50,7 @@ mod parts;
 mod phases;
 mod probe;
 pub mod record;
+mod sent_state;
 mod simulator;
 
 pub use backend::{Backend, Float};

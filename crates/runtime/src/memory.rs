@@ -7,8 +7,9 @@
 //! A network with normalisations has no choice: all groups are in memory, with a whole tape (`phases.rs`).
 //!
 //! What is counted: all rows of the groups, the states at the beginning of blocks, lists of spikes if one
-//! neuron in [`SPIKING`] spikes in a step, and parameters with their gradients and moments. What is not: the
-//! samples themselves, the program, code.
+//! neuron in [`SPIKING`] spikes in a step, memory for products, parameters with their gradients and moments, and what
+//! the caller says that it keeps beside (samples, traces). What is not: files that a reader of data keeps open or whole,
+//! the program and its code. `tests/memory.rs` compares the plan with what is allocated.
 
 use rheobase_ir::program::{Bptt, Checkpoint};
 
@@ -19,9 +20,9 @@ use crate::simulator::{GROUP, MOST_SUMS, Simulator};
 /// One neuron in so many is taken to spike in a step.
 pub(crate) const SPIKING: usize = 8;
 
-/// Copies of the parameters beside the sums of gradients: values, two moments of an optimiser, and the
-/// orders in which the time loop reads them.
-const COPIES: usize = 5;
+/// Copies of the parameters beside the sums of gradients: values, two moments of an optimiser, the
+/// orders in which the time loop reads them, and the gradient.
+const COPIES: usize = 6;
 
 /// What a plan is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct Load {
     pub threads: usize,
     /// What the program says about the gradient.
     pub gradient: Bptt,
+    /// The bytes that are in memory beside the simulator whatever the plan: samples, and what a loss keeps of traces.
+    pub fixed: usize,
     /// The bytes that may be used; `None` for any number.
     pub limit: Option<u64>,
 }
@@ -53,6 +56,8 @@ pub struct MemoryPlan {
     pub group: Footprint,
     /// Parameters, their gradients and moments, in bytes.
     pub parameters: usize,
+    /// See [`Load::fixed`].
+    pub fixed: usize,
 }
 
 impl MemoryPlan {
@@ -62,6 +67,7 @@ impl MemoryPlan {
             .total()
             .saturating_mul(self.groups)
             .saturating_add(self.parameters)
+            .saturating_add(self.fixed)
     }
 }
 
@@ -111,6 +117,7 @@ impl<R: Float> Simulator<R> {
                 },
                 group: self.footprint(load.steps, samples, time),
                 parameters: numbers.saturating_mul(size_of::<R>() * copies),
+                fixed: load.fixed,
             }
         };
         match (load.gradient.checkpoint, load.limit) {

@@ -4,7 +4,7 @@
 //! A part runs through all steps before the next one starts, so whatever arrives at it from outside is
 //! known for all steps at once. Only inside of a part one step has to follow another.
 
-use rheobase_ir::program::{Network, Source};
+use rheobase_ir::program::Network;
 
 /// The layers of each part. Every connection between parts goes to a later one; the layers of a part are
 /// in the order of the network.
@@ -18,7 +18,7 @@ pub(crate) fn parts(network: &Network) -> Vec<Vec<usize>> {
         numbered: 0,
     };
     for connection in &network.connections {
-        if let Source::Layer(from) = connection.from {
+        if let Some(from) = connection.from.layer() {
             search.targets[from].push(connection.to);
         }
     }

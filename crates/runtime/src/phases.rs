@@ -23,7 +23,7 @@ use crate::connection::norm::{Moments, Slopes};
 use crate::connection::rows::Block;
 use crate::error::RuntimeError;
 use crate::group::{Batch, GradientSum, GroupState, Run};
-use crate::layer::Pass;
+use crate::layer::{Mode, Pass};
 use crate::parallel;
 use crate::probe::Probe;
 use crate::simulator::{ConnectionCode, Simulator};
@@ -60,6 +60,7 @@ impl<R: Float> Simulator<R> {
         groups: &[Range<usize>],
         (sums, threads): (usize, usize),
         probe: impl Fn(Range<usize>) -> P + Sync,
+        mode: Mode,
     ) -> Result<(Dealt<R, P>, Running<R>), RuntimeError> {
         let deal = |_: usize, s: usize| {
             let mut members = Vec::new();
@@ -75,6 +76,7 @@ impl<R: Float> Simulator<R> {
             simulator: self,
             batch,
             threads,
+            mode,
             deals: parallel::map(sums, threads, deal)?,
         };
         let running = phases.forward()?;
@@ -108,6 +110,7 @@ struct Phases<'a, 'b, R, P> {
     simulator: &'a Simulator<R>,
     batch: &'a Batch<'b, R>,
     threads: usize,
+    mode: Mode,
     deals: Vec<Deal<R, P>>,
 }
 
@@ -123,7 +126,7 @@ impl<R: Float, P: Probe<R>> Phases<'_, '_, R, P> {
         ) -> Result<T, RuntimeError>
         + Sync,
     ) -> Result<Vec<T>, RuntimeError> {
-        let (simulator, batch) = (self.simulator, self.batch);
+        let (simulator, batch, check) = (self.simulator, self.batch, self.mode.check);
         let results = parallel::each(&mut self.deals, self.threads, |deal| {
             let Deal { members, sum } = deal;
             let members = members.iter_mut();
@@ -134,6 +137,7 @@ impl<R: Float, P: Probe<R>> Phases<'_, '_, R, P> {
                     first: range.start,
                     arch: simulator.arch,
                     incoming: simulator.connections(Pass::Forward),
+                    check,
                 };
                 work(&run, state, probe, sum)
             });
@@ -161,7 +165,13 @@ impl<R: Float, P: Probe<R>> Phases<'_, '_, R, P> {
                 let merged = merge(moments, Moments::merge);
                 for (norm, moments) in &merged {
                     let norm = &simulator.norms[*norm];
-                    let values = norm.moved(&simulator.parameters.values, moments);
+                    // Connections that share weights move them in turn.
+                    let moved = |index: usize| {
+                        let all: &Running<R> = &running;
+                        let last = all.iter().rfind(|(other, _)| *other == index);
+                        last.map_or(&simulator.parameters.values[index], |(_, values)| values)
+                    };
+                    let values = norm.moved(norm.running.map(moved), moments);
                     running.extend(norm.running.into_iter().zip(values));
                 }
                 self.each(|_, state, _, _| {
@@ -315,11 +325,17 @@ impl<R: Float> Run<'_, '_, R> {
         let (rows, between) = (state.samples, &mut scratch.between);
         match before {
             None => {
-                let sent = |row: usize| self.sent(state, connection, step * rows + row);
-                stretch.forward(self.arch, given, Block::Events(&sent), rows, between, out);
+                let events = |row: usize| self.sent(state, connection, step * rows + row);
+                let sent = step * rows..(step + 1) * rows;
+                let sent = match self.sent_numbers(state, connection, sent) {
+                    Some(numbers) => Block::Numbers(numbers, numbers.len() / rows),
+                    None => Block::Events(&events),
+                };
+                stretch.forward(self.arch, given, sent, rows, between, out);
             }
             Some(before) => {
                 let n = Self::width(connection, before);
+                let step = step - self.sent_steps(state, connection).start;
                 let kept = &state.norms[before.1].rows[step * rows * n..][..rows * n];
                 stretch.forward(
                     self.arch,

@@ -18,12 +18,13 @@ use crate::connection::matmul::transpose;
 use crate::connection::norm::{Centre, Norm};
 use crate::error::RuntimeError;
 use crate::group::{Batch, GradientSum, GroupState};
-use crate::layer::{LayerCode, Pass, SlotId};
+use crate::layer::{LayerCode, Mode, Pass, SlotId};
 use crate::mapped::Mapped;
 use crate::parallel;
 use crate::parameters::{Owner, ParameterSpec, Parameters, specs};
 use crate::parts::parts;
 use crate::probe::Probe;
+use crate::sent_state::SentState;
 
 /// Which parameters of neurons get gradients. Weights and biases of trained connections always do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,14 +63,11 @@ pub(crate) struct ConnectionCode {
 impl ConnectionCode {
     /// Whether it starts in this part.
     pub(crate) fn inside(&self, part: &[usize]) -> bool {
-        match self.from {
-            Source::Input(_) => false,
-            Source::Layer(l) => part.contains(&l),
-        }
+        self.from.layer().is_some_and(|l| part.contains(&l))
     }
 }
 
-/// For each layer and each input population the steps of the longest delay of what starts there.
+/// For each layer and each input population the steps of the longest delay of the events that start there.
 pub(crate) struct LongestDelays {
     pub(crate) layers: Vec<usize>,
     pub(crate) inputs: Vec<usize>,
@@ -128,12 +126,16 @@ pub struct Simulator<R> {
     pub(crate) aligned: Vec<Aligned<R>>,
     /// The longest delay of the connections that start at each layer and input.
     pub(crate) longest_delays: LongestDelays,
+    /// For each layer and each state of its neuron what connections carry of it.
+    pub(crate) sent_states: Vec<Vec<Option<SentState>>>,
     /// The dropouts of its connections.
     pub(crate) dropouts: Vec<Dropout>,
     /// Its normalisations, and what they normalise by at evaluation.
     pub(crate) norms: Vec<Norm>,
     pub(crate) centres: Vec<Centre<R>>,
     pub(crate) time: TimePlan,
+    /// Whether every state is looked at after every step.
+    check_finite: bool,
     pub(crate) arch: Arch,
     pub(crate) pool: parallel::Pool<GroupState<R>>,
     /// Sums of gradients that are kept from batch to batch.
@@ -234,7 +236,9 @@ impl<R: Float> Simulator<R> {
             transposed: specs.iter().map(|_| Aligned::new()).collect(),
             aligned: specs.iter().map(|_| Aligned::new()).collect(),
             longest_delays: LongestDelays::new(network),
+            sent_states: SentState::all(network, &layers),
             time: TimePlan::default(),
+            check_finite: false,
             network: network.clone(),
             layers,
             parameters: Parameters::zeros(specs),
@@ -281,6 +285,12 @@ impl<R: Float> Simulator<R> {
             group: time.group.clamp(1, GROUP),
             ..time
         };
+    }
+
+    /// Sets whether every state is looked at after every step: the first one that is not finite ends a run with
+    /// [`RuntimeError::NonFinite`].
+    pub fn check_finite(&mut self, check: bool) {
+        self.check_finite = check;
     }
 
     /// Sets all parameters and runs the prologues.
@@ -450,7 +460,12 @@ impl<R: Float> Simulator<R> {
         threads: usize,
         probe: impl Fn(Range<usize>) -> P + Sync,
     ) -> Result<Outcome<R, P>, RuntimeError> {
-        self.run(batch, threads, probe, Pass::Infer)
+        self.run(
+            batch,
+            threads,
+            probe,
+            Mode::new(Pass::Infer, self.check_finite),
+        )
     }
 
     /// Runs a batch forward and backward.
@@ -464,17 +479,23 @@ impl<R: Float> Simulator<R> {
         threads: usize,
         probe: impl Fn(Range<usize>) -> P + Sync,
     ) -> Result<Outcome<R, P>, RuntimeError> {
-        self.run(batch, threads, probe, Pass::Forward)
+        self.run(
+            batch,
+            threads,
+            probe,
+            Mode::new(Pass::Forward, self.check_finite),
+        )
     }
 
-    fn run<P: Probe<R>>(
+    pub(crate) fn run<P: Probe<R>>(
         &self,
         batch: &Batch<'_, R>,
         threads: usize,
         probe: impl Fn(Range<usize>) -> P + Sync,
-        pass: Pass,
+        mode: Mode,
     ) -> Result<Outcome<R, P>, RuntimeError> {
         self.check(batch)?;
+        let pass = mode.pass;
         let size = self.time.samples(batch.samples);
         let groups: Vec<_> = (0..batch.samples)
             .step_by(size)
@@ -490,7 +511,7 @@ impl<R: Float> Simulator<R> {
             let mut probes = Vec::new();
             for range in groups.iter().skip(s).step_by(sums) {
                 let mut probe = probe(range.clone());
-                state.run(self, batch, range.clone(), &mut probe, &mut sum, pass)?;
+                state.run(self, batch, range.clone(), &mut probe, &mut sum, mode)?;
                 probes.push(probe);
             }
             self.pool.give(thread, state);
@@ -503,7 +524,7 @@ impl<R: Float> Simulator<R> {
                         "a gradient that is cut in time cannot go through a normalisation, whose means are over all steps".into(),
                     ));
                 }
-                self.run_in_phases(batch, &groups, (sums, threads), probe)?
+                self.run_in_phases(batch, &groups, (sums, threads), probe, mode)?
             }
             Pass::Infer | Pass::Forward | Pass::Backward => {
                 (parallel::map(sums, threads, work)?, Vec::new())
@@ -750,7 +771,7 @@ fn layer_slot<R: Float>(
 /// Normalisations wait for all steps, so none can be inside of a cycle, where one step follows another.
 fn check_norms(network: &Network, parts: &[Vec<usize>]) -> Result<(), RuntimeError> {
     for connection in &network.connections {
-        let Source::Layer(from) = connection.from else {
+        let Some(from) = connection.from.layer() else {
             continue;
         };
         let inside = |part: &Vec<usize>| part.contains(&from) && part.contains(&connection.to);

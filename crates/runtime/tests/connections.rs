@@ -6,6 +6,7 @@
 mod naive;
 #[path = "connections/operations.rs"]
 mod operations;
+mod shared;
 
 use std::collections::BTreeMap;
 
@@ -16,33 +17,11 @@ use operations::{
 };
 use rheobase_ir::kernel::Role;
 use rheobase_ir::program::{
-    Connection, Density, Initial, Layer, Network, Neuron, Operation, Parameter, Pooling,
-    Population, Sharing, Source, Synapses, Unit, Variable,
+    Connection, Density, Initial, Network, Operation, Pooling, Source, Synapses,
 };
-use rheobase_ir::text::parse;
 use rheobase_runtime::record::{Recorder, TraceName};
 use rheobase_runtime::{Backend, Batch, Events, Float, Gradients, Owner, Parameters, Simulator};
-
-const DECAY: f64 = 0.875;
-
-/// Leaky neuron with soft reset; everything is differentiated. The derivative of a spike is 1/(1 + |u|)².
-const STEP: &str = "kernel LIF.step {
-  v0 = in real uniform param decay
-  v1 = in real state v
-  v2 = in real port x
-  v3 = mul v0, v1
-  v4 = add v3, v2
-  v5 = const 1.0
-  v6 = sub v4, v5
-  v7 = abs v6
-  v8 = add v5, v7
-  v9 = mul v8, v8
-  v10 = div v5, v9
-  v11 = spike.ge v6, v10
-  v12 = select v11, v6, v4
-  out state v = v12
-  out spike s = v11
-}";
+use shared::{DECAY, connection, layer, lif, network};
 
 /// Numbers in −1..1 that look random and are the same everywhere; multiples of 1/64, so that sums in any order
 /// are exact and windows have ties.
@@ -79,6 +58,8 @@ struct Case {
     samples: usize,
     density: f64,
     kind: Kind,
+    /// Whether `again` and `second` start at the state of the layer instead of its spikes.
+    states: bool,
 }
 
 type Results = BTreeMap<String, Vec<f64>>;
@@ -96,6 +77,7 @@ impl Case {
             samples: 3,
             density: 0.2,
             kind: Kind::Graded,
+            states: false,
         }
     }
 
@@ -114,55 +96,23 @@ impl Case {
     }
 
     fn network(&self) -> Network {
-        let variable = |name: &str| Variable {
-            name: name.into(),
-            unit: Unit::one(),
-        };
-        let neuron = Neuron {
-            name: "LIF".into(),
-            params: vec![Parameter {
-                name: "decay".into(),
-                initial: Initial::Constant(DECAY),
-                sharing: Sharing::Shared,
-                bounds: None,
-                learn: None,
-                unit: Unit::one(),
-            }],
-            states: vec![variable("v")],
-            ports: vec![variable("x")],
-            spikes: vec!["s".into()],
-            init: parse("kernel LIF.init {\n v0 = const 0.0\n out uniform init v = v0\n}")
-                .expect("a kernel"),
-            step: parse(STEP).expect("a kernel"),
-        };
-        let layer = |(l, n): (usize, usize)| Layer {
-            name: format!("l{l}"),
-            shape: vec![n],
-            neuron: neuron.clone(),
-        };
+        let neuron = lif();
+        let layers = self.sizes().into_iter().enumerate();
+        let layers = layers.map(|(l, n)| layer(&format!("l{l}"), n, &neuron));
         let edges = self.edges().into_iter().enumerate();
-        let connections = edges.map(|(c, (operations, from, to, delay))| Connection {
-            name: format!("c{c}"),
-            from: from.map_or(Source::Input(0), Source::Layer),
-            to,
-            port: 0,
-            operations: operations.to_vec(),
-            delay: delay as u32,
-            delays: None,
-            frozen: false,
-            tied: (self.tied && c == 1).then_some(0),
+        let connections = edges.map(|(c, (operations, from, to, delay))| {
+            let from = match from {
+                None => Source::Input(0),
+                Some(l) if self.states => Source::State(l, 0),
+                Some(l) => Source::Layer(l),
+            };
+            let operations = operations.to_vec();
+            Connection {
+                tied: (self.tied && c == 1).then_some(0),
+                ..connection(&format!("c{c}"), from, to, delay as u32, operations)
+            }
         });
-        Network {
-            name: "Net".into(),
-            step_ms: 1.0,
-            inputs: vec![Population {
-                name: "in".into(),
-                shape: vec![self.inputs],
-            }],
-            connections: connections.collect(),
-            layers: self.sizes().into_iter().enumerate().map(layer).collect(),
-            order: vec![0, 1],
-        }
+        network(self.inputs, layers.collect(), connections.collect())
     }
 
     /// The events of an input row: channels and values.
@@ -280,7 +230,7 @@ impl Case {
                 if from == Some(l) {
                     continue;
                 }
-                let sent = from.map_or(&input, |f| &s[f]);
+                let sent = from.map_or(&input, |f| if self.states { &v[f] } else { &s[f] });
                 let n = arriving(delay);
                 made[c] = naive::through(&chains[c], &sample_of[..n], &sent[..n]);
                 let out = made[c].last().expect("rows");
@@ -294,8 +244,12 @@ impl Case {
                     .enumerate()
                     .filter(|(_, e)| e.1 == Some(l) && e.2 == l);
                 for (c, &(.., delay)) in inside {
-                    if t >= delay {
-                        let sent = s[l][at(t - delay, b)].clone();
+                    let sent = match t.checked_sub(delay) {
+                        Some(t) if self.states => Some(v[l][at(t, b)].clone()),
+                        Some(t) => Some(s[l][at(t, b)].clone()),
+                        None => self.states.then(|| vec![0.0; sizes[l]]),
+                    };
+                    if let Some(sent) = sent {
                         let out = naive::through(&chains[c], &[b], &[sent])
                             .pop()
                             .expect("rows");
@@ -341,18 +295,22 @@ impl Case {
                     .enumerate()
                     .filter(|(_, e)| e.1 == Some(l) && e.2 == l);
                 for (c, &(.., delay)) in inside {
-                    if t < delay {
-                        continue;
-                    }
+                    let sent = match t.checked_sub(delay) {
+                        Some(t) if self.states => v[l][at(t, b)].clone(),
+                        Some(t) => s[l][at(t, b)].clone(),
+                        // The initial value of a state is sent before the first step.
+                        None if self.states => vec![0.0; sizes[l]],
+                        None => continue,
+                    };
                     let owner = if self.tied { 0 } else { c };
-                    let sent = s[l][at(t - delay, b)].clone();
                     let made = naive::through(&chains[c], &[b], &[sent]);
                     let (dw, db) = (&mut d_weights[owner], &mut d_biases[owner]);
                     let back = naive::back(&chains[c], &[b], &made, vec![d.clone()], dw, db);
-                    ds[l][at(t - delay, b)]
-                        .iter_mut()
-                        .zip(&back[0])
-                        .for_each(|(a, b)| *a += b);
+                    let target = if self.states { &mut dv[l] } else { &mut ds[l] };
+                    if let Some(t) = t.checked_sub(delay) {
+                        let target = target[at(t, b)].iter_mut();
+                        target.zip(&back[0]).for_each(|(a, b)| *a += b);
+                    }
                 }
             }
             for (c, &(_, from, to, delay)) in edges.iter().enumerate() {
@@ -374,6 +332,7 @@ impl Case {
                 let back = naive::back(&chains[c], samples, &made[c], arrived, dw, db);
                 let target = match from {
                     None => &mut d_input,
+                    Some(f) if self.states => &mut dv[f],
                     Some(f) => &mut ds[f],
                 };
                 for (target, back) in target.iter_mut().zip(&back) {
@@ -563,7 +522,7 @@ impl Case {
         })
     }
 
-    /// [`Case::check`] with plain, graded and doubled events, few and many.
+    /// [`Case::check`] with plain, graded and doubled events, few and many, and with what states send.
     fn check_all(mut self) {
         let mut fired = 0.0;
         for (kind, density) in [
@@ -577,6 +536,8 @@ impl Case {
             fired += self.check();
         }
         assert!(fired > 0.0, "it has to spike");
+        self.states = true;
+        self.check();
     }
 }
 

@@ -3,102 +3,53 @@
 //! and inputs; drawn delays and learned ones, all three kinds of connections, from inputs, between layers and in
 //! a cycle, in several blocks of time; on one thread and on three.
 
+mod shared;
+
 use std::collections::BTreeMap;
 
 use ndarray::{Array2, Array3, ArrayD, ArrayView3, Axis};
 use rheobase_ir::kernel::Role;
 use rheobase_ir::program::{
-    Connection, Delays, Density, Initial, Layer, Network, Neuron, Operation, Population, Source,
-    Synapses, Unit, Variable,
+    Connection, Delays, Density, Initial, Network, Operation, Source, Synapses,
 };
-use rheobase_ir::text::parse;
 use rheobase_runtime::record::{Recorder, TraceName};
 use rheobase_runtime::{
     Backend, Batch, Events, Float, Gradients, Layout, Parameters, Simulator, TimePlan,
 };
+use shared::{layer, plain_lif, values};
 
 const INPUTS: usize = 6;
 const SIZE: usize = 5;
 const STEPS: usize = 23;
 const SAMPLES: usize = 5;
 
-/// Leaky neuron with soft reset; everything is differentiated.
-const STEP: &str = "kernel LIF.step {
-  v0 = const 0.875
-  v1 = in real state v
-  v2 = in real port x
-  v3 = mul v0, v1
-  v4 = add v3, v2
-  v5 = const 1.0
-  v6 = sub v4, v5
-  v7 = abs v6
-  v8 = add v5, v7
-  v9 = mul v8, v8
-  v10 = div v5, v9
-  v11 = spike.ge v6, v10
-  v12 = select v11, v6, v4
-  out state v = v12
-  out spike s = v11
-}";
-
 type Results = BTreeMap<String, ArrayD<f64>>;
 
-/// Numbers in −1..1 that look random and are the same everywhere.
-fn values(seed: usize, n: usize) -> Vec<f64> {
-    let mut state = (seed as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        ((state >> 53) as f64 - 1024.0) / 1024.0
-    };
-    (0..n).map(|_| next()).collect()
-}
-
-fn network(learned: bool) -> Network {
-    let variable = |name: &str| Variable {
-        name: name.into(),
-        unit: Unit::one(),
-    };
-    let neuron = Neuron {
-        name: "LIF".into(),
-        params: Vec::new(),
-        states: vec![variable("v")],
-        ports: vec![variable("x")],
-        spikes: vec!["s".into()],
-        init: parse("kernel LIF.init {\n v0 = const 0.0\n out uniform init v = v0\n}")
-            .expect("a kernel"),
-        step: parse(STEP).expect("a kernel"),
-    };
-    let layer = |name: &str| Layer {
-        name: name.into(),
-        shape: vec![SIZE],
-        neuron: neuron.clone(),
-    };
+/// With `states` connections start at the states of layers.
+fn network(learned: bool, states: bool) -> Network {
+    let neuron = plain_lif();
     let connection = |c: usize, from: Source, to: usize, synapses: Synapses, range: [u32; 2]| {
         let inputs = match from {
             Source::Input(_) => INPUTS,
-            Source::Layer(_) => SIZE,
+            Source::Layer(_) | Source::State(..) => SIZE,
+        };
+        let from = match from {
+            Source::Layer(l) if states => Source::State(l, 0),
+            Source::Input(_) | Source::Layer(_) | Source::State(..) => from,
+        };
+        let operation = Operation {
+            synapses,
+            bias: (c == 0).then_some(Initial::Constant(0.0)),
+            ..Operation::dense(inputs, SIZE, Initial::Constant(0.0))
         };
         Connection {
-            name: format!("c{c}"),
-            from,
-            to,
-            port: 0,
-            operations: vec![Operation {
-                synapses,
-                bias: (c == 0).then_some(Initial::Constant(0.0)),
-                ..Operation::dense(inputs, SIZE, Initial::Constant(0.0))
-            }],
-            delay: range[0],
             delays: Some(Delays {
                 initial: Initial::Constant(0.0),
                 shortest: range[0],
                 longest: range[1],
                 learned,
             }),
-            frozen: false,
-            tied: None,
+            ..shared::connection(&format!("c{c}"), from, to, range[0], vec![operation])
         }
     };
     let dense = |self_connections| Synapses::Dense { self_connections };
@@ -107,24 +58,16 @@ fn network(learned: bool) -> Network {
         self_connections: true,
         seed: 3,
     };
-    Network {
-        name: "Net".into(),
-        step_ms: 1.0,
-        inputs: vec![Population {
-            name: "in".into(),
-            shape: vec![INPUTS],
-        }],
-        layers: vec![layer("a"), layer("b")],
-        connections: vec![
-            connection(0, Source::Input(0), 0, dense(true), [0, 4]),
-            connection(1, Source::Layer(0), 0, dense(false), [1, 3]),
-            connection(2, Source::Layer(0), 1, sparse.clone(), [2, 7]),
-            connection(3, Source::Layer(0), 1, Synapses::OneToOne, [0, 30]),
-            connection(4, Source::Layer(1), 1, sparse, [1, 4]),
-            connection(5, Source::Input(0), 1, dense(true), [3, 3]),
-        ],
-        order: vec![0, 1],
-    }
+    let connections = vec![
+        connection(0, Source::Input(0), 0, dense(true), [0, 4]),
+        connection(1, Source::Layer(0), 0, dense(false), [1, 3]),
+        connection(2, Source::Layer(0), 1, sparse.clone(), [2, 7]),
+        connection(3, Source::Layer(0), 1, Synapses::OneToOne, [0, 30]),
+        connection(4, Source::Layer(1), 1, sparse, [1, 4]),
+        connection(5, Source::Input(0), 1, dense(true), [3, 3]),
+    ];
+    let layers = ["a", "b"].map(|name| layer(name, SIZE, &neuron));
+    shared::network(INPUTS, layers.into(), connections)
 }
 
 /// A dense connection without delays of synapses for every tap.
@@ -310,12 +253,18 @@ fn close(name: &str, found: &ArrayD<f64>, expected: &ArrayD<f64>) {
     }
 }
 
-/// A network with its delays as they are in training (`learn`) or in evaluation, and the expanded one.
+/// A network with its delays as they are in training (`learn`) or in evaluation, and the expanded one; connected by
+/// spikes and by states.
 fn compare(learned: bool, learn: bool, progress: f64) {
-    let network = network(learned);
-    let compiled = Simulator::<f64>::new(&network, Backend::Interpreter, Gradients::Trained);
-    let given = numbers(&network, &compiled.expect("compiles"));
-    let mut delayed = simulator::<f64>(&network, &given, Backend::Interpreter);
+    for states in [false, true] {
+        compare_network(&network(learned, states), (learned, learn), progress);
+    }
+}
+
+fn compare_network(network: &Network, (learned, learn): (bool, bool), progress: f64) {
+    let compiled = Simulator::<f64>::new(network, Backend::Interpreter, Gradients::Trained);
+    let given = numbers(network, &compiled.expect("compiles"));
+    let mut delayed = simulator::<f64>(network, &given, Backend::Interpreter);
     delayed.set_progress(progress);
     let spread = learned && learn;
     let shares = |c: usize, delay: f64| {
@@ -339,7 +288,7 @@ fn compare(learned: bool, learn: bool, progress: f64) {
         let operation = &network.connections[c].operations[0];
         let weights = given[&format!("c{c}.weight")].iter();
         let synapses = weights.zip(&given[&format!("c{c}.delay")]);
-        for (place, (w, &delay)) in pairs(&network, c, layout(c)).into_iter().zip(synapses) {
+        for (place, (w, &delay)) in pairs(network, c, layout(c)).into_iter().zip(synapses) {
             for (tap, share) in shares(c, delay).into_iter().enumerate() {
                 let zeros =
                     || Array2::<f64>::zeros((operation.outputs, operation.inputs)).into_dyn();
@@ -352,7 +301,7 @@ fn compare(learned: bool, learn: bool, progress: f64) {
     }
     let found = run(&delayed, learn, 1);
     assert_eq!(found, run(&delayed, learn, 3));
-    let written = simulator::<f64>(&expanded(&network), &tables, Backend::Interpreter);
+    let written = simulator::<f64>(&expanded(network), &tables, Backend::Interpreter);
     let expected = run(&written, learn, 1);
     let spikes = found["v0"].iter().any(|v| *v < -0.1);
     assert!(
@@ -376,7 +325,7 @@ fn compare(learned: bool, learn: bool, progress: f64) {
                 self_connections: false
             }
         );
-        let places = pairs(&network, c, layout(c));
+        let places = pairs(network, c, layout(c));
         for (k, (dw, dp)) in dw.iter_mut().zip(&mut dp).enumerate() {
             let gradient = |tap: usize| expected[&format!("c{c}.{tap}.weight")][&places[k][..]];
             let sum = |delay: f64| -> f64 {
@@ -425,7 +374,7 @@ fn learned_delays_are_rounded_for_evaluation() {
 #[test]
 fn machine_code_agrees_with_the_interpreter() {
     for (learned, learn) in [(false, true), (true, true), (true, false)] {
-        let network = network(learned);
+        let network = network(learned, false);
         let compiled = Simulator::<f64>::new(&network, Backend::Interpreter, Gradients::Trained);
         let given = numbers(&network, &compiled.expect("compiles"));
         let results = [Backend::Interpreter, Backend::Jit].map(|backend| {

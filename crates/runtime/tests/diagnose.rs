@@ -8,7 +8,8 @@ use rheobase_ir::program::{
 };
 use rheobase_ir::text::parse;
 use rheobase_runtime::{
-    Adjoints, Backend, Batch, Events, Gradients, NonFiniteKind, Probe, Simulator, SlotId, StepView,
+    Adjoints, Backend, Batch, Events, Gradients, NonFiniteKind, Probe, RuntimeError, Silent,
+    Simulator, SlotId, StepView,
 };
 
 const STEPS: usize = 5;
@@ -239,4 +240,38 @@ fn a_state_is_located_with_the_masks_of_training() {
         (1, 3, 18),
         "{place}"
     );
+}
+
+/// A state that is looked at ends the run where it stops being finite, with the gradient and without one; nothing that
+/// is read of it may reach a loss.
+#[test]
+fn states_are_looked_at_if_asked_for() {
+    for backend in [Backend::Interpreter, Backend::Jit] {
+        let mut simulator = simulator(weights(), backend);
+        let trains = Trains::new(-1.0);
+        let batch = trains.batch();
+        simulator
+            .infer(&batch, 2, |_| Silent)
+            .expect("nobody looks");
+        simulator.check_finite(true);
+        let found = [
+            simulator.infer(&batch, 2, |_| Silent).map(|_| ()),
+            simulator.differentiate(&batch, 2, |_| Silent).map(|_| ()),
+        ];
+        for found in found {
+            let Err(RuntimeError::NonFinite(place)) = found else {
+                panic!("it is seen: {found:?}");
+            };
+            assert_eq!(place.kind, NonFiniteKind::State);
+            assert_eq!((place.layer.as_str(), place.state.as_str()), ("root", "v"));
+            assert_eq!((place.neuron, place.step, place.sample), (1, 3, 18));
+        }
+        // The op is found by another run, which is not ended by the look.
+        let place = simulator.locate_non_finite(&batch).expect("runs");
+        assert!(place.expect("there is one").op.is_some());
+        let whole = Trains::new(1.0);
+        simulator
+            .infer(&whole.batch(), 2, |_| Silent)
+            .expect("all is finite");
+    }
 }

@@ -3,41 +3,26 @@
 //! layers wide enough for every way of summing. Runs of several blocks of time, with and without a whole
 //! tape, and truncated gradients. Traces, and gradients of weights, biases and inputs.
 
+mod shared;
+
 use std::collections::BTreeMap;
 
 use ndarray::{Array2, Array3, ArrayView3};
+use rheobase_ir::cases::neuron;
 use rheobase_ir::kernel::Role;
-use rheobase_ir::program::{
-    Connection, Initial, Layer, Network, Neuron, Operation, Parameter, Population, Sharing, Source,
-    Unit, Variable,
-};
-use rheobase_ir::text::parse;
+use rheobase_ir::program::{Initial, Network, Operation, Source};
 use rheobase_runtime::record::{Recorder, TraceName};
-use rheobase_runtime::{Backend, Batch, Events, Float, Gradients, Parameters, Simulator, TimePlan};
+use rheobase_runtime::{Backend, Batch, Float, Gradients, Parameters, Simulator, TimePlan};
+use shared::{DECAY, Trains, connection, layer, lif, network, values};
 
-const DECAY: f64 = 0.875;
-
-/// Leaky neuron with soft reset; everything is differentiated. The derivative of a spike is 1/(1 + |u|)².
-const STEP: &str = "kernel LIF.step {
-  v0 = in real uniform param decay
-  v1 = in real state v
-  v2 = in real port x
-  v3 = mul v0, v1
-  v4 = add v3, v2
-  v5 = const 1.0
-  v6 = sub v4, v5
-  v7 = abs v6
-  v8 = add v5, v7
-  v9 = mul v8, v8
-  v10 = div v5, v9
-  v11 = spike.ge v6, v10
-  v12 = select v11, v6, v4
-  out state v = v12
-  out spike s = v11
-}";
-
-/// The same with a triangle as derivative that is 0 for most margins: max(0, 1 − 8·|u|).
-const NARROW: &str = "kernel LIF.step {
+/// A leaky neuron as [`lif`] with a triangle as derivative that is 0 for most margins: max(0, 1 − 8·|u|).
+const NARROW: &str = "
+; param decay = 0.875
+kernel LIF.init {
+  v0 = const 0.0
+  out uniform init v = v0
+}
+kernel LIF.step {
   v0 = in real uniform param decay
   v1 = in real state v
   v2 = in real port x
@@ -77,19 +62,6 @@ struct Case {
 
 /// Traces and gradients by name.
 type Results = BTreeMap<String, Vec<f64>>;
-
-/// Numbers in −1..1 that look random and are the same everywhere; multiples of 1/1024, so that `f32` holds them.
-fn values(seed: usize, n: usize) -> Vec<f64> {
-    let mut state = (seed as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    (0..n)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            ((state >> 53) as f64 - 1024.0) / 1024.0
-        })
-        .collect()
-}
 
 impl Case {
     fn chain(inputs: usize, sizes: &[usize], steps: usize, samples: usize) -> Case {
@@ -156,80 +128,26 @@ impl Case {
     }
 
     fn network(&self) -> Network {
-        let variable = |name: &str| Variable {
-            name: name.into(),
-            unit: Unit::one(),
+        let neuron = match self.narrow {
+            true => neuron(NARROW).expect("a neuron"),
+            false => lif(),
         };
-        let neuron = Neuron {
-            name: "LIF".into(),
-            params: vec![Parameter {
-                name: "decay".into(),
-                initial: Initial::Constant(DECAY),
-                sharing: Sharing::Shared,
-                bounds: None,
-                learn: None,
-                unit: Unit::one(),
-            }],
-            states: vec![variable("v")],
-            ports: vec![variable("x")],
-            spikes: vec!["s".into()],
-            init: parse("kernel LIF.init {\n v0 = const 0.0\n out uniform init v = v0\n}")
-                .expect("a kernel"),
-            step: parse(if self.narrow { NARROW } else { STEP }).expect("a kernel"),
-        };
-        let layer = |(l, &n): (usize, &usize)| Layer {
-            name: format!("l{l}"),
-            shape: vec![n],
-            neuron: neuron.clone(),
-        };
-        let connection = |(c, &(from, to, delay)): (usize, &Edge)| Connection {
-            name: format!("c{c}"),
-            from: from.map_or(Source::Input(0), Source::Layer),
-            to,
-            port: 0,
-            operations: vec![Operation {
+        let layers = self.sizes.iter().enumerate();
+        let layers = layers.map(|(l, &n)| layer(&format!("l{l}"), n, &neuron));
+        let connections = self.edges.iter().enumerate();
+        let connections = connections.map(|(c, &(from, to, delay))| {
+            let operation = Operation {
                 bias: (c == 0).then_some(Initial::Constant(0.0)),
                 ..Operation::dense(
                     self.source_size(from),
                     self.sizes[to],
                     Initial::Constant(0.0),
                 )
-            }],
-            delay: delay as u32,
-            frozen: false,
-            tied: None,
-            delays: None,
-        };
-        Network {
-            name: "Net".into(),
-            step_ms: 1.0,
-            inputs: vec![Population {
-                name: "in".into(),
-                shape: vec![self.inputs],
-            }],
-            layers: self.sizes.iter().enumerate().map(layer).collect(),
-            connections: self.edges.iter().enumerate().map(connection).collect(),
-            order: (0..self.sizes.len()).collect(),
-        }
-    }
-
-    /// The events of each sample: offsets, channels, values.
-    fn trains(&self) -> Vec<(Vec<u32>, Vec<u32>, Vec<f32>)> {
-        let input = self.input();
-        let train = |b: usize| {
-            let (mut offsets, mut indices, mut numbers) = (vec![0], Vec::new(), Vec::new());
-            for t in 0..self.steps {
-                for channel in 0..self.inputs {
-                    if input[[t, b, channel]] != 0.0 {
-                        indices.push(channel as u32);
-                        numbers.push(input[[t, b, channel]] as f32);
-                    }
-                }
-                offsets.push(indices.len() as u32);
-            }
-            (offsets, indices, numbers)
-        };
-        (0..self.samples).map(train).collect()
+            };
+            let from = from.map_or(Source::Input(0), Source::Layer);
+            connection(&format!("c{c}"), from, to, delay as u32, vec![operation])
+        });
+        network(self.inputs, layers.collect(), connections.collect())
     }
 
     /// The graph written out.
@@ -345,16 +263,11 @@ impl Case {
             set(format!("l{l}.decay"), ndarray::arr0(DECAY).into_dyn());
         }
         simulator.set_parameters(parameters).expect("prologues run");
-        let trains = self.trains();
-        let events = trains.iter().map(|(offsets, indices, values)| Events {
-            offsets,
-            indices,
-            values: self.graded.then_some(&values[..]),
-        });
+        let trains = Trains::of(&self.input(), self.graded);
         let batch = Batch {
             steps: self.steps,
             samples: self.samples,
-            inputs: vec![events.collect()],
+            inputs: vec![trains.events()],
             injections: Vec::new(),
             initial: Vec::new(),
             keys: Vec::new(),

@@ -2,17 +2,21 @@
 //! the gradient of a raw weight is that of the mapped one times the derivative of the function. All kinds of
 //! connections, chains, shared weights, delays of synapses; a function with a memory; finite differences.
 
+mod shared;
+
 use std::collections::BTreeMap;
 
 use ndarray::{Array3, ArrayD, ArrayView3, Dimension, IxDyn};
+use rheobase_ir::cases::neuron;
 use rheobase_ir::kernel::Role;
 use rheobase_ir::program::{
-    Connection, Delays, Density, Initial, Layer, Network, Neuron, Operation, Population, Source,
-    Synapses, Unit, Variable, WeightMap, Window,
+    Connection, Delays, Density, Initial, Network, Neuron, Operation, Source, Synapses, WeightMap,
+    Window,
 };
 use rheobase_ir::text::parse;
 use rheobase_runtime::record::{Recorder, TraceName};
 use rheobase_runtime::{Backend, Batch, Events, Float, Gradients, Parameters, Simulator};
+use shared::{layer, plain_lif, values};
 
 const STEPS: usize = 7;
 const SAMPLES: usize = 5;
@@ -21,27 +25,13 @@ const INPUTS: usize = 50;
 /// Four channels of 3 × 3.
 const SIZE: usize = 36;
 
-/// Leaky neuron with soft reset; everything is differentiated.
-const SPIKING: &str = "kernel LIF.step {
-  v0 = const 0.875
-  v1 = in real state v
-  v2 = in real port x
-  v3 = mul v0, v1
-  v4 = add v3, v2
-  v5 = const 1.0
-  v6 = sub v4, v5
-  v7 = abs v6
-  v8 = add v5, v7
-  v9 = mul v8, v8
-  v10 = div v5, v9
-  v11 = spike.ge v6, v10
-  v12 = select v11, v6, v4
-  out state v = v12
-  out spike s = v11
-}";
-
-/// The same without spikes.
-const SILENT: &str = "kernel LI.step {
+/// An integrator without spikes.
+const SILENT: &str = "
+kernel LI.init {
+  v0 = const 0.0
+  out uniform init v = v0
+}
+kernel LI.step {
   v0 = const 0.875
   v1 = in real state v
   v2 = in real port x
@@ -86,39 +76,6 @@ fn map(text: &str) -> Option<WeightMap> {
     })
 }
 
-/// Numbers in −1..1 that look random and are the same everywhere.
-fn values(seed: usize, n: usize) -> Vec<f64> {
-    let mut state = (seed as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        ((state >> 53) as f64 - 1024.0) / 1024.0
-    };
-    (0..n).map(|_| next()).collect()
-}
-
-fn neuron(step: &str) -> Neuron {
-    let variable = |name: &str| Variable {
-        name: name.into(),
-        unit: Unit::one(),
-    };
-    Neuron {
-        name: "LIF".into(),
-        params: Vec::new(),
-        states: vec![variable("v")],
-        ports: vec![variable("x")],
-        spikes: if step == SPIKING {
-            vec!["s".into()]
-        } else {
-            Vec::new()
-        },
-        init: parse("kernel LIF.init {\n v0 = const 0.0\n out uniform init v = v0\n}")
-            .expect("a kernel"),
-        step: parse(step).expect("a kernel"),
-    }
-}
-
 fn operation(synapses: Synapses, inputs: usize, outputs: usize, text: &str) -> Operation {
     Operation {
         synapses,
@@ -128,41 +85,19 @@ fn operation(synapses: Synapses, inputs: usize, outputs: usize, text: &str) -> O
 }
 
 fn connection(c: usize, from: Source, to: usize, operations: Vec<Operation>) -> Connection {
-    Connection {
-        name: format!("c{c}"),
-        from,
-        to,
-        port: 0,
-        operations,
-        delay: u32::from(from == Source::Layer(to)),
-        delays: None,
-        frozen: false,
-        tied: None,
-    }
+    let delay = u32::from(from == Source::Layer(to));
+    shared::connection(&format!("c{c}"), from, to, delay, operations)
 }
 
 /// in → a → a and a → b, with these operations.
-fn network(step: &str, [first, again, second]: [Vec<Operation>; 3]) -> Network {
-    let layer = |name: &str| Layer {
-        name: name.into(),
-        shape: vec![SIZE],
-        neuron: neuron(step),
-    };
-    Network {
-        name: "Net".into(),
-        step_ms: 1.0,
-        inputs: vec![Population {
-            name: "in".into(),
-            shape: vec![INPUTS],
-        }],
-        layers: vec![layer("a"), layer("b")],
-        connections: vec![
-            connection(0, Source::Input(0), 0, first),
-            connection(1, Source::Layer(0), 0, again),
-            connection(2, Source::Layer(0), 1, second),
-        ],
-        order: vec![0, 1],
-    }
+fn network(neuron: &Neuron, [first, again, second]: [Vec<Operation>; 3]) -> Network {
+    let layers = ["a", "b"].map(|name| layer(name, SIZE, neuron));
+    let connections = vec![
+        connection(0, Source::Input(0), 0, first),
+        connection(1, Source::Layer(0), 0, again),
+        connection(2, Source::Layer(0), 1, second),
+    ];
+    shared::network(INPUTS, layers.into(), connections)
 }
 
 /// The same network with weights that are used as they are.
@@ -378,13 +313,13 @@ fn smooth_slope(w: f64) -> f64 {
 #[test]
 fn a_network_runs_as_one_with_the_mapped_weights() {
     for operations in kinds(SMOOTH) {
-        let network = network(SPIKING, operations);
+        let network = network(&plain_lif(), operations);
         compare::<f64>(&network, Backend::Interpreter, smooth_slope);
         compare::<f64>(&network, Backend::Jit, smooth_slope);
         compare::<f32>(&network, Backend::Jit, smooth_slope);
     }
     for operations in kinds(TERNARY) {
-        let network = network(SPIKING, operations);
+        let network = network(&plain_lif(), operations);
         compare::<f64>(&network, Backend::Interpreter, |_| 1.0);
         compare::<f32>(&network, Backend::Jit, |_| 1.0);
     }
@@ -394,7 +329,7 @@ fn a_network_runs_as_one_with_the_mapped_weights() {
 fn shared_weights_have_one_map() {
     let again = || vec![dense(false, SIZE, SMOOTH)];
     let mut shared = network(
-        SPIKING,
+        &plain_lif(),
         [vec![dense(true, INPUTS, SMOOTH)], again(), again()],
     );
     shared.connections[2].tied = Some(1);
@@ -412,7 +347,7 @@ fn delays_of_synapses_carry_mapped_weights() {
     for learned in [false, true] {
         let [first, _, second] = kinds(SMOOTH).swap_remove(0);
         let again = vec![dense(true, SIZE, SMOOTH)];
-        let mut network = network(SPIKING, [first, again, second]);
+        let mut network = network(&plain_lif(), [first, again, second]);
         network.connections[1].delays = Some(Delays {
             initial: Initial::Constant(1.0),
             shortest: 1,
@@ -426,7 +361,7 @@ fn delays_of_synapses_carry_mapped_weights() {
 #[test]
 fn mapped_weights_are_the_function_of_the_raw_ones() {
     let [first, again, second] = kinds(SMOOTH).swap_remove(0);
-    let network = network(SPIKING, [first, again, second]);
+    let network = network(&plain_lif(), [first, again, second]);
     let simulator = simulator::<f64>(&network, Backend::Jit, &Results::new());
     let parameters = simulator.parameters();
     let array = |name: &str| parameters.export(parameters.position(name).expect("is there"));
@@ -447,7 +382,7 @@ fn mapped_weights_are_the_function_of_the_raw_ones() {
 #[test]
 fn a_memory_is_kept_between_updates_and_by_a_copy() {
     let operations = [(); 3].map(|()| vec![dense(true, SIZE, TERNARY)]);
-    let mut network = network(SPIKING, operations);
+    let mut network = network(&plain_lif(), operations);
     network.inputs[0].shape = vec![SIZE];
     let mut simulator =
         Simulator::<f64>::new(&network, Backend::Jit, Gradients::Trained).expect("compiles");
@@ -490,7 +425,8 @@ fn a_memory_is_kept_between_updates_and_by_a_copy() {
 #[test]
 fn gradients_are_those_of_finite_differences() {
     for operations in kinds(SMOOTH).into_iter().flatten() {
-        let mut network = network(SILENT, [operations, Vec::new(), Vec::new()]);
+        let silent = neuron(SILENT).expect("a neuron");
+        let mut network = network(&silent, [operations, Vec::new(), Vec::new()]);
         network.connections.truncate(1);
         network.layers.truncate(1);
         network.order.truncate(1);

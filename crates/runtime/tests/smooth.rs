@@ -2,26 +2,33 @@
 //! the mean of all, and of convolutions and learned delays through two layers. Normalisations in groups of any size;
 //! running averages at evaluation; what is refused.
 
+mod shared;
+
 use std::collections::BTreeMap;
 
 use ndarray::{Array3, ArrayView3};
+use rheobase_ir::cases::neuron;
 use rheobase_ir::kernel::Role;
 use rheobase_ir::program::{
-    Connection, Delays, Initial, Layer, Network, Neuron, Operation, Population, Source, Synapses,
-    Unit, Variable, Window,
+    Connection, Delays, Initial, Network, Operation, Source, Synapses, Window,
 };
-use rheobase_ir::text::parse;
 use rheobase_runtime::record::{Recorder, TraceName};
 use rheobase_runtime::{
     Backend, Batch, Events, Gradients, Load, Moment, Outcome, Owner, RuntimeError, Silent,
     Simulator, TimePlan,
 };
+use shared::layer;
 
 const STEPS: usize = 6;
 const INPUTS: usize = 5;
 
 /// An integrator whose spikes are a smooth number at every step, v/√(1 + v²).
-const STEP: &str = "kernel LI.step {
+const STEP: &str = "
+kernel LI.init {
+  v0 = const 0.0
+  out uniform init v = v0
+}
+kernel LI.step {
   v0 = in real state v
   v1 = in real port x
   v2 = const 0.75
@@ -56,50 +63,14 @@ fn norm(channels: usize, n: usize) -> Operation {
 }
 
 fn connection(from: Source, to: usize, operations: Vec<Operation>, delay: u32) -> Connection {
-    Connection {
-        name: format!("c{to}"),
-        from,
-        to,
-        port: 0,
-        operations,
-        delay,
-        delays: None,
-        frozen: false,
-        tied: None,
-    }
+    shared::connection(&format!("c{to}"), from, to, delay, operations)
 }
 
 /// Layers of these sizes.
 fn network(sizes: &[usize], connections: Vec<Connection>) -> Network {
-    let variable = |name: &str| Variable {
-        name: name.into(),
-        unit: Unit::one(),
-    };
-    let layer = |&n: &usize| Layer {
-        name: "l".into(),
-        shape: vec![n],
-        neuron: Neuron {
-            name: "LI".into(),
-            params: vec![],
-            states: vec![variable("v")],
-            ports: vec![variable("x")],
-            spikes: vec!["s".into()],
-            init: parse("kernel LI.init {\n v0 = const 0.0\n out uniform init v = v0\n}")
-                .expect("a kernel"),
-            step: parse(STEP).expect("a kernel"),
-        },
-    };
-    Network {
-        name: "Net".into(),
-        step_ms: 1.0,
-        inputs: vec![Population {
-            name: "in".into(),
-            shape: vec![INPUTS],
-        }],
-        layers: sizes.iter().map(layer).collect(),
-        connections,
-        order: (0..sizes.len()).collect(),
-    }
+    let neuron = neuron(STEP).expect("a neuron");
+    let layers = sizes.iter().map(|&n| layer("l", n, &neuron));
+    shared::network(INPUTS, layers.collect(), connections)
 }
 
 /// Two normalisations in a chain with a delay, and a connection without any beside it.
@@ -248,6 +219,47 @@ fn compare(mut simulator: Simulator<f64>, samples: usize, h: f64, tolerance: f64
 #[test]
 fn gradients_of_normalisations_are_differences_of_the_loss() {
     compare(simulator(&chain()), 19, 1e-5, 1e-6);
+}
+
+/// Two connections that share a normalisation: each has means of its own, and both move the running averages, one after
+/// the other.
+#[test]
+fn shared_normalisations_have_means_of_their_own() {
+    let operations = || {
+        let dense = Operation::dense(INPUTS, 6, Initial::Constant(0.0));
+        vec![dense, norm(3, 6)]
+    };
+    let first = connection(Source::Input(0), 0, operations(), 0);
+    let second = Connection {
+        name: "again".into(),
+        tied: Some(0),
+        ..connection(Source::Input(0), 0, operations(), 2)
+    };
+    let both = network(&[6], vec![first.clone(), second.clone()]);
+    compare(simulator(&both), 19, 1e-5, 1e-6);
+    let trains = Trains::new(19);
+    let moved = |network: &Network, before: Option<&[(usize, Vec<f64>)]>| {
+        let mut simulator = simulator(network);
+        for (index, values) in before.into_iter().flatten() {
+            let set = simulator.update_parameters(|p| p.values[*index].clone_from(values));
+            set.expect("prologues run");
+        }
+        let (name, n) = trace(&simulator);
+        let seeds = cotangents(19, n);
+        let views = BTreeMap::from([(name, seeds.view())]);
+        step(&simulator, &trains, &views).1.running
+    };
+    let found = moved(&both, None);
+    assert_eq!(found.len(), 4);
+    let once = moved(&network(&[6], vec![first]), None);
+    assert_eq!(found[..2], once);
+    let alone = Connection {
+        name: "c0".into(),
+        tied: None,
+        ..second
+    };
+    let twice = moved(&network(&[6], vec![alone]), Some(&once));
+    assert_eq!(found[2..], twice);
 }
 
 /// A convolution, with and without a normalisation, then delays that are learned. What goes from layer to layer is
@@ -429,6 +441,7 @@ fn the_memory_of_all_groups_is_planned() {
             steps: 1000,
             batch: 64,
             threads: 1,
+            fixed: 0,
             gradient: rheobase_ir::program::Bptt {
                 truncate: None,
                 checkpoint: rheobase_ir::program::Checkpoint::Steps(10),

@@ -13,6 +13,9 @@ use crate::samples::{Input, Samples, Subset};
 /// How many batches are ready at most, beside the one that is being made.
 const AHEAD: usize = 2;
 
+/// How many batches are in memory at most: the one that is trained on, those that are ready, and one in the making.
+pub(crate) const AT_ONCE: usize = AHEAD + 2;
+
 /// The samples of a batch, encoded, with what they are judged by.
 #[derive(Debug)]
 pub(crate) struct Prepared<'a> {

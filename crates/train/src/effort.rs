@@ -4,7 +4,8 @@
 //! other (`conv2d then pool2d then dense`) a spike meets weights of each; every path counts. Edges of
 //! convolutions, pairs of sparse connections and connections to oneself are counted as they are, not on
 //! average, so layers whose neurons do not all reach equally far are counted neuron by neuron. A spike that
-//! carries a number is one spike, an event of the input as well.
+//! carries a number is one spike, an event of the input as well. A state that is sent meets its weights at every step,
+//! as if every neuron spiked.
 
 use rheobase_ir::program::{Connection, Network, Operation, Source, Synapses, Window};
 use rheobase_runtime::{Batch, Events, Float, Simulator, SlotId, StepView};
@@ -23,6 +24,8 @@ enum Reach {
 pub(crate) struct Effort {
     inputs: Vec<Reach>,
     layers: Vec<Reach>,
+    /// What the states that are sent meet in a step of a sample.
+    states: f64,
     /// The layers that are counted neuron by neuron, with their row of spikes.
     counted: Vec<(usize, SlotId)>,
 }
@@ -49,12 +52,19 @@ impl Effort {
             let slot = simulator.spike_slot(l, spike)?;
             matches!(reach, Reach::Each(_)).then_some((l, slot))
         };
+        let from_state = |c: &&Connection| match c.from {
+            Source::Input(_) | Source::Layer(_) => false,
+            Source::State(..) => true,
+        };
+        let of_states = network.connections.iter().filter(from_state);
+        let of_states = of_states.map(|c| met(c).iter().sum::<f64>());
         Effort {
             counted: layers.iter().enumerate().filter_map(row).collect(),
             inputs: (0..network.inputs.len())
                 .map(|i| reach(Source::Input(i)))
                 .collect(),
             layers,
+            states: of_states.sum(),
         }
     }
 
@@ -66,7 +76,7 @@ impl Effort {
             .then(|| counted + self.of_inputs(batch))
     }
 
-    /// The operations of all events of a batch.
+    /// The operations of all events of a batch, and of the states that are sent.
     pub(crate) fn of_inputs<R>(&self, batch: &Batch<'_, R>) -> f64 {
         let inputs = batch.inputs.iter().enumerate();
         let of = |(input, samples): (usize, &Vec<Events<'_>>)| -> f64 {
@@ -75,7 +85,8 @@ impl Effort {
                 .map(|events| self.of_input(input, events))
                 .sum()
         };
-        inputs.map(of).sum()
+        let of_states = self.states * (batch.steps * batch.samples) as f64;
+        inputs.map(of).sum::<f64>() + of_states
     }
 
     /// The operations of the events of a sample at an input.

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rheobase_data::epoch_order;
-use rheobase_ir::program::{Clip, Network, Program, Training};
+use rheobase_ir::program::{Checkpoint, Clip, Network, Program, Training};
 use rheobase_runtime::{
     Adjoints, Backend, Batch, Events, Float, Gradients, Load, MemoryPlan, Parameters, Probe,
-    Simulator, StepView,
+    RuntimeError, Simulator, StepView,
 };
 
-use crate::ahead::Prepared;
+use crate::ahead::{AT_ONCE, Prepared};
 use crate::effort::Effort;
 use crate::epoch::Counted;
 use crate::error::TrainError;
@@ -152,13 +152,42 @@ impl<R: Float> Learner<R> {
     ///
     /// No plan is within the limit: the one that takes least, which is not used.
     pub(crate) fn plan_memory(&mut self, limit: Option<u64>) -> Result<MemoryPlan, MemoryPlan> {
-        let plan = self.simulator.plan_memory(&Load {
-            steps: self.samples.steps(),
-            batch: self.plan.batch,
-            threads: self.threads,
-            gradient: self.plan.gradient,
-            limit,
-        })?;
+        let batch = self.plan.batch;
+        let at_once = (AT_ONCE * batch).max(EVALUATION_BATCH);
+        let targets = match self.objective.reads_target() {
+            true => at_once * self.samples.steps() * self.samples.target_units(),
+            false => 0,
+        };
+        let traces = self.objective.kept_bytes(batch, size_of::<R>());
+        let traces = traces + targets * size_of::<f32>();
+        let plan = |forget: bool| {
+            self.simulator.plan_memory(&Load {
+                steps: self.samples.steps(),
+                batch,
+                threads: self.threads,
+                gradient: self.plan.gradient,
+                // Without a limit nobody asks.
+                fixed: limit.map_or(0, |_| traces + self.samples.planned_bytes(at_once, forget)),
+                limit,
+            })
+        };
+        // To encode samples again is cheaper than to run steps again.
+        let kept = plan(false);
+        let forget = match &kept {
+            Ok(plan) => plan.group.again > 0 && self.plan.gradient.checkpoint == Checkpoint::Auto,
+            Err(_) => true,
+        };
+        let plan = match forget {
+            true => {
+                let passing = plan(true)?;
+                self.samples.forget(true);
+                passing
+            }
+            false => {
+                self.samples.forget(false);
+                kept?
+            }
+        };
         self.simulator.set_time(plan.time);
         self.threads = plan.threads;
         Ok(plan)
@@ -217,11 +246,14 @@ impl<R: Float> Learner<R> {
             weight: 1.0 / indices.len() as f64,
             seeds: &part.seeds,
         };
-        let mut outcome = self
-            .simulator
-            .differentiate(&batch, self.threads, |range| {
-                judged.probe(&self.objective, range, purpose, None)
-            })?;
+        let outcome = self.simulator.differentiate(&batch, self.threads, |range| {
+            judged.probe(&self.objective, range, purpose, None)
+        });
+        if let Err(RuntimeError::NonFinite(_)) = outcome {
+            let probe = |range| judged.probe(&self.objective, range, purpose, None);
+            return Err(self.not_finite((&batch, indices, &[]), position, probe));
+        }
+        let mut outcome = outcome?;
         part.add_to(&mut outcome.gradients);
         let before_update = Instant::now();
         let (mut total, mut forward, mut backward) =
@@ -331,6 +363,17 @@ impl<R: Float> Learner<R> {
         evaluation
     }
 
+    /// What ended an evaluation, with the op that gave the first number that is not finite.
+    fn with_op(&self, batch: &Batch<'_, R>, error: RuntimeError) -> RuntimeError {
+        let RuntimeError::NonFinite(_) = error else {
+            return error;
+        };
+        match self.simulator.locate_non_finite(batch) {
+            Ok(Some(place)) => RuntimeError::NonFinite(Box::new(place)),
+            Ok(None) | Err(_) => error,
+        }
+    }
+
     /// Which number stopped being finite first: a state, or in the backward that starts from `probe`.
     fn not_finite<'p>(
         &self,
@@ -402,7 +445,8 @@ impl<R: Float> Learner<R> {
             let part = self.batch_part(&batch, &judged, false)?;
             let outcome = self.simulator.infer(&batch, self.threads, |range| {
                 judged.probe(&self.objective, range, Purpose::Judge, Some(&self.effort))
-            })?;
+            });
+            let outcome = outcome.map_err(|error| self.with_op(&batch, error))?;
             let mut found = Scores::default();
             for probe in outcome.probes {
                 operations += probe.operations;

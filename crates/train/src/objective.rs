@@ -110,6 +110,13 @@ impl Compiled {
         compiled
     }
 
+    /// The bytes of the traces that are kept for so many samples, with their gradients, in numbers of this size.
+    pub(crate) fn kept_bytes(&self, samples: usize, number: usize) -> usize {
+        let kept = self.sources.iter().filter(|s| s.kept);
+        let numbers: usize = kept.map(|s| self.steps * samples * s.units).sum();
+        2 * numbers * number
+    }
+
     /// What is streamed, kept, computed and differentiated.
     fn plan(&mut self) {
         let nodes = &self.objective.nodes;

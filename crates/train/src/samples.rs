@@ -4,11 +4,11 @@
 //! made anew for every epoch from seed, epoch and sample.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use rheobase_data::{
-    Dataset, EncodeKey, SpikeTrain, Targets, group_holdout, k_fold, stratified_holdout,
+    Dataset, EncodeKey, Encoded, SpikeTrain, Targets, group_holdout, k_fold, stratified_holdout,
 };
 use rheobase_ir::program::{Network, Split, Training};
 
@@ -73,7 +73,12 @@ pub struct Samples {
     cut: (AtomicUsize, AtomicUsize),
     /// Samples that could not be read.
     pub(crate) damage: Damage,
+    /// Whether encoded samples are not kept from epoch to epoch.
+    forget: AtomicBool,
 }
+
+/// How many samples are encoded to see how large they are.
+const MEASURED: usize = 8;
 
 /// Opens the data of a plan. Relative paths start at `base`.
 ///
@@ -128,6 +133,7 @@ pub fn load(network: &Network, plan: &Training, base: &Path) -> Result<Samples, 
         seed: plan.seed,
         cut: (AtomicUsize::new(0), AtomicUsize::new(0)),
         damage: Damage::default(),
+        forget: AtomicBool::new(false),
     };
     if samples.train.indices.is_empty() {
         return Err(TrainError::Plan(
@@ -216,6 +222,17 @@ impl Part {
             keep,
         }
     }
+
+    /// Whether its samples are kept, if they are of this size.
+    fn keeps(&self, bytes: usize) -> bool {
+        self.keep && bytes * self.indices.len() < KEPT_BYTES
+    }
+}
+
+/// The bytes of an encoded sample.
+fn bytes(train: &SpikeTrain) -> usize {
+    let numbers = if train.values().is_some() { 2 } else { 1 };
+    size_of_val(train.offsets()) + numbers * size_of_val(train.indices())
 }
 
 impl Samples {
@@ -350,6 +367,56 @@ impl Samples {
         rheobase_ir::draws::sample_key(self.seed, epoch as u64, index as u64)
     }
 
+    /// The bytes that encoded samples take when batches of so many are trained on: all of them, if those that are kept
+    /// are, and otherwise, with `forget`, those that are prepared at once or evaluated at once. From the size of some
+    /// samples.
+    pub(crate) fn planned_bytes(&self, at_once: usize, forget: bool) -> usize {
+        let parts = [Subset::Train, Subset::Valid, Subset::Test];
+        let parts = parts
+            .into_iter()
+            .filter_map(|subset| Some((subset, self.part(subset)?)));
+        let (mut kept, mut passing) = (0, 0);
+        for (subset, part) in parts {
+            let every = part.indices.len().div_ceil(MEASURED).max(1);
+            let some = (0..part.indices.len()).step_by(every);
+            let sizes: Vec<usize> = some
+                .filter_map(|i| self.encode(part, i, 0, subset == Subset::Train).ok())
+                .map(|encoded| bytes(&encoded.train))
+                .collect();
+            let size = sizes.iter().sum::<usize>() / sizes.len().max(1);
+            if part.keeps(size) && !forget {
+                kept += size * part.indices.len();
+            } else {
+                passing = passing.max(size * at_once.min(part.indices.len()));
+            }
+        }
+        kept + passing
+    }
+
+    /// Encoded samples are made anew for every batch from now on, or kept.
+    pub(crate) fn forget(&self, forget: bool) {
+        self.forget.store(forget, Ordering::Relaxed);
+    }
+
+    fn encode(
+        &self,
+        part: &Part,
+        i: usize,
+        epoch: usize,
+        training: bool,
+    ) -> Result<Encoded, TrainError> {
+        let index = part.indices[i];
+        let raw = part.dataset.get(index)?;
+        let key = EncodeKey {
+            seed: self.seed,
+            epoch: epoch as u64,
+            sample: index as u64,
+        };
+        let (shape, steps) = (part.dataset.shape(), (self.steps, self.step_s));
+        let encoded = self.preparation.apply(raw, shape, steps, key, training);
+        encoded.map_err(|error| error.in_dataset(part.dataset.name()).into())
+    }
+
     /// The encoded input of a sample of a subset in an epoch.
     ///
     /// # Errors
@@ -362,28 +429,13 @@ impl Samples {
         if let Some(kept) = part.kept[i].get() {
             return Ok(Input::Kept(kept));
         }
-        let index = part.indices[i];
-        let raw = part.dataset.get(index)?;
-        let key = EncodeKey {
-            seed: self.seed,
-            epoch: epoch as u64,
-            sample: index as u64,
-        };
-        let encoded = self.preparation.apply(
-            raw,
-            part.dataset.shape(),
-            (self.steps, self.step_s),
-            key,
-            subset == Subset::Train,
-        );
-        let encoded = encoded.map_err(|error| error.in_dataset(part.dataset.name()))?;
+        let encoded = self.encode(part, i, epoch, subset == Subset::Train)?;
         if subset == Subset::Train && epoch == 0 && encoded.dropped > 0 {
             self.cut.0.fetch_add(1, Ordering::Relaxed);
             self.cut.1.fetch_add(encoded.dropped, Ordering::Relaxed);
         }
         let train = encoded.train;
-        let bytes = train.n_events() * 8 * part.indices.len();
-        if part.keep && bytes < KEPT_BYTES {
+        if !self.forget.load(Ordering::Relaxed) && part.keeps(bytes(&train)) {
             return Ok(Input::Kept(part.kept[i].get_or_init(|| train)));
         }
         Ok(Input::Made(train))

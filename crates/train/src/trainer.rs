@@ -183,6 +183,12 @@ impl Trainer {
         either!(&mut self.0, learner => learner.plan_memory(limit))
     }
 
+    /// From now on every state is looked at after every step, in training and in evaluations: the first one that is not
+    /// finite ends them, also where it does not reach the loss.
+    pub fn check_finite(&mut self) {
+        either!(&mut self.0, learner => learner.simulator.check_finite(true));
+    }
+
     /// From now on samples that cannot be read are left out instead of ending what is going on; they are named by
     /// [`Samples::newly_left_out`], and a checkpoint remembers it.
     pub fn skip_corrupted(&mut self) {

@@ -35,6 +35,10 @@ pub struct BenchArgs {
     /// Memory that a step may take (`2G`) [default: that of the machine]
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     pub memory: Option<u64>,
+    /// Look at every state after every step, and end with the place of the first that is not finite; the loss and
+    /// gradients are always looked at
+    #[arg(long)]
+    pub check_finite: bool,
     /// Steps that are timed
     #[arg(long, value_name = "K", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub steps: u32,
@@ -70,6 +74,9 @@ pub fn bench(args: &BenchArgs, console: &Console) -> Result<(), Failure> {
     let compile = front + start.elapsed();
     let threads = threads(Some(args.threads));
     let mut trainer = Trainer::new(&plan.program, Backend::Jit, threads, &plan.base)?;
+    if args.check_finite {
+        trainer.check_finite();
+    }
     keep_to(&mut trainer, args.memory, console)?;
     let reports = steps(&mut trainer, args.steps as usize)?;
     let density = density(&trainer, network)?;

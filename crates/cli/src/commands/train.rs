@@ -57,6 +57,10 @@ pub struct TrainArgs {
     /// remembers it
     #[arg(long)]
     pub skip_corrupted: bool,
+    /// Look at every state after every step, and end with the place of the first that is not finite; the loss and
+    /// gradients are always looked at
+    #[arg(long)]
+    pub check_finite: bool,
     /// Checkpoints within an epoch, after so many steps (`500`) or so much time (`30s`, `10min`)
     #[arg(long, value_name = "STEPS|TIME", value_parser = parse_save_every)]
     pub save_every: Option<SaveEvery>,
@@ -117,6 +121,9 @@ pub fn train(args: &TrainArgs, console: &Console) -> Result<(), Failure> {
     )?;
     if args.skip_corrupted {
         trainer.skip_corrupted();
+    }
+    if args.check_finite {
+        trainer.check_finite();
     }
     keep_to(&mut trainer, args.memory, console)?;
     let config = Config {

@@ -214,6 +214,24 @@ network Net {
   connect inp -> out.x : dense(w = 1)
 }
 ";
+    let graded = "neuron N {
+  input x
+  state v = 0
+  v' = -v / 20 ms
+  on receive x { v += x }
+}
+network Net {
+  step 1 ms
+  input inp[2]
+  layer out : N[3]
+  connect inp -> out.x : dense(w = 1)
+  connect out.v -> out.x : one_to_one(w = 0.1) delay 1 step
+}
+";
+    place.file("graded.snn", graded);
+    let words = ["E0211", "`out.v.out.x` starts at a state"];
+    let build = ["build", "graded.snn", "--network", "Net", "--out", "c"];
+    place.fails(3, &words, &build);
     place.file("noisy.snn", noisy);
     let words = ["E0211", "the noise of layer `out`"];
     place.fails(

@@ -18,7 +18,7 @@ fn weights(place: &Place, plan: &str, more: &[&str]) -> Vec<u8> {
 fn less_memory_gives_the_same_weights() {
     let place = Place::new();
     let whole = weights(&place, "whole", &["--threads", "1"]);
-    for memory in ["970k", "1.1M", "2 MiB", "2G"] {
+    for memory in ["1.35M", "1.5M", "2 MiB", "2G"] {
         for threads in ["1", "2"] {
             let more = ["--threads", threads, "--memory", memory];
             assert!(weights(&place, "whole", &more) == whole, "{memory}");
@@ -47,15 +47,15 @@ fn the_plan_is_told_before_anything_runs() {
     };
     assert!(!explain(&[]).contains("run forward twice"));
     // Near miss of W0608: tight, but enough.
-    let tight = place.ok(&["check", &file, "--explain", "--memory", "970k"]);
+    let tight = place.ok(&["check", &file, "--explain", "--memory", "1.2M"]);
     assert!(!tight.err.contains("W0608"), "{}", tight.err);
-    let short = explain(&["--memory", "970k"]);
+    let short = explain(&["--memory", "1.2M"]);
     assert!(
         short.contains("the first 384 steps run forward twice"),
         "{short}"
     );
     let told = place.ok(&[
-        "bench", &file, "--train", "whole", "--steps", "1", "--memory", "970k",
+        "bench", &file, "--train", "whole", "--steps", "1", "--memory", "1.35M",
     ]);
     assert!(told.err.contains("run forward twice"), "{}", told.err);
 }

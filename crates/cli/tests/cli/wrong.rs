@@ -253,6 +253,27 @@ fn folders_and_data_that_cannot_be_used_end_with_3() {
     place.fails(3, &["error[E0705]", "cut.h5"], &["train", "cut.snn"]);
 }
 
+/// A state that the loss does not depend on: only looking at it finds that it overflows.
+#[test]
+fn states_are_looked_at_if_asked_for() {
+    let place = Place::new();
+    let text = std::fs::read_to_string(fixture("tiny.snn")).expect("readable");
+    let aside = "state v = 0\n  state aside = 1\n  next aside = 1e30 * aside + x";
+    place.file("aside.snn", &text.replacen("state v = 0", aside, 1));
+    let train = ["train", "aside.snn", "--set", "epochs=1", "--out", "run"];
+    place.ok(&train);
+    let words = [
+        "error[E0708]",
+        "`aside` of hid[0] became inf at step 1 of sample 0",
+        "bad op",
+    ];
+    place.fails(3, &words, &[&train[..], &["--check-finite"]].concat());
+    let bench = ["bench", "aside.snn", "--steps", "1", "--check-finite"];
+    place.fails(3, &words[..2], &bench);
+    let whole = fixture("tiny.snn");
+    place.ok(&["bench", &whole, "--steps", "1", "--check-finite"]);
+}
+
 #[test]
 fn doubtful_runs_say_so_and_go_on() {
     let place = Place::new();

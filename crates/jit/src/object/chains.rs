@@ -70,7 +70,7 @@ impl Chain<'_> {
             w.at(self.state, self.layout.scratch[turn])
         };
         let mut row = match from {
-            Source::Input(_) => source,
+            Source::Input(_) | Source::State(..) => source,
             Source::Layer(_) => {
                 let (numbers, n) = (scratch(w), w.count(self.operations[0].inputs));
                 w.call(self.routines.spread, &[numbers, source, n]);

@@ -143,6 +143,17 @@ impl Layout {
     ///
     /// It has something that object files do not have.
     pub(super) fn new(network: &Network, inference: &Inference) -> Result<Layout, ObjectError> {
+        if let Some(graded) = network.connections.iter().find(|c| match c.from {
+            Source::Input(_) | Source::Layer(_) => false,
+            Source::State(..) => true,
+        }) {
+            return Err(ObjectError::Unsupported {
+                what: format!(
+                    "`{}` starts at a state, which an object file cannot do",
+                    graded.name
+                ),
+            });
+        }
         let mut weights = Vec::new();
         let mut state = Block { used: ROWS };
         let connections = network.connections.iter().zip(&inference.connections);

@@ -163,6 +163,7 @@ fn arrive(w: &mut Writer<'_>, program: &Program<'_>, run: &Step<'_>, c: usize, t
             let source = ring_row(w, run, ring, delay);
             (program.routines.gather_spikes, source, layer.size)
         }
+        Source::State(..) => unreachable!("the layout refuses it"),
     };
     if is_dense(connection) {
         let weights = operations[0].weight.expect("dense operations have weights");

@@ -345,10 +345,10 @@ impl Check<'_> {
         })
     }
 
-    /// W0416: spikes that come back to their own layer only as constants.
+    /// W0416: spikes and states that come back to their own layer only as constants.
     pub(super) fn detached_recurrence(&mut self, network: &Network) {
         for connection in &network.connections {
-            let (Source::Layer(from), Some(to), Some(port)) =
+            let (Source::Layer(from) | Source::State(from, _), Some(to), Some(port)) =
                 (connection.source, connection.target, connection.port)
             else {
                 continue;

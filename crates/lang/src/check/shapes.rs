@@ -4,7 +4,10 @@
 use super::Check;
 use super::operations::{self, Shaped};
 use crate::diag::{Code, Diagnostic};
-use crate::model::{Connection, Expr, LayerKind, Model, Network, Ref, Source, Start, eval, walk};
+use crate::model::builtin::Operation as Kind;
+use crate::model::{
+    Connection, Expr, LayerKind, Model, Network, Operation, Ref, Source, Start, eval, walk,
+};
 use crate::span::Span;
 
 /// What is known of a network once its parameters have values.
@@ -135,6 +138,7 @@ pub fn elaborate(
             Vec::new()
         }
     };
+    findings.extend(normalised_cycles(network));
     if findings.is_empty() {
         Ok(Elaborated {
             formals,
@@ -345,6 +349,47 @@ fn zero_delay_cycle(network: &Network, delays: &[u32], cycle: &[usize]) -> Diagn
     }
 }
 
+/// Normalisations inside of a cycle of layers, of any delay: their means are over all steps, of which each follows from
+/// the one before.
+fn normalised_cycles(network: &Network) -> Vec<Diagnostic> {
+    let starts_at = |c: &Connection| match c.source {
+        Source::Layer(i) | Source::State(i, _) => Some(i),
+        Source::Input(_) | Source::Group(_) | Source::Unknown => None,
+    };
+    let comes_back = |connection: &Connection| {
+        let (Some(from), Some(to)) = (starts_at(connection), connection.target) else {
+            return false;
+        };
+        let (mut reached, mut next) = (vec![to], 0);
+        while let Some(&layer) = reached.get(next) {
+            next += 1;
+            let further = network
+                .connections
+                .iter()
+                .filter(|c| starts_at(c) == Some(layer));
+            for target in further.filter_map(|c| c.target) {
+                if !reached.contains(&target) {
+                    reached.push(target);
+                }
+            }
+        }
+        reached.contains(&from)
+    };
+    let normalises = |op: &&Operation| matches!(op.kind, Kind::BatchNorm | Kind::TdBatchNorm);
+    let mut findings = Vec::new();
+    for connection in network.connections.iter().filter(|c| comes_back(c)) {
+        if let Some(op) = connection.ops.iter().find(normalises) {
+            let message = "a normalisation over all steps cannot be inside of a cycle of layers";
+            findings.push(
+                Diagnostic::new(Code::E0601, op.span, message)
+                    .label("its mean would be needed at the first step and known after the last")
+                    .help("normalise what comes into the cycle from outside of it"),
+            );
+        }
+    }
+    findings
+}
+
 impl Check<'_> {
     /// Looks at a network with its default arguments, if it has all of them.
     pub(super) fn check_network(&mut self, index: usize) {
@@ -464,7 +509,6 @@ impl Check<'_> {
 
     /// Connections that share weights have equal sizes, convolutions equal channels.
     fn tied_shapes(&mut self, network: &Network, elaborated: &Elaborated) {
-        use crate::model::builtin::Operation as Kind;
         for connection in &network.connections {
             let Some(tied) = connection.tied else {
                 continue;

@@ -41,12 +41,6 @@ pub(super) fn lower(
     if !findings.is_empty() {
         return Err(findings);
     }
-    for (lowered, written) in connections.iter().zip(&network.connections) {
-        findings.extend(normalised(&connections, lowered, written));
-    }
-    if !findings.is_empty() {
-        return Err(findings);
-    }
     number(&mut connections);
     let inputs = network.inputs.iter().zip(&elaborated.inputs);
     Ok(program::Network {
@@ -101,9 +95,9 @@ fn lower_connection(
     let from = match connection.source {
         Source::Input(i) => program::Source::Input(i),
         Source::Layer(i) => program::Source::Layer(i),
-        Source::State(..) => {
-            let span = connection.source_path.span;
-            return Err(Box::new(unsupported(span, "a connection from a state")));
+        Source::State(layer, state) => {
+            // States that the compiler adds come after those of the model.
+            program::Source::State(layer, state)
         }
         Source::Group(_) | Source::Unknown => return Err(wrong()),
     };
@@ -113,7 +107,10 @@ fn lower_connection(
     // All connections that share weights leave the same ones out.
     let owner = connection.tied.map_or(index, |tied| tied.to);
     let shares = |(i, c): (usize, &Connection)| i == owner || c.tied.is_some_and(|t| t.to == owner);
-    let is_self = |c: &Connection| c.target.is_some_and(|to| c.source == Source::Layer(to));
+    let is_self = |c: &Connection| match c.source {
+        Source::Layer(from) | Source::State(from, _) => c.target == Some(from),
+        Source::Input(_) | Source::Group(_) | Source::Unknown => false,
+    };
     let mut sharing = network.connections.iter().enumerate();
     let is_self = sharing.any(|(i, c)| shares((i, c)) && is_self(c));
     let shapes = elaborated.operations(model, network, connection)?;
@@ -194,46 +191,6 @@ fn lower_connection(
         frozen: connection.frozen,
         tied: connection.tied.map(|t| t.to),
     })
-}
-
-/// Why a normalisation of a connection cannot run, if it has one.
-fn normalised(
-    all: &[program::Connection],
-    connection: &program::Connection,
-    written: &Connection,
-) -> Option<Diagnostic> {
-    if !connection.normalises() {
-        return None;
-    }
-    let refused = |what: &str, why: &str| Some(unsupported(written.span, what).help(why));
-    if connection.tied.is_some() {
-        return refused(
-            "a normalisation in a connection with shared weights",
-            "its running averages would be those of two different inputs: give both connections their own weights",
-        );
-    }
-    let program::Source::Layer(from) = connection.from else {
-        return None;
-    };
-    // Whether a way leads from the end back to the start.
-    let mut reached = vec![connection.to];
-    let mut next = 0;
-    while let Some(&layer) = reached.get(next) {
-        next += 1;
-        if layer == from {
-            return refused(
-                "a normalisation inside of a cycle of layers",
-                "its mean is over all steps, but in a cycle each step follows from the one before: normalise what comes from outside of the cycle",
-            );
-        }
-        for other in all {
-            let starts_here = other.from == program::Source::Layer(layer);
-            if starts_here && !reached.contains(&other.to) {
-                reached.push(other.to);
-            }
-        }
-    }
-    None
 }
 
 /// The delays of the synapses, if they have their own.

@@ -41,7 +41,7 @@ mod loss;
 mod optimizer;
 
 use super::{Findings, start, unchecked, unsupported};
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic};
 use crate::model::{ChoiceArg, Expr, Model, Ref, Setting, SettingValue, Train, eval};
 use crate::span::Span;
 use rheobase_ir::program;
@@ -163,10 +163,14 @@ impl Plan<'_> {
         let truncate = call.number("truncate")?.map(|n| n as usize);
         let normalised = network.connections.iter().find(|c| c.normalises());
         if let (Some(_), Some(connection)) = (truncate, normalised) {
-            let what = format!("`truncate` with the normalisation of `{}`", connection.name);
-            let why =
-                "its mean is over all steps, so its gradient is, too: leave out one of the two";
-            return Err(Box::new(unsupported(call.span, what).help(why)));
+            let message = format!(
+                "`truncate` cannot cut the gradient of the normalisation of `{}`",
+                connection.name
+            );
+            let finding = Diagnostic::new(Code::E0704, call.span, message)
+                .label("its mean is over all steps, so every step has a part in the gradient of every other")
+                .help("leave out `truncate`, or the normalisation");
+            return Err(Box::new(finding));
         }
         Ok(program::Bptt {
             truncate,

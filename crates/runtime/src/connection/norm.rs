@@ -119,10 +119,13 @@ impl Norm {
         }
     }
 
-    /// Running mean and variance after a batch: `(1 − momentum) · old + momentum · new`, with the variance of a sample of
-    /// N numbers, whose divisor is N − 1. Unchanged by a batch that has none.
-    pub(crate) fn moved<R: Real>(&self, parameters: &[Vec<R>], moments: &Moments) -> [Vec<R>; 2] {
-        let [mean, variance] = self.running.map(|index| &parameters[index]);
+    /// Running mean and variance after a batch, from those before: `(1 − momentum) · old + momentum · new`, with the
+    /// variance of a sample of N numbers, whose divisor is N − 1. Unchanged by a batch that has none.
+    pub(crate) fn moved<R: Real>(
+        &self,
+        [mean, variance]: [&Vec<R>; 2],
+        moments: &Moments,
+    ) -> [Vec<R>; 2] {
         if moments.count < 2.0 {
             return [mean.clone(), variance.clone()];
         }
@@ -319,10 +322,13 @@ mod tests {
     fn running_averages_take_the_variance_of_a_sample() {
         let norm = norm(1, 1);
         let parameters = [vec![1.0], vec![2.0]];
-        let [mean, variance] = norm.moved(&parameters, &norm.moments(&[3.0, 5.0, 7.0]));
+        let [mean, variance] = norm.moved(
+            [&parameters[0], &parameters[1]],
+            &norm.moments(&[3.0, 5.0, 7.0]),
+        );
         assert_eq!((mean[0], variance[0]), (0.75 + 1.25, 1.5 + 1.0));
         // One number has no variance.
-        let [mean, variance] = norm.moved(&parameters, &norm.moments(&[3.0]));
+        let [mean, variance] = norm.moved([&parameters[0], &parameters[1]], &norm.moments(&[3.0]));
         assert_eq!((mean[0], variance[0]), (1.0, 2.0));
         let centre = norm.running_centre(&parameters);
         assert_eq!(centre.scale[0], 1.0 / (2.0f64 + 1e-3).sqrt());

@@ -9,7 +9,7 @@ use super::{Kind, NonFinite, first_bad};
 use crate::backend::Float;
 use crate::error::RuntimeError;
 use crate::group::{Batch, GroupState};
-use crate::layer::{Row, SlotId};
+use crate::layer::{Mode, Pass, Row, SlotId};
 use crate::probe::{Adjoints, Probe, StepView};
 use crate::simulator::Simulator;
 
@@ -228,7 +228,8 @@ impl<R: Float> Simulator<R> {
             begun: vec![Vec::new(); watched.len()],
             found: None,
         };
-        let outcome = self.differentiate(batch, 1, watch)?;
+        let mode = Mode::new(Pass::Forward, false);
+        let outcome = self.run(batch, 1, watch, mode)?;
         Ok(outcome.probes.into_iter().find_map(|p| p.found))
     }
 }

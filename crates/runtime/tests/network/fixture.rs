@@ -91,7 +91,7 @@ pub(crate) fn network() -> Network {
     let dense = |name: &str, from: Source, to: usize, delay: u32, self_connections: bool| {
         let inputs = match from {
             Source::Input(_) => INPUTS,
-            Source::Layer(_) => HIDDEN,
+            Source::Layer(_) | Source::State(..) => HIDDEN,
         };
         let outputs = [HIDDEN, OUTPUTS][to];
         Connection {

@@ -407,6 +407,8 @@ fn memory_plan(
         batch: training.batch,
         threads: 1,
         gradient: training.gradient,
+        // The data is not opened.
+        fixed: 0,
         limit,
     };
     let plan = match training.precision {

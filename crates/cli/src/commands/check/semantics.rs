@@ -206,8 +206,12 @@ pub(super) fn delivery(front: &Front, network: &Network) -> Vec<String> {
     let checked = checked.map_or(&[][..], |network| network.connections.as_slice());
     let line = |(i, connection): (usize, &rheobase_ir::program::Connection)| {
         let from = match connection.from {
-            Source::Input(i) => &network.inputs[i].name,
-            Source::Layer(l) => &network.layers[l].name,
+            Source::Input(i) => network.inputs[i].name.clone(),
+            Source::Layer(l) => network.layers[l].name.clone(),
+            Source::State(l, s) => {
+                let layer = &network.layers[l];
+                format!("{}.{}", layer.name, layer.neuron.states[s].name)
+            }
         };
         let to = &network.layers[connection.to];
         let port = &to.neuron.ports[connection.port].name;

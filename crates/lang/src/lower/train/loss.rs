@@ -296,7 +296,9 @@ impl Nodes<'_> {
         let into = into.map(|layer| self.layer(layer, span)).transpose()?;
         let named = |source: program::Source| match source {
             program::Source::Input(i) => &self.network.inputs[i].name,
-            program::Source::Layer(l) => &self.network.layers[l].name,
+            program::Source::Layer(l) | program::Source::State(l, _) => {
+                &self.network.layers[l].name
+            }
         };
         let all = self.network.connections.iter().enumerate();
         let chosen = all.filter(|(_, c)| {
