@@ -60,7 +60,11 @@ fn programs() -> Vec<PathBuf> {
 
 /// The program of the plan `t`, or why there is none; the text must have no error.
 fn lowered(path: &Path) -> Result<Program, Vec<Diagnostic>> {
-    let mut text = std::fs::read_to_string(path).expect("the file was just listed");
+    let text = std::fs::read_to_string(path).expect("the file was just listed");
+    lowered_text(&path.display().to_string(), text)
+}
+
+fn lowered_text(name: &str, mut text: String) -> Result<Program, Vec<Diagnostic>> {
     if !text.contains("network ") {
         text += NETWORK;
     }
@@ -68,8 +72,7 @@ fn lowered(path: &Path) -> Result<Program, Vec<Diagnostic>> {
     if !text.contains("train ") {
         text += PLAN;
     }
-    let name = path.display().to_string();
-    let loaded = load(&name, &text, &NoFiles);
+    let loaded = load(name, &text, &NoFiles);
     let checked = check(&loaded.files);
     let mut findings = [loaded.diagnostics, checked.diagnostics].concat();
     findings.retain(Diagnostic::is_error);
@@ -135,6 +138,34 @@ fn every_construct_is_trained_for_a_step_or_refused() {
                 close(moved, moved_there),
                 "{name}, {precision:?}: moved by {moved} and {moved_there}"
             );
+        }
+    }
+}
+
+/// What a surrogate says of its support decides how much is computed, not what.
+#[test]
+fn a_support_changes_no_gradient() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/constructs/normalisation_compact.snn");
+    let text = std::fs::read_to_string(&path).expect("the file is there");
+    let without: String = text
+        .lines()
+        .filter(|l| !l.contains("support ="))
+        .map(|l| format!("{l}\n"))
+        .collect();
+    assert!(without.len() < text.len());
+    let trained = |text: &str| {
+        let program = lowered_text(&path.display().to_string(), text.to_owned()).expect("it runs");
+        let mut trainer =
+            Trainer::new(&program, Backend::Jit, 1, Path::new(".")).expect("it can be run");
+        trainer
+            .step(&(0..8).collect::<Vec<usize>>(), 0.5)
+            .expect("a step");
+        trainer.parameters().values.clone()
+    };
+    for (with, without) in trained(&text).iter().zip(&trained(&without)) {
+        for (a, b) in with.iter().zip(without) {
+            assert!((a - b).abs() <= 1e-5 * a.abs().max(1.0), "{a} is not {b}");
         }
     }
 }

@@ -484,7 +484,7 @@ impl<R: Float> Run<'_, '_, R> {
         };
         let code = &self.simulator.layers[from];
         code.support?;
-        if !choice::can_mask(outputs) {
+        if !self.simulator.masked[from] || !choice::can_mask(outputs) {
             return None;
         }
         let Frame { start, end, taped } = state.frame;

@@ -192,8 +192,15 @@ impl<R: Float> Simulator<R> {
         let evaluated = learned.then(|| connections(Taps::Rounded));
         let incoming = connections(Taps::Spread);
         let masks = |l: usize, c: &ConnectionCode| {
-            let long = choice::can_mask(network.layers[l].size());
-            c.dense.is_some() && long
+            // Up to the first normalisation, if there is one, adjoints go back as through a connection of its own.
+            let (dense, outputs) = match c.chain.norms().next() {
+                None => (c.dense, network.layers[l].size()),
+                Some((stage, _)) => (
+                    c.chain.stretch(0..stage).only_dense(),
+                    c.chain.stages[stage].inputs(),
+                ),
+            };
+            dense.is_some() && choice::can_mask(outputs)
         };
         let masked = |from: usize| {
             let mut to = incoming.iter().enumerate();
