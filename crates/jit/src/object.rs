@@ -21,11 +21,13 @@
 //! | `windows.rs` | convolutions and pools |
 //! | `chains.rs` | connections of several operations |
 //! | `steps.rs` | the functions that C calls |
+//! | `draws.rs` | the keys of random numbers |
 //! | `header.rs` | the text of the header, names in C |
 //! | `archive.rs` | a static library of the object file |
 
 mod archive;
 mod chains;
+mod draws;
 mod header;
 mod layout;
 mod routines;
@@ -41,7 +43,7 @@ use cranelift_codegen::ir;
 use cranelift_module::{DataDescription, FuncId, Linkage, Module, ModuleError};
 use cranelift_object::{ObjectBuilder, ObjectModule};
 use rheobase_ir::kernel::{Kernel, Slot};
-use rheobase_ir::program::Network;
+use rheobase_ir::program::{Connection, Network, Source};
 
 use crate::abi::Precision;
 use crate::functions::{Wide, lower_function};
@@ -50,7 +52,7 @@ use crate::{JitError, Target, libcalls, lower, refusal};
 
 pub use header::c_name;
 use layout::Layout;
-use steps::Program;
+use steps::{LayerFunctions, Program};
 
 /// The numbers of a trained network and its kernels.
 #[derive(Clone, Debug)]
@@ -76,6 +78,8 @@ pub struct OperationNumbers {
     pub weight: Option<Vec<f32>>,
     /// One number for each output or for each channel, if there is a bias.
     pub bias: Option<Vec<f32>>,
+    /// For each weight its delay in steps, if synapses have their own.
+    pub delay: Option<Vec<f32>>,
     /// Of a normalisation the running mean of each channel and the number that it multiplies the rest by.
     pub centre: Option<[Vec<f32>; 2]>,
 }
@@ -85,9 +89,11 @@ pub struct OperationNumbers {
 pub struct LayerNumbers {
     /// One step, without saving anything.
     pub kernel: Kernel,
+    /// From keys to the initial states that are drawn; without outputs if none are.
+    pub start: Kernel,
     /// What is constant in time: one number, or one for each neuron.
     pub constants: Vec<(Slot, Vec<f32>)>,
-    /// The initial value of each state: one number, or one for each neuron.
+    /// The initial value of each state that is not drawn: one number, or one for each neuron.
     pub initial: Vec<(String, Vec<f32>)>,
 }
 
@@ -138,14 +144,26 @@ impl From<JitError> for ObjectError {
 ///
 /// # Errors
 ///
-/// A kernel needs a matrix exponential in every step, or (a mistake of ours) Cranelift refuses the code.
+/// A connection starts at a state, a kernel needs a matrix exponential in every step, or (a mistake of ours) Cranelift refuses the code.
 pub fn build(
     network: &Network,
     inference: &Inference,
     target: &Target,
     embed: bool,
 ) -> Result<Built, ObjectError> {
-    let layout = Layout::new(network, inference)?;
+    let from_state = |c: &&Connection| match c.from {
+        Source::Input(_) | Source::Layer(_) => false,
+        Source::State(..) => true,
+    };
+    if let Some(graded) = network.connections.iter().find(from_state) {
+        return Err(ObjectError::Unsupported {
+            what: format!(
+                "`{}` starts at a state, which an object file cannot do",
+                graded.name
+            ),
+        });
+    }
+    let layout = Layout::new(network, inference);
     let isa = target.isa()?;
     let names = Box::new(libcalls::cranelift_name);
     let builder = ObjectBuilder::new(isa, network.name.as_str(), names);
@@ -159,8 +177,15 @@ pub fn build(
     };
     let mut kernels = Vec::new();
     for (layer, numbers) in network.layers.iter().zip(&inference.layers) {
-        let symbol = format!("rheo_{}_{}_kernel", object.name, c_name(&layer.name));
-        kernels.push(object.kernel(&symbol, &numbers.kernel)?);
+        let symbol = |what: &str| format!("rheo_{}_{}_{what}", object.name, c_name(&layer.name));
+        let [kernel, start] = ["kernel", "start"].map(symbol);
+        kernels.push(LayerFunctions {
+            step: object.kernel(&kernel, &numbers.kernel)?,
+            start: match numbers.start.outputs.is_empty() {
+                true => None,
+                false => Some(object.kernel(&start, &numbers.start)?),
+            },
+        });
     }
     let routines = routines::define(&mut object)?;
     let chains = chains::define(&mut object, network, &routines)?;

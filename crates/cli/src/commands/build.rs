@@ -60,15 +60,6 @@ pub struct BuildArgs {
 pub fn build(args: &BuildArgs, console: &Console) -> Result<(), Failure> {
     let front = compile(&args.file, console)?;
     let job = Job::network(front, &args.network, Arrays::new(), &args.set, console)?;
-    if let Some(connection) = job.network.connections.iter().find(|c| c.delays.is_some()) {
-        return Err(Failure::Coded {
-            code: "E0211",
-            message: format!(
-                "an object file cannot do delays that differ between synapses, as in `{}`",
-                connection.name
-            ),
-        });
-    }
     let inference = inference(&job, args)?;
     let target = match &args.target {
         None => Target::host_object(),
@@ -117,6 +108,7 @@ fn inference(job: &Job, args: &BuildArgs) -> Result<Inference, Failure> {
     });
     let layers = (0..job.network.layers.len()).map(|l| LayerNumbers {
         kernel: simulator.stages(l).infer.clone(),
+        start: simulator.stages(l).start.clone(),
         constants: simulator.constants(l),
         initial: simulator.initial_states(l),
     });
@@ -137,6 +129,7 @@ fn operation_numbers(
     let mut found = OperationNumbers {
         weight: mapped.or_else(|| numbers(Owner::Weight(c, o))),
         bias: numbers(Owner::Bias(c, o)),
+        delay: numbers(Owner::Delay(c)),
         centre: None,
     };
     if let Synapses::Normalisation { channels, eps, .. } = operation.synapses {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use ndarray::{Array3, ArrayD};
+use ndarray::{Array3, ArrayD, Axis};
 
 use crate::place::{Place, fixture};
 
@@ -31,6 +31,19 @@ const LAYERS: Case = Case {
     name: "layers",
     channels: 60,
     rows: &["first.spikes", "first.v", "out.v", "second.spikes"],
+};
+
+const DRAWN: Case = Case {
+    name: "drawn",
+    channels: 20,
+    rows: &[
+        "hid.spikes",
+        "hid.v",
+        "out.v",
+        "rec.spikes",
+        "rec.v",
+        "rec.w",
+    ],
 };
 
 /// Spikes or, with `graded`, events with values.
@@ -197,23 +210,61 @@ fn the_same_build_gives_the_same_bytes_and_weights_can_be_apart() {
     assert!(place.text("apart/Net.h").contains(&size));
 }
 
+/// Noise, drawn initial states, spikes that carry numbers, and delays of synapses: every sample of a run has its own
+/// numbers, and a C program draws them by seed and sample.
 #[test]
-fn what_an_object_file_cannot_do_is_refused() {
+fn what_is_drawn_is_what_run_draws() {
     let place = Place::new();
-    let noisy = "neuron N {
-  input x
-  state v = 0
-  noise xi = white()
-  v' = -v / 20 ms + 0.1 * sqrt(2 / 20 ms) * xi
-  on receive x { v += x }
+    build(&place, &DRAWN, &["--out", "c"]);
+    let program = link(
+        &place,
+        &DRAWN,
+        "cc",
+        "c",
+        &["c/Net.o", "-nodefaultlibs", "-lc"],
+    );
+    let one = input(DRAWN.channels, false);
+    // Both samples of a run have the same input.
+    let both = ndarray::concatenate(Axis(1), &[one.view(), one.view()]).expect("the shapes fit");
+    place.npz("in.npz", &[("inp", both)]);
+    let file = fixture("drawn.snn");
+    let args = [
+        "run",
+        &file,
+        "--network",
+        "Net",
+        "--input",
+        "in.npz",
+        "--out",
+        "out.npz",
+    ];
+    place.ok(&args);
+    let expected = place.read("out.npz");
+    let found = ["0", "1"].map(|sample| feed(&[&program, "0", sample], &one));
+    for (sample, found) in found.iter().enumerate() {
+        let names: Vec<&str> = found.keys().map(String::as_str).collect();
+        assert_eq!(names, DRAWN.rows);
+        for (name, found) in found {
+            let expected = expected[name].index_axis(Axis(1), sample);
+            assert_eq!(found.len(), expected.len(), "{name}");
+            let some = expected.iter().filter(|x| **x != 0.0).count();
+            assert!(some > expected.len() / 50, "{name} is 0");
+            for (i, (&e, &f)) in expected.iter().zip(found).enumerate() {
+                assert!(
+                    (e - f).abs() <= 1e-5 * e.abs().max(1.0),
+                    "{name}[{i}] of {sample}: {e} and {f}"
+                );
+            }
+        }
+    }
+    assert!(found[0] != found[1], "samples differ");
+    // Without a seed both numbers are 0.
+    assert_eq!(feed(&[&program], &one), feed(&[&program, "0", "0"], &one));
 }
-network Net {
-  step 1 ms
-  input inp[2]
-  layer out : N[3]
-  connect inp -> out.x : dense(w = 1)
-}
-";
+
+#[test]
+fn a_connection_from_a_state_is_refused() {
+    let place = Place::new();
     let graded = "neuron N {
   input x
   state v = 0
@@ -232,24 +283,15 @@ network Net {
     let words = ["E0211", "`out.v.out.x` starts at a state"];
     let build = ["build", "graded.snn", "--network", "Net", "--out", "c"];
     place.fails(3, &words, &build);
-    place.file("noisy.snn", noisy);
-    let words = ["E0211", "the noise of layer `out`"];
-    place.fails(
-        3,
-        &words,
-        &["build", "noisy.snn", "--network", "Net", "--out", "c"],
-    );
-    let args = [
-        "build",
-        "noisy.snn",
-        "--network",
-        "Net",
-        "--out",
-        "c",
-        "--target",
-        "vax",
-    ];
-    place.fails(2, &["vax"], &args);
+    assert!(!place.path("c").exists());
+}
+
+#[test]
+fn an_unknown_machine_is_refused() {
+    let place = Place::new();
+    let file = fixture("build.snn");
+    let args = ["build", &file, "--network", "Net", "--out", "c"];
+    place.fails(2, &["vax"], &[&args[..], &["--target", "vax"]].concat());
     assert!(!place.path("c").exists());
 }
 

@@ -6,10 +6,10 @@
 
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use cranelift_module::FuncId;
-use rheobase_ir::program::{Network, Operation, Pooling, Source, Synapses};
+use rheobase_ir::program::{Network, Operation, Pooling, Synapses};
 
 use super::Object;
-use super::layout::{BiasLayout, Layout, OperationLayout};
+use super::layout::{BiasLayout, Layout, OperationLayout, TapLayout};
 use super::routines::Routines;
 use super::windows;
 use super::writer::Writer;
@@ -49,6 +49,17 @@ pub(super) fn define(
     Ok(functions)
 }
 
+/// The row that a source sent in some step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    /// Its address.
+    pub(super) row: Value,
+    /// Of how many neurons or channels.
+    pub(super) size: usize,
+    /// Numbers; else bytes.
+    pub(super) numbers: bool,
+}
+
 /// A connection in a step that is being written.
 pub(super) struct Chain<'c> {
     pub(super) operations: &'c [Operation],
@@ -62,19 +73,39 @@ pub(super) struct Chain<'c> {
 }
 
 impl Chain<'_> {
-    /// Adds what the row at `source` becomes to the row at `to`.
-    pub(super) fn deliver(&self, w: &mut Writer<'_>, from: Source, source: Value, to: Value) {
+    /// Adds what the synapses of one delay make of a row to the row at `to`.
+    pub(super) fn deliver_tap(&self, w: &mut Writer<'_>, tap: TapLayout, sent: Sent, to: Value) {
+        let numbers = w.at(self.state, self.layout.scratch[0]);
+        let numbers = self.as_numbers(w, sent, numbers);
+        let [offsets, targets] = tap.pairs.map(|place| w.at(self.weights, place));
+        let weights = w.at(self.weights, tap.weight);
+        let m = w.count(sent.size);
+        let args = [to, offsets, targets, weights, numbers, m];
+        w.call(self.routines.gather_pairs, &args);
+    }
+
+    /// The address of a row as numbers: its own, or that of memory for them.
+    fn as_numbers(&self, w: &mut Writer<'_>, sent: Sent, memory: Value) -> Value {
+        if sent.numbers {
+            return sent.row;
+        }
+        let n = w.count(sent.size);
+        w.call(self.routines.spread, &[memory, sent.row, n]);
+        memory
+    }
+
+    /// Adds what a row becomes to the row at `to`.
+    pub(super) fn deliver(&self, w: &mut Writer<'_>, sent: Sent, to: Value) {
         let mut turn = 0;
         let mut scratch = |w: &mut Writer<'_>| {
             turn = 1 - turn;
             w.at(self.state, self.layout.scratch[turn])
         };
-        let mut row = match from {
-            Source::Input(_) | Source::State(..) => source,
-            Source::Layer(_) => {
-                let (numbers, n) = (scratch(w), w.count(self.operations[0].inputs));
-                w.call(self.routines.spread, &[numbers, source, n]);
-                numbers
+        let mut row = match sent.numbers {
+            true => sent.row,
+            false => {
+                let memory = scratch(w);
+                self.as_numbers(w, sent, memory)
             }
         };
         let last = self.operations.len() - 1;
@@ -104,7 +135,7 @@ impl Chain<'_> {
 
     /// Adds what an operation makes of a row to another.
     fn operation(&self, w: &mut Writer<'_>, o: usize, from: Value, to: Value) {
-        let (operation, place, routines) = (&self.operations[o], self.places[o], self.routines);
+        let (operation, place, routines) = (&self.operations[o], &self.places[o], self.routines);
         let n = w.count(operation.outputs);
         let m = w.count(operation.inputs);
         let weights = place.weight.map(|weight| w.at(self.weights, weight));

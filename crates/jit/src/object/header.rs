@@ -46,7 +46,7 @@ pub(super) fn text(network: &Network, layout: &Layout, embed: bool) -> String {
         name,
     };
     header.opening(network, layout);
-    header.functions(network, embed);
+    header.functions(network, layout, embed);
     header.rows(network, layout);
     header.closing();
     header.text
@@ -111,7 +111,7 @@ impl Header {
         ));
     }
 
-    fn functions(&mut self, network: &Network, embed: bool) {
+    fn functions(&mut self, network: &Network, layout: &Layout, embed: bool) {
         let (name, upper) = (self.name.clone(), self.upper.clone());
         let weights = if embed {
             self.line(&format!(
@@ -129,6 +129,13 @@ impl Header {
              /* Back to the initial states, before the first step. */\n\
              void rheo_{name}_reset(rheo_{name}_state *state);\n"
         ));
+        if layout.random.is_some() {
+            self.line(&format!(
+                "/* Begins again with other random numbers: those that `rheo run --seed SEED` draws for this sample. Without\n\
+                 \x20* it both are 0. A reset draws the same numbers again. */\n\
+                 void rheo_{name}_seed(rheo_{name}_state *state, uint64_t seed, uint64_t sample);\n"
+            ));
+        }
         let inputs: Vec<(String, String)> = network
             .inputs
             .iter()
@@ -161,8 +168,8 @@ impl Header {
     fn rows(&mut self, network: &Network, layout: &Layout) {
         let (name, upper) = (self.name.clone(), self.upper.clone());
         self.line(
-            "/* What the last step left, neuron by neuron: states, and 1 for each neuron that spiked. The address\n\
-             \x20* of spikes is valid until the next step. */",
+            "/* What the last step left, neuron by neuron: states, and 1 for each neuron that spiked or, as a float, what\n\
+             \x20* its spike carries. The address of spikes is valid until the next step. */",
         );
         for (layer, places) in network.layers.iter().zip(&layout.layers) {
             let size = format!("RHEO_{upper}_{}_SIZE", c_name(&layer.name).to_uppercase());
@@ -175,11 +182,12 @@ impl Header {
             for state in layer.neuron.states.iter().filter(|s| is_visible(&s.name)) {
                 row("float", &state.name, &unit(&state.unit));
             }
+            let ty = |graded| if graded { "float" } else { "uint8_t" };
             if places.spikes.is_some() {
-                row("uint8_t", &spike_name(layer), "");
+                row(ty(places.graded), &spike_name(layer), "");
             }
-            for (spike, _) in &places.more_spikes {
-                row("uint8_t", spike, "");
+            for (spike, _, graded) in &places.more_spikes {
+                row(ty(*graded), spike, "");
             }
         }
     }

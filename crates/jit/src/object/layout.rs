@@ -5,11 +5,13 @@
 //! each input and layer, its rows. What starts a connection with a delay is kept for as many steps as
 //! the longest delay: a *ring* of rows of which a step writes the one of its number.
 
-use rheobase_ir::kernel::{Kernel, Role, Slot};
-use rheobase_ir::program::{Connection, Layer, Network, Operation, Pattern, Source, Synapses};
+use rheobase_ir::kernel::{Access, Kernel, Param, Role, Slot};
+use rheobase_ir::program::{
+    Connection, Delays, Layer, Network, Operation, Pattern, Source, Synapses,
+};
 use rheobase_ir::types::{Rate, Type};
 
-use super::{Inference, LayerNumbers, ObjectError, OperationNumbers};
+use super::{Inference, LayerNumbers, OperationNumbers};
 
 /// What rows are aligned to.
 pub(super) const ALIGN: usize = 16;
@@ -60,18 +62,24 @@ pub(super) struct LayerLayout {
     pub(super) size: usize,
     /// The row of each port.
     pub(super) ports: Vec<usize>,
-    /// The name and the row of each state, the row of its initial values in the weights.
-    pub(super) states: Vec<(String, usize, usize)>,
-    /// The bytes of the first spike output.
+    /// The name and the row of each state, the row of its initial values in the weights if they are not drawn.
+    pub(super) states: Vec<(String, usize, Option<usize>)>,
+    /// The first spike output: bytes, or numbers.
     pub(super) spikes: Option<Ring>,
-    /// The name and the row of bytes of further spike outputs.
-    pub(super) more_spikes: Vec<(String, usize)>,
+    /// Whether the first spike output has numbers.
+    pub(super) graded: bool,
+    /// The name and the row of further spike outputs, and whether they have numbers.
+    pub(super) more_spikes: Vec<(String, usize, bool)>,
+    /// The rows of the two words of each neuron's key, if it draws random numbers.
+    pub(super) keys: Option<[usize; 2]>,
     /// The arguments of the kernel.
     pub(super) arguments: Vec<Place>,
+    /// Those of the kernel that draws initial states.
+    pub(super) start: Vec<Place>,
 }
 
 /// An operation of a connection: what it has in the weights.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct OperationLayout {
     /// Its weights.
     pub(super) weight: Option<usize>,
@@ -81,6 +89,19 @@ pub(super) struct OperationLayout {
     pub(super) pairs: Option<[usize; 2]>,
     /// The means and factors of a normalisation.
     pub(super) centre: Option<[usize; 2]>,
+    /// The synapses by their delays, if they have their own. Then there are no other weights.
+    pub(super) taps: Vec<TapLayout>,
+}
+
+/// The synapses of one delay.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TapLayout {
+    /// Steps.
+    pub(super) delay: usize,
+    /// Where the pairs of each source begin, and the target of each pair.
+    pub(super) pairs: [usize; 2],
+    /// The weights of the pairs.
+    pub(super) weight: usize,
 }
 
 /// A bias: each of its numbers is for as many neighbours as there are for each.
@@ -102,10 +123,21 @@ pub(super) struct Layout {
     pub(super) scratch: [usize; 2],
     /// A row of the state for the outputs of a convolution.
     pub(super) turned: usize,
+    /// The place of what random numbers depend on, if anything is drawn.
+    pub(super) random: Option<Random>,
     /// The weights themselves.
     pub(super) weights: Vec<u8>,
     /// The bytes of the state.
     pub(super) state_bytes: usize,
+}
+
+/// What random numbers depend on beside the neuron.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Random {
+    /// The key of the sample, 64 bits.
+    pub(super) key: usize,
+    /// The word of the step.
+    pub(super) step: usize,
 }
 
 /// A block that is being filled.
@@ -138,30 +170,18 @@ impl Block {
 
 impl Layout {
     /// Lays out a network.
-    ///
-    /// # Errors
-    ///
-    /// It has something that object files do not have.
-    pub(super) fn new(network: &Network, inference: &Inference) -> Result<Layout, ObjectError> {
-        if let Some(graded) = network.connections.iter().find(|c| match c.from {
-            Source::Input(_) | Source::Layer(_) => false,
-            Source::State(..) => true,
-        }) {
-            return Err(ObjectError::Unsupported {
-                what: format!(
-                    "`{}` starts at a state, which an object file cannot do",
-                    graded.name
-                ),
-            });
-        }
+    pub(super) fn new(network: &Network, inference: &Inference) -> Layout {
         let mut weights = Vec::new();
         let mut state = Block { used: ROWS };
         let connections = network.connections.iter().zip(&inference.connections);
         let connections = connections
             .map(|(connection, numbers)| {
                 let operations = connection.operations.iter().zip(&numbers.operations);
+                let delays = connection.delays.as_ref();
                 operations
-                    .map(|(operation, numbers)| operation_layout(operation, numbers, &mut weights))
+                    .map(|(operation, numbers)| {
+                        operation_layout(operation, numbers, delays, &mut weights)
+                    })
                     .collect()
             })
             .collect();
@@ -170,8 +190,14 @@ impl Layout {
         let turned = state.numbers(turned);
         let longest = |from: Source| {
             let delays = network.connections.iter().filter(|c| c.from == from);
-            delays.map(|c| c.delay as usize).max().unwrap_or(0)
+            let longest = |c: &Connection| c.delays.as_ref().map_or(c.delay, |d| d.longest);
+            delays.map(|c| longest(c) as usize).max().unwrap_or(0)
         };
+        let draws = inference.layers.iter().any(LayerNumbers::draws);
+        let random = draws.then(|| Random {
+            key: state.room(size_of::<u64>()),
+            step: state.room(size_of::<u32>()),
+        });
         let inputs = network
             .inputs
             .iter()
@@ -189,23 +215,28 @@ impl Layout {
         let mut layers = Vec::new();
         for (l, (layer, numbers)) in network.layers.iter().zip(&inference.layers).enumerate() {
             let longest = longest(Source::Layer(l));
-            layers.push(layer_layout(
-                layer,
-                numbers,
-                longest,
-                &mut weights,
-                &mut state,
-            )?);
+            let own = (layer, numbers);
+            layers.push(layer_layout(own, longest, random, &mut weights, &mut state));
         }
-        Ok(Layout {
+        Layout {
             inputs,
             layers,
             connections,
             scratch,
             turned,
+            random,
             weights,
             state_bytes: state.used,
-        })
+        }
+    }
+}
+
+impl LayerNumbers {
+    /// Whether anything is drawn.
+    fn draws(&self) -> bool {
+        let kernels = [&self.kernel, &self.start];
+        let mut inputs = kernels.into_iter().flat_map(Kernel::inputs);
+        inputs.any(|(_, input)| input.slot.role == Role::Key)
     }
 }
 
@@ -214,7 +245,7 @@ pub(super) fn is_dense(connection: &Connection) -> bool {
     let [only] = &connection.operations[..] else {
         return false;
     };
-    matches!(only.synapses, Synapses::Dense { .. })
+    matches!(only.synapses, Synapses::Dense { .. }) && connection.delays.is_none()
 }
 
 /// The longest row before or between the operations of the other connections, and the longest output of a
@@ -235,8 +266,12 @@ fn scratch(network: &Network) -> [usize; 2] {
 fn operation_layout(
     operation: &Operation,
     numbers: &OperationNumbers,
+    delays: Option<&Delays>,
     weights: &mut Vec<u8>,
 ) -> OperationLayout {
+    if let (Some(delays), Some(steps)) = (delays, &numbers.delay) {
+        return tapped(operation, numbers, (delays, steps), weights);
+    }
     let mut row = |values: &Vec<f32>| append(weights, values);
     let weight = numbers.weight.as_ref().map(&mut row);
     let bias = numbers.bias.as_ref().map(|bias| BiasLayout {
@@ -245,18 +280,76 @@ fn operation_layout(
     });
     let centre = numbers.centre.as_ref();
     let centre = centre.map(|rows| rows.each_ref().map(&mut row));
-    let pairs = operation.pattern().map(|pattern| {
-        by_source(&pattern, operation.inputs).map(|numbers| {
-            let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
-            append_bytes(weights, &bytes)
-        })
-    });
+    let pattern = operation.pattern();
+    let pairs = pattern.map(|pattern| by_source(&pattern, operation.inputs));
+    let pairs = pairs.map(|pairs| pairs.map(|numbers| append_words(weights, &numbers)));
     OperationLayout {
         weight,
         bias,
         pairs,
         centre,
+        taps: Vec::new(),
     }
+}
+
+/// An operation whose synapses have their own delays: the pairs of each delay that any of them has.
+fn tapped(
+    operation: &Operation,
+    numbers: &OperationNumbers,
+    (delays, steps): (&Delays, &[f32]),
+    weights: &mut Vec<u8>,
+) -> OperationLayout {
+    let own = numbers.weight.as_deref().unwrap_or_default();
+    let mut taps = Vec::new();
+    for tap in 0..delays.taps() {
+        let (mut offsets, mut targets, mut kept) = (vec![0], Vec::new(), Vec::new());
+        for of_source in synapses(operation) {
+            for (place, target) in of_source {
+                if delays.tap(f64::from(steps[place])) == tap {
+                    targets.push(target);
+                    kept.push(own[place]);
+                }
+            }
+            offsets.push(targets.len() as u32);
+        }
+        if !targets.is_empty() {
+            taps.push(TapLayout {
+                delay: delays.shortest as usize + tap,
+                pairs: [offsets, targets].map(|words| append_words(weights, &words)),
+                weight: append(weights, &kept),
+            });
+        }
+    }
+    let bias = numbers.bias.as_ref().map(|bias| BiasLayout {
+        place: append(weights, bias),
+        count: bias.len(),
+    });
+    OperationLayout {
+        weight: None,
+        bias,
+        pairs: None,
+        centre: None,
+        taps,
+    }
+}
+
+/// The synapses of each source of an operation: where their weight is, and their target.
+fn synapses(operation: &Operation) -> Vec<Vec<(usize, u32)>> {
+    let (inputs, outputs) = (operation.inputs, operation.outputs);
+    if let Some(pattern) = operation.pattern() {
+        let [offsets, targets] = by_source(&pattern, inputs);
+        let of_source = |ends: &[u32]| {
+            let places = ends[0] as usize..ends[1] as usize;
+            places.map(|place| (place, targets[place])).collect()
+        };
+        return offsets.windows(2).map(of_source).collect();
+    }
+    let own = matches!(operation.synapses, Synapses::OneToOne);
+    let source = |i: usize| match own {
+        true => vec![(i, i as u32)],
+        false => (0..outputs).map(|j| (i * outputs + j, j as u32)).collect(),
+    };
+    (0..inputs).map(source).collect()
 }
 
 /// The pairs of a sparse operation source by source, as their weights stand: where each source begins, and
@@ -277,104 +370,101 @@ fn by_source(pattern: &Pattern, inputs: usize) -> [Vec<u32>; 2] {
 }
 
 fn layer_layout(
-    layer: &Layer,
-    numbers: &LayerNumbers,
+    (layer, numbers): (&Layer, &LayerNumbers),
     longest_delay: usize,
+    random: Option<Random>,
     weights: &mut Vec<u8>,
     state: &mut Block,
-) -> Result<LayerLayout, ObjectError> {
+) -> LayerLayout {
     let (neuron, size) = (&layer.neuron, layer.size());
-    let mut outputs = neuron.step.outputs.iter();
-    if outputs.any(|o| o.slot.role == Role::Spike && neuron.step.ty(o.value) == Type::Real) {
-        return Err(ObjectError::Unsupported {
-            what: format!(
-                "the spikes of layer `{}` carry numbers, which an object file cannot do",
-                layer.name
-            ),
-        });
-    }
     let ports = neuron.ports.iter().map(|_| state.numbers(size)).collect();
     let mut states = Vec::new();
     for variable in &neuron.states {
         let initial = numbers.initial.iter().find(|(n, _)| *n == variable.name);
-        let Some((_, initial)) = initial else {
-            return Err(random(
-                layer,
-                &format!("the initial value of `{}`", variable.name),
-            ));
-        };
-        let initial = append(weights, &spread(initial, size));
+        let initial = initial.map(|(_, initial)| append(weights, &spread(initial, size)));
         states.push((variable.name.clone(), state.numbers(size), initial));
     }
-    let mut spikes = neuron.spikes.iter();
+    let graded = |name: &str| {
+        let output = numbers.kernel.output(&Slot::new(Role::Spike, name));
+        output.is_some_and(|o| numbers.kernel.ty(o.value) == Type::Real)
+    };
+    let bytes = |name: &str| size * if graded(name) { size_of::<f32>() } else { 1 };
+    let first = neuron.spikes.first();
+    let more = neuron.spikes.iter().skip(1);
     let mut layout = LayerLayout {
         size,
         ports,
         states,
-        spikes: spikes.next().map(|_| state.ring(size, longest_delay)),
-        more_spikes: spikes
-            .map(|name| (name.clone(), state.room(size)))
+        spikes: first.map(|name| state.ring(bytes(name), longest_delay)),
+        graded: first.is_some_and(|name| graded(name)),
+        more_spikes: more
+            .map(|name| (name.clone(), state.room(bytes(name)), graded(name)))
             .collect(),
+        keys: numbers
+            .draws()
+            .then(|| [(); 2].map(|()| state.numbers(size))),
         arguments: Vec::new(),
+        start: Vec::new(),
     };
-    layout.arguments = arguments(layer, &numbers.kernel, numbers, &layout, weights)?;
-    Ok(layout)
+    let places = |kernel: &Kernel, weights: &mut Vec<u8>| {
+        arguments(layer, kernel, numbers, (&layout, random), weights)
+    };
+    let (own, start) = (
+        places(&numbers.kernel, weights),
+        places(&numbers.start, weights),
+    );
+    layout.arguments = own;
+    layout.start = start;
+    layout
 }
 
-/// Something that is drawn at random.
-fn random(layer: &Layer, what: &str) -> ObjectError {
-    ObjectError::Unsupported {
-        what: format!(
-            "{what} of layer `{}` is drawn at random, which an object file cannot do",
-            layer.name
-        ),
-    }
-}
-
-/// The place of each argument of a layer's kernel.
+/// The place of each argument of a kernel of a layer.
 fn arguments(
     layer: &Layer,
     kernel: &Kernel,
     numbers: &LayerNumbers,
-    layout: &LayerLayout,
+    (layout, random): (&LayerLayout, Option<Random>),
     weights: &mut Vec<u8>,
-) -> Result<Vec<Place>, ObjectError> {
+) -> Vec<Place> {
     let neuron = &layer.neuron;
-    let mut arguments = Vec::new();
-    for param in kernel.signature() {
+    let state = |name: &str| {
+        let state = layout.states.iter().find(|(state, ..)| state == name);
+        Place::State(state.expect("a kernel has states of its neuron").1)
+    };
+    let mut place = |param: &Param| {
         let name = &param.slot.name;
-        let place = match param.slot.role {
+        match param.slot.role {
+            // What the kernel of initial states draws goes where the states are.
+            Role::Init if param.access != Access::Read => state(name),
             Role::Param | Role::Derived | Role::Init | Role::Saved => {
                 let values = constant(numbers, &param.slot);
                 let values = match param.rate {
                     Rate::Uniform => values.to_vec(),
                     Rate::Lane => spread(values, layout.size),
                 };
-                Place::Constant(match param.ty {
-                    Type::Real => append(weights, &values),
-                    Type::Bool => {
-                        let bytes: Vec<u8> = values.iter().map(|&x| u8::from(x != 0.0)).collect();
-                        append_bytes(weights, &bytes)
-                    }
+                Place::Constant(append(weights, &values))
+            }
+            Role::Key => {
+                let keys = layout.keys.expect("a layer that draws has keys");
+                let random = random.expect("a network that draws has a key");
+                Place::State(match name.as_str() {
+                    "a" => keys[0],
+                    "b" => keys[1],
+                    _ => random.step,
                 })
             }
-            Role::Key => return Err(random(layer, "the noise")),
             Role::Port => {
                 let port = neuron.ports.iter().position(|port| port.name == *name);
                 Place::State(layout.ports[port.expect("a kernel reads ports of its neuron")])
             }
-            Role::State => {
-                let state = layout.states.iter().find(|(state, ..)| state == name);
-                Place::State(state.expect("a kernel has states of its neuron").1)
-            }
+            Role::State => state(name),
             Role::Spike => {
-                let more = layout.more_spikes.iter().find(|(spike, _)| spike == name);
-                more.map_or(Place::Spikes, |(_, row)| Place::State(*row))
+                let more = layout.more_spikes.iter().find(|(spike, ..)| spike == name);
+                more.map_or(Place::Spikes, |(_, row, _)| Place::State(*row))
             }
-        };
-        arguments.push(place);
-    }
-    Ok(arguments)
+        }
+    };
+    kernel.signature().iter().map(&mut place).collect()
 }
 
 fn constant<'n>(numbers: &'n LayerNumbers, slot: &Slot) -> &'n [f32] {
@@ -395,6 +485,12 @@ fn spread(values: &[f32], n: usize) -> Vec<f32> {
 /// Adds a row to the weights; gives its place.
 fn append(weights: &mut Vec<u8>, values: &[f32]) -> usize {
     let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+    append_bytes(weights, &bytes)
+}
+
+/// Adds a row of whole numbers to the weights; gives its place.
+fn append_words(weights: &mut Vec<u8>, words: &[u32]) -> usize {
+    let bytes: Vec<u8> = words.iter().flat_map(|x| x.to_le_bytes()).collect();
     append_bytes(weights, &bytes)
 }
 

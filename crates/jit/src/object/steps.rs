@@ -1,14 +1,16 @@
-//! The functions that C calls: `init`, `reset`, `step`, `step_events`, and one for each row to read.
+//! The functions that C calls: `init`, `reset`, `seed`, `step`, `step_events`, and one for each row to read.
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, StackSlotData, StackSlotKind, Type, Value, types};
 use cranelift_module::{FuncId, Linkage};
+use rheobase_ir::draws::START;
 use rheobase_ir::program::{Network, Source};
 
 use super::Object;
-use super::chains::{Chain, Functions, add_bias};
+use super::chains::{Chain, Functions, Sent, add_bias};
+use super::draws;
 use super::header::{accessor, is_visible, spike_name};
-use super::layout::{Layout, Place, ROWS, Ring, STEP, WEIGHTS, is_dense};
+use super::layout::{Layout, Place, ROWS, Random, Ring, STEP, WEIGHTS, is_dense};
 use super::routines::Routines;
 use super::writer::{Writer, define as function};
 use crate::JitError;
@@ -16,8 +18,16 @@ use crate::JitError;
 /// Defines them.
 pub(super) fn define(object: &mut Object, program: &Program<'_>) -> Result<(), JitError> {
     let (layout, routines) = (program.layout, program.routines);
-    let reset = reset(object, layout, routines)?;
-    init(object, reset)?;
+    let threefry = match layout.random {
+        Some(random) => Some((random, draws::threefry(object)?)),
+        None => None,
+    };
+    let reset = reset(object, program, threefry)?;
+    let seed = match threefry {
+        Some(threefry) => Some(seed(object, reset, threefry)?),
+        None => None,
+    };
+    init(object, reset, seed)?;
     let step = step(object, program)?;
     step_events(object, layout, routines, step)?;
     accessors(object, program.network, layout)
@@ -27,46 +37,130 @@ pub(super) fn define(object: &mut Object, program: &Program<'_>) -> Result<(), J
 pub(super) struct Program<'p> {
     pub(super) network: &'p Network,
     pub(super) layout: &'p Layout,
-    /// The function of each layer's kernel.
-    pub(super) kernels: &'p [FuncId],
+    /// The functions of each layer.
+    pub(super) kernels: &'p [LayerFunctions],
     pub(super) routines: &'p Routines,
     /// The functions of single operations.
     pub(super) chains: &'p Functions,
+}
+
+/// The functions of a layer's kernels.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LayerFunctions {
+    /// One step.
+    pub(super) step: FuncId,
+    /// Draws initial states, if any are drawn.
+    pub(super) start: Option<FuncId>,
 }
 
 fn exported(object: &Object, name: &str) -> String {
     format!("rheo_{}_{name}", object.name)
 }
 
-fn reset(object: &mut Object, layout: &Layout, routines: &Routines) -> Result<FuncId, JitError> {
+fn reset(
+    object: &mut Object,
+    program: &Program<'_>,
+    threefry: Option<(Random, FuncId)>,
+) -> Result<FuncId, JitError> {
+    let (layout, routines) = (program.layout, program.routines);
     let signature = object.signature(&[object.pointer()], None);
     let symbol = exported(object, "reset");
     function(object, &symbol, Linkage::Export, signature, |w, params| {
         let state = params[0];
         let zero = w.pos.ins().iconst(types::I64, 0);
         w.store(zero, state, STEP);
+        let key = threefry.map(|(random, _)| w.load(types::I64, state, random.key as i32));
         let rows = w.at(state, ROWS);
         let bytes = w.count(layout.state_bytes - ROWS);
         w.call(routines.clear, &[rows, bytes]);
         let weights = w.load(w.pointer, state, WEIGHTS);
         for layer in &layout.layers {
             for (_, row, initial) in &layer.states {
+                let Some(initial) = initial else { continue };
                 let to = w.at(state, *row);
                 let from = w.at(weights, *initial);
                 let n = w.count(layer.size);
                 w.call(routines.copy, &[to, from, n]);
             }
         }
+        if let (Some(key), Some((random, threefry))) = (key, threefry) {
+            w.store(key, state, random.key as i32);
+            let start = w.pos.ins().iconst(types::I32, i64::from(START));
+            w.store(start, state, random.step as i32);
+            for l in 0..layout.layers.len() {
+                begin_drawing(w, program, (state, weights, key), threefry, l);
+            }
+        }
         None
     })
 }
 
-fn init(object: &mut Object, reset: FuncId) -> Result<FuncId, JitError> {
+/// Writes the keys of the neurons of a layer, and draws its initial states.
+fn begin_drawing(
+    w: &mut Writer<'_>,
+    program: &Program<'_>,
+    (state, weights, key): (Value, Value, Value),
+    threefry: FuncId,
+    l: usize,
+) {
+    let layer = &program.layout.layers[l];
+    let Some(rows) = layer.keys else { return };
+    let rows = rows.map(|row| w.at(state, row));
+    let number = w.pos.ins().iconst(types::I32, l as i64);
+    let (first, end) = (w.count(0), w.count(layer.size));
+    w.repeat(first, end, 1, |w, i| {
+        let neuron = w.as_word(i);
+        let hash = w.result(threefry, &[key, number, neuron]);
+        for (row, word) in rows.into_iter().zip(draws::words(w, hash)) {
+            let bits = draws::real_bits(w, word);
+            let place = w.element(row, i, 2);
+            w.store(bits, place, 0);
+        }
+    });
+    if let Some(start) = program.kernels[l].start {
+        // Nothing in the ring of spikes is an argument: it draws states.
+        let rows = arguments(w, &layer.start, |w, place| match place {
+            Place::Constant(place) => w.at(weights, place),
+            Place::State(place) => w.at(state, place),
+            Place::Spikes => unreachable!("initial states are no spikes"),
+        });
+        let n = w.count(layer.size);
+        w.call(start, &[rows, n]);
+    }
+}
+
+/// `seed(state, seed, sample)`
+fn seed(
+    object: &mut Object,
+    reset: FuncId,
+    (random, threefry): (Random, FuncId),
+) -> Result<FuncId, JitError> {
+    let params = [object.pointer(), types::I64, types::I64];
+    let signature = object.signature(&params, None);
+    let symbol = exported(object, "seed");
+    function(object, &symbol, Linkage::Export, signature, |w, params| {
+        let epoch = w.pos.ins().iconst(types::I32, 0);
+        let key = w.result(threefry, &[params[1], epoch, epoch]);
+        let [low, high] = draws::words(w, params[2]);
+        let key = w.result(threefry, &[key, low, high]);
+        w.store(key, params[0], random.key as i32);
+        w.call(reset, &params[..1]);
+        None
+    })
+}
+
+fn init(object: &mut Object, reset: FuncId, seed: Option<FuncId>) -> Result<FuncId, JitError> {
     let signature = object.signature(&[object.pointer(); 2], None);
     let symbol = exported(object, "init");
     function(object, &symbol, Linkage::Export, signature, |w, params| {
         w.store(params[1], params[0], WEIGHTS);
-        w.call(reset, &params[..1]);
+        match seed {
+            Some(seed) => {
+                let zero = w.pos.ins().iconst(types::I64, 0);
+                w.call(seed, &[params[0], zero, zero]);
+            }
+            None => w.call(reset, &params[..1]),
+        }
         None
     })
 }
@@ -84,6 +178,11 @@ fn step(object: &mut Object, program: &Program<'_>) -> Result<FuncId, JitError> 
             weights: w.load(pointer, state, WEIGHTS),
             step: w.load(types::I64, state, STEP),
         };
+        if let Some(random) = layout.random {
+            let word = w.pos.ins().ireduce(types::I32, run.step);
+            let word = draws::real_bits(w, word);
+            w.store(word, state, random.step as i32);
+        }
         for (input, &numbers) in layout.inputs.iter().zip(run.inputs) {
             if let Some(ring) = input.ring {
                 let row = ring_row(w, &run, ring, 0);
@@ -122,21 +221,33 @@ fn layer_step(w: &mut Writer<'_>, program: &Program<'_>, run: &Step<'_>, l: usiz
             }
         }
     }
-    let size = layer.arguments.len() as u32 * w.pointer.bytes();
+    let rows = arguments(w, &layer.arguments, |w, place| match place {
+        Place::Constant(place) => w.at(run.weights, place),
+        Place::State(place) => w.at(run.state, place),
+        Place::Spikes => {
+            let ring = layer.spikes.expect("a spike output has a ring");
+            ring_row(w, run, ring, 0)
+        }
+    });
+    let n = w.count(layer.size);
+    w.call(program.kernels[l].step, &[rows, n]);
+}
+
+/// The array of the addresses of a kernel's arguments.
+fn arguments(
+    w: &mut Writer<'_>,
+    places: &[Place],
+    address: impl Fn(&mut Writer<'_>, Place) -> Value,
+) -> Value {
+    let size = places.len() as u32 * w.pointer.bytes();
     let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, size, 3);
     let slot = w.pos.func.create_sized_stack_slot(slot);
     let rows = w.pos.ins().stack_addr(w.pointer, slot, 0);
-    for (i, argument) in layer.arguments.iter().enumerate() {
-        let address = match (argument, layer.spikes) {
-            (Place::Constant(place), _) => w.at(run.weights, *place),
-            (Place::State(place), _) => w.at(run.state, *place),
-            (Place::Spikes, Some(ring)) => ring_row(w, run, ring, 0),
-            (Place::Spikes, None) => unreachable!("a spike output has a ring"),
-        };
+    for (i, &place) in places.iter().enumerate() {
+        let address = address(w, place);
         w.store(address, rows, (i as u32 * w.pointer.bytes()) as i32);
     }
-    let n = w.count(layer.size);
-    w.call(program.kernels[l], &[rows, n]);
+    rows
 }
 
 /// What a connection delivers to a row.
@@ -147,31 +258,6 @@ fn arrive(w: &mut Writer<'_>, program: &Program<'_>, run: &Step<'_>, c: usize, t
     if let Some(bias) = operations.last().and_then(|o| o.bias) {
         add_bias(w, program.routines, bias, run.weights, (to, outputs));
     }
-    let delay = connection.delay as usize;
-    let (gather, source, m) = match connection.from {
-        Source::Input(i) => {
-            let input = program.layout.inputs[i];
-            let source = match input.ring {
-                Some(ring) if delay > 0 => ring_row(w, run, ring, delay),
-                Some(_) | None => run.inputs[i],
-            };
-            (program.routines.gather_numbers, source, input.size)
-        }
-        Source::Layer(l) => {
-            let layer = &program.layout.layers[l];
-            let Some(ring) = layer.spikes else { return };
-            let source = ring_row(w, run, ring, delay);
-            (program.routines.gather_spikes, source, layer.size)
-        }
-        Source::State(..) => unreachable!("the layout refuses it"),
-    };
-    if is_dense(connection) {
-        let weights = operations[0].weight.expect("dense operations have weights");
-        let weights = w.at(run.weights, weights);
-        let (n, m) = (w.count(outputs), w.count(m));
-        w.call(gather, &[to, n, weights, source, m]);
-        return;
-    }
     let chain = Chain {
         operations: &connection.operations,
         places: operations,
@@ -181,11 +267,68 @@ fn arrive(w: &mut Writer<'_>, program: &Program<'_>, run: &Step<'_>, c: usize, t
         state: run.state,
         weights: run.weights,
     };
+    if connection.delays.is_some() {
+        for tap in operations.iter().flat_map(|o| &o.taps) {
+            if let Some(sent) = sent(w, program, run, connection.from, tap.delay) {
+                chain.deliver_tap(w, *tap, sent, to);
+            }
+        }
+        return;
+    }
+    let delay = connection.delay as usize;
+    let Some(sent) = sent(w, program, run, connection.from, delay) else {
+        return;
+    };
+    if is_dense(connection) {
+        let gather = match sent.numbers {
+            true => program.routines.gather_numbers,
+            false => program.routines.gather_spikes,
+        };
+        let (source, m) = (sent.row, sent.size);
+        let weights = operations[0].weight.expect("dense operations have weights");
+        let weights = w.at(run.weights, weights);
+        let (n, m) = (w.count(outputs), w.count(m));
+        w.call(gather, &[to, n, weights, source, m]);
+        return;
+    }
     // Before the delay is over nothing goes in, not even the zeros that a bias would make something of.
     let first = w.pos.ins().iconst(types::I64, delay as i64);
     let arrived = IntCC::UnsignedGreaterThanOrEqual;
     let arrived = w.pos.ins().icmp(arrived, run.step, first);
-    w.when(arrived, |w| chain.deliver(w, connection.from, source, to));
+    w.when(arrived, |w| chain.deliver(w, sent, to));
+}
+
+/// What a source sent some steps ago; `None` for a layer without spikes.
+fn sent(
+    w: &mut Writer<'_>,
+    program: &Program<'_>,
+    run: &Step<'_>,
+    from: Source,
+    delay: usize,
+) -> Option<Sent> {
+    match from {
+        Source::Input(i) => {
+            let input = program.layout.inputs[i];
+            let row = match input.ring {
+                Some(ring) if delay > 0 => ring_row(w, run, ring, delay),
+                Some(_) | None => run.inputs[i],
+            };
+            Some(Sent {
+                row,
+                size: input.size,
+                numbers: true,
+            })
+        }
+        Source::Layer(l) => {
+            let layer = &program.layout.layers[l];
+            Some(Sent {
+                row: ring_row(w, run, layer.spikes?, delay),
+                size: layer.size,
+                numbers: layer.graded,
+            })
+        }
+        Source::State(..) => unreachable!("a build refuses it"),
+    }
 }
 
 /// The row of a ring that was written some steps ago.
@@ -245,7 +388,7 @@ fn accessors(object: &mut Object, network: &Network, layout: &Layout) -> Result<
             let symbol = accessor(&network.name, &layer.name, state);
             row_accessor(object, &symbol, *row)?;
         }
-        for (spike, row) in &places.more_spikes {
+        for (spike, row, _) in &places.more_spikes {
             let symbol = accessor(&network.name, &layer.name, spike);
             row_accessor(object, &symbol, *row)?;
         }

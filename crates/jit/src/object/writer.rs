@@ -151,6 +151,24 @@ impl Writer<'_> {
         self.pos.ins().call(callee, args);
     }
 
+    /// Calls a function of the object for its result.
+    pub(super) fn result(&mut self, function: FuncId, args: &[Value]) -> Value {
+        let callee = self
+            .object
+            .module
+            .declare_func_in_func(function, self.pos.func);
+        let call = self.pos.ins().call(callee, args);
+        self.pos.func.dfg.first_result(call)
+    }
+
+    /// The lower 32 bits of an index.
+    pub(super) fn as_word(&mut self, index: Value) -> Value {
+        if self.pointer == types::I32 {
+            return index;
+        }
+        self.pos.ins().ireduce(types::I32, index)
+    }
+
     /// One lane type of floats.
     pub(super) fn float(&mut self, x: f32) -> Value {
         self.pos.ins().f32const(x)
