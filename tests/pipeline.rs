@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use rheobase::commands::{EmitArgs, Stage, Wrt, render};
+use rheobase::commands::{EmitArgs, Stage, TapeArg, Wrt, render};
 use rheobase::console::Console;
 use rheobase::pipeline::front;
 use rheobase_ir::pipeline::{Wanted, build};
@@ -55,6 +55,7 @@ fn every_stage_of_every_example() {
                 neuron: None,
                 step: None,
                 wrt: Wrt::Learned,
+                tape: TapeArg::Whole,
             };
             let text =
                 render(&args, &CONSOLE).unwrap_or_else(|e| panic!("{example} {title}: {e:?}"));
@@ -80,7 +81,14 @@ fn cranelift_ir_of_every_example() {
                         .iter()
                         .any(|p| p.name == name && p.learn.is_some())
                 };
-                let stages = build(&layer.neuron, Wanted { params: &learned }).expect("compiles");
+                let stages = build(
+                    &layer.neuron,
+                    Wanted {
+                        params: &learned,
+                        ..Wanted::ALL
+                    },
+                )
+                .expect("compiles");
                 for kernel in [&stages.forward, &stages.backward] {
                     let clif = rheobase_jit::clif(kernel, &Target::baseline(), Precision::F32)
                         .expect("lowers");

@@ -9,6 +9,7 @@ use rheobase::pipeline::front;
 use rheobase_ir::program::{
     Binning, Dataset, Encoding, Optimizer, Precision, Program, Rule, Schedule, Split,
 };
+use rheobase_ir::tape::Numbers;
 use rheobase_runtime::{Backend, Parameters};
 use rheobase_train::{
     Config, EpochReport, Observer, StepReport, Subset, Summary, Trainer, train, weights,
@@ -163,6 +164,53 @@ fn double_precision_follows_single() {
         rounded += usize::from(f64::from(*b as f32) != *b);
     }
     assert!(rounded > 0, "more digits than single precision has");
+}
+
+/// The gradient of the first step, as gradient descent with a rate of 1 takes it away.
+fn gradient(program: &Program) -> (f64, Vec<f64>) {
+    let mut program = program.clone();
+    let plan = program.training.as_mut().expect("has a plan");
+    plan.optimizer = Optimizer {
+        rule: Rule::Sgd {
+            momentum: 0.0,
+            nesterov: false,
+        },
+        lr: 1.0,
+        weight_decay: 0.0,
+        decoupled: false,
+    };
+    plan.schedule = Schedule::Constant;
+    plan.clip = None;
+    let mut trainer = trainer(&program, 2);
+    let batch: Vec<usize> = (0..32).collect();
+    let before = trainer.parameters();
+    let report = trainer.step(&batch, 0.0).expect("a step");
+    let after = trainer.parameters();
+    let both = before
+        .values
+        .iter()
+        .flatten()
+        .zip(after.values.iter().flatten());
+    (report.loss, both.map(|(a, b)| a - b).collect())
+}
+
+/// The forward is the same to the bit, the gradient but for what eight significant bits cannot hold.
+#[test]
+fn a_short_tape_changes_the_gradient_little() {
+    for example in ["digits.snn", "recurrent.snn", "adaptive.snn"] {
+        let whole = program(example, 1);
+        for whole in [in_double(whole.clone()), whole] {
+            let mut short = whole.clone();
+            short.training.as_mut().expect("a plan").gradient.tape = Numbers::Bf16;
+            let (loss, exact) = gradient(&whole);
+            let (same, rounded) = gradient(&short);
+            assert_eq!(loss.to_bits(), same.to_bits(), "{example}");
+            let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
+            let size = norm(&mut exact.iter().copied());
+            let error = norm(&mut exact.iter().zip(&rounded).map(|(a, b)| a - b)) / size;
+            assert!(error > 1e-6 && error < 1e-2, "{example}: {error}");
+        }
+    }
 }
 
 /// The weights of a run in double precision are written with all of their digits, and come back with them.

@@ -20,7 +20,7 @@ pub use bench::{BenchArgs, bench};
 pub use build::{BuildArgs, build};
 pub use check::{CheckArgs, check};
 pub use data::{DataArgs, data};
-pub use emit::{EmitArgs, Stage, Wrt, emit, render};
+pub use emit::{EmitArgs, Stage, TapeArg, Wrt, emit, render};
 pub use eval::{EvalArgs, eval};
 pub use explain::{ExplainArgs, explain};
 pub use fmt::{FmtArgs, fmt};

@@ -102,7 +102,9 @@ pub fn active(kernel: &Kernel, wrt: &dyn Fn(&Slot) -> bool) -> Vec<bool> {
                 | Op::Lt
                 | Op::Le
                 | Op::Eq
-                | Op::Ne => false,
+                | Op::Ne
+                | Op::Narrow
+                | Op::Widen => false,
                 Op::Const(_) | Op::Truth(_) => false,
                 Op::Uniform(_) | Op::Normal(_) | Op::White(_) => false,
                 Op::Integrate(_)

@@ -18,7 +18,7 @@
 use crate::executor::{Arg, CallError, Executor};
 use crate::kernel::{Kernel, Role};
 use crate::program::{Initial, Neuron, Parameter, Sharing, Unit, Variable};
-use crate::real::Real;
+use crate::real::{self, Real};
 use crate::text::parse_all;
 use crate::types::{Rate, Type};
 
@@ -121,6 +121,7 @@ pub fn run_rows<R: Real>(
     enum Row<R> {
         Real(Vec<R>),
         Bool(Vec<u8>),
+        Bf16(Vec<u16>),
     }
     let signature = executor.signature().to_vec();
     let mut rows: Vec<Row<R>> = signature
@@ -142,6 +143,10 @@ pub fn run_rows<R: Real>(
                     let numbers = numbers.unwrap_or_else(|| vec![1.0; length]);
                     Row::Bool(numbers.into_iter().map(|x| u8::from(x != 0.0)).collect())
                 }
+                Type::Bf16 => {
+                    let numbers = numbers.unwrap_or_else(|| vec![f64::NAN; length]);
+                    Row::Bf16(numbers.into_iter().map(real::to_bf16).collect())
+                }
             }
         })
         .collect();
@@ -150,6 +155,7 @@ pub fn run_rows<R: Real>(
         .map(|row| match row {
             Row::Real(row) => Arg::RealMut(row),
             Row::Bool(row) => Arg::BoolMut(row),
+            Row::Bf16(row) => Arg::Bf16Mut(row),
         })
         .collect();
     executor.call(lanes, &mut args)?;
@@ -160,6 +166,7 @@ pub fn run_rows<R: Real>(
     let row = |i: usize| match &rows[i] {
         Row::Real(row) => row.iter().map(|x| x.to_f64()).collect(),
         Row::Bool(row) => row.iter().map(|x| f64::from(*x)).collect(),
+        Row::Bf16(row) => row.iter().map(|x| real::from_bf16(*x)).collect(),
     };
     Ok(kernel.outputs.iter().map(|o| row(position(o))).collect())
 }

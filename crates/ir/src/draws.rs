@@ -11,7 +11,7 @@
 //!   `uniform.k` takes word k mod 2 of block k/2 of the uniform numbers; `normal.k` takes one of the two numbers
 //!   that block k/2 of the normal numbers gives.
 //!
-//! **Words are reals.** Kernels know reals and booleans only. A word is given as a real, and what counts are the
+//! **Words are reals.** Kernels compute with reals and booleans only. A word is given as a real, and what counts are the
 //! 32 bits of that real in single precision, also in a double-precision kernel: [`word`] reads them, [`real`] makes
 //! a real of 30 bits, which is always finite. Thus one and the same number is drawn in both precisions.
 //!

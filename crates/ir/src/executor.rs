@@ -22,6 +22,10 @@ pub enum Arg<'a, R> {
     Bool(&'a [u8]),
     /// Booleans that are written.
     BoolMut(&'a mut [u8]),
+    /// The upper halves of numbers in single precision, read.
+    Bf16(&'a [u16]),
+    /// The same, written.
+    Bf16Mut(&'a mut [u16]),
 }
 
 /// Why a call was refused.
@@ -106,6 +110,8 @@ pub fn check_args<R>(
             Arg::RealMut(row) => (Type::Real, true, row.len()),
             Arg::Bool(row) => (Type::Bool, false, row.len()),
             Arg::BoolMut(row) => (Type::Bool, true, row.len()),
+            Arg::Bf16(row) => (Type::Bf16, false, row.len()),
+            Arg::Bf16Mut(row) => (Type::Bf16, true, row.len()),
         };
         if ty != param.ty || (param.access != Access::Read && !writable) {
             return Err(CallError::Kind {

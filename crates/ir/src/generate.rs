@@ -89,8 +89,8 @@ pub fn rows(kernel: &Kernel, seed: u64, lanes: usize, domain: Domain) -> Vec<Vec
             (0..n)
                 .map(|_| match (input.ty, domain) {
                     (Type::Bool, _) => random.below(2) as f64,
-                    (Type::Real, Domain::Tame) => random.between(-INPUT, INPUT),
-                    (Type::Real, Domain::Wild) => wild(&mut random),
+                    (Type::Real | Type::Bf16, Domain::Tame) => random.between(-INPUT, INPUT),
+                    (Type::Real | Type::Bf16, Domain::Wild) => wild(&mut random),
                 })
                 .collect()
         })
@@ -161,6 +161,8 @@ impl Generator {
             Class::Smooth => true,
             Class::Kinked => self.shape.kinks,
             // Literals are flat, and welcome everywhere.
+            // A rounding so coarse makes a difference of the last bit one that is seen: it has tests of its own.
+            Class::Flat if matches!(op, Op::Narrow | Op::Widen) => false,
             Class::Flat => self.shape.kinks || matches!(op, Op::Const(_) | Op::Truth(_)),
             Class::Gate => self.shape.spikes,
             Class::Random => self.shape.kinks,
@@ -303,7 +305,7 @@ impl Generator {
             Op::Neg | Op::Add | Op::Sub | Op::Div => value,
             Op::Min | Op::Max | Op::Abs | Op::Sign | Op::Floor | Op::Round => value,
             Op::Lt | Op::Le | Op::Eq | Op::Ne | Op::And | Op::Or | Op::Not => value,
-            Op::Select | Op::ToReal => value,
+            Op::Select | Op::ToReal | Op::Narrow | Op::Widen => value,
             Op::Uniform(_) | Op::Normal(_) | Op::White(_) => value,
         }
     }
@@ -335,7 +337,7 @@ impl Generator {
             Op::Const(literal) => literal.value().abs(),
             Op::Truth(_) | Op::Spike(_) | Op::And | Op::Or | Op::Not | Op::ToReal => 1.0,
             Op::Lt | Op::Le | Op::Eq | Op::Ne => 1.0,
-            Op::Neg | Op::Abs | Op::Detach | Op::Hold => size(0),
+            Op::Neg | Op::Abs | Op::Detach | Op::Hold | Op::Widen => size(0),
             Op::Add | Op::Sub => size(0) + size(1),
             Op::Mul => size(0) * size(1),
             Op::Div => 2.0 * size(0),
@@ -346,6 +348,7 @@ impl Generator {
             Op::Uniform(_) => 1.0,
             Op::Sign | Op::Sin | Op::Cos | Op::Tanh | Op::Sigmoid | Op::Erf => 1.0,
             Op::Count | Op::Floor | Op::Round | Op::Softplus => size(0) + 1.0,
+            Op::Narrow => 2.0 * size(0),
             Op::Sqrt | Op::Log | Op::Log1p => size(0).max(2.0),
             Op::Exp | Op::Expm1 | Op::Phi(_) => 8.0,
             // exp of a 3 by 3 matrix of norm 6, base at most 16.5 to the 2nd.

@@ -224,7 +224,8 @@ fn apply<R: Real>(
         Op::Or => arg(0).add(arg(1)).sub(arg(0).mul(arg(1))),
         Op::Not => R::ONE.sub(arg(0)),
         Op::Select => select(arg(0), arg(1), arg(2)),
-        Op::ToReal => arg(0),
+        Op::ToReal | Op::Widen => arg(0),
+        Op::Narrow => rounded(|a| real::from_bf16(real::to_bf16(a)), arg(0)),
     })
 }
 
@@ -312,6 +313,8 @@ fn load<R: Real>(arg: &Arg<'_, R>, index: usize) -> R {
         Arg::RealMut(row) => row[index],
         Arg::Bool(row) => truth(row[index] != 0),
         Arg::BoolMut(row) => truth(row[index] != 0),
+        Arg::Bf16(row) => R::from_f64(real::from_bf16(row[index])),
+        Arg::Bf16Mut(row) => R::from_f64(real::from_bf16(row[index])),
     }
 }
 
@@ -319,6 +322,9 @@ fn store<R: Real>(arg: &mut Arg<'_, R>, index: usize, value: R) {
     match arg {
         Arg::RealMut(row) => row[index] = value,
         Arg::BoolMut(row) => row[index] = u8::from(value != R::ZERO),
-        Arg::Real(_) | Arg::Bool(_) => unreachable!("checked arguments: outputs are writable"),
+        Arg::Bf16Mut(row) => row[index] = real::to_bf16(value.to_f64()),
+        Arg::Real(_) | Arg::Bool(_) | Arg::Bf16(_) => {
+            unreachable!("checked arguments: outputs are writable")
+        }
     }
 }

@@ -40,7 +40,7 @@
 //! uniform arguments only is uniform, whoever runs the kernel may compute it once, and only such a value can be a
 //! uniform output. Adjoints are lane rows throughout; the caller sums them for what is shared.
 //!
-//! **Types.** A value is `real` or `bool`. A kernel does not say how precise a real is: the executor is made for `f32` or
+//! **Types.** A value is `real` or `bool`; on a tape that is kept short it is `bf16`. A kernel does not say how precise a real is: the executor is made for `f32` or
 //! `f64`, and one kernel serves both, which is what makes the `f64` interpreter an oracle for compiled `f32` code.
 //!
 //! # Differentiation

@@ -14,7 +14,7 @@
 use std::fmt;
 
 use crate::types::Type;
-use Type::{Bool, Real};
+use Type::{Bf16, Bool, Real};
 
 /// How an op behaves under differentiation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -311,4 +311,8 @@ table! {
     Select "select" (Bool, Real, Real) -> Real, Smooth;
     /// 1 where true, 0 where false.
     ToReal "real" (Bool) -> Real, Smooth;
+    /// Rounded to single precision and then to eight significant bits, each time to the nearest, ties to even.
+    Narrow "narrow" (Real) -> Bf16, Flat;
+    /// The same number.
+    Widen "widen" (Bf16) -> Real, Flat;
 }

@@ -15,7 +15,7 @@ use crate::kernel::{Def, Kernel, Role, Slot};
 use crate::passes::{clean, dce, distribute, hoist, optimise, reciprocal};
 use crate::program::Neuron;
 use crate::support::tell_support;
-use crate::tape::{Saved, plan_tape, primal};
+use crate::tape::{Numbers, Saved, plan_tape, primal};
 use crate::verify::{VerifyError, verify};
 
 /// Everything that is made of a neuron, one field per stage.
@@ -56,13 +56,21 @@ pub struct Stages {
 pub struct Wanted<'a> {
     /// Which parameters, by name.
     pub params: &'a dyn Fn(&str) -> bool,
+    /// How reals are kept for them.
+    pub tape: Numbers,
 }
 
 impl Wanted<'_> {
     /// Gradients of every parameter.
-    pub const ALL: Wanted<'static> = Wanted { params: &|_| true };
+    pub const ALL: Wanted<'static> = Wanted {
+        params: &|_| true,
+        tape: Numbers::Whole,
+    };
     /// Gradients of inputs and states only: enough to train weights.
-    pub const NONE: Wanted<'static> = Wanted { params: &|_| false };
+    pub const NONE: Wanted<'static> = Wanted {
+        params: &|_| false,
+        tape: Numbers::Whole,
+    };
 }
 
 /// Runs the pipeline.
@@ -109,7 +117,7 @@ pub fn build(neuron: &Neuron, wanted: Wanted<'_>) -> Result<Stages, VerifyError>
     let first = neuron.spikes.first();
     let support = first.and_then(|spike| tell_support(&mut joint, spike, &active(&hoisted, &wrt)));
     optimise(&mut joint);
-    let plan = plan_tape(&joint, &neuron.name);
+    let plan = plan_tape(&joint, &neuron.name, wanted.tape);
     let infer = primal(&joint, &format!("{}.infer", neuron.name));
 
     let mut start_gradient = differentiate(&start, &wrt);

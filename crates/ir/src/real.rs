@@ -113,6 +113,23 @@ macro_rules! real {
 real!(f32, u32);
 real!(f64, u64);
 
+/// The upper half of a number in single precision, rounded to the nearest, ties to even (bfloat16). NaN stays NaN.
+pub fn to_bf16(a: f64) -> u16 {
+    let a = a as f32;
+    let bits = a.to_bits();
+    let half = match a.is_nan() {
+        // A NaN whose upper half is that of infinity would become one.
+        true => bits | 0x0040_0000,
+        false => bits + 0x7fff + (bits >> 16 & 1),
+    };
+    (half >> 16) as u16
+}
+
+/// The number with this upper half.
+pub fn from_bf16(half: u16) -> f64 {
+    f64::from(f32::from_bits(u32::from(half) << 16))
+}
+
 /// −1, 0 or 1; NaN for NaN.
 pub fn sign(a: f64) -> f64 {
     if a > 0.0 {

@@ -111,7 +111,7 @@ fn may_vanish(kernel: &Kernel, value: Value) -> bool {
 mod tests {
     use super::*;
     use crate::autodiff::{active, differentiate};
-    use crate::tape::{plan_tape, primal};
+    use crate::tape::{Numbers, plan_tape, primal};
     use crate::text::parse;
     use crate::verify::verify;
 
@@ -159,7 +159,7 @@ mod tests {
             let slot = tell_support(&mut joint, "s", &active);
             assert_eq!(slot.is_some(), tells, "{derivative}");
             assert_eq!(tell_support(&mut joint, "other", &active), None);
-            let plan = plan_tape(&joint, "N");
+            let plan = plan_tape(&joint, "N", Numbers::Whole);
             for kernel in [&plan.forward, &plan.backward] {
                 verify(kernel).expect("it keeps the rules");
             }

@@ -9,20 +9,35 @@
 //! recomputes least.
 //!
 //! For a LIF neuron with an exponential synapse this finds one number per neuron and step, the margin.
+//!
+//! With [`Numbers::Bf16`] reals take two bytes, with eight significant bits. Rounding keeps the sign, so a spike that is
+//! found from a saved margin is that of the forward. One that is found from a margin that is computed again from rounded
+//! numbers need not be: margins and numbers of spikes are never recomputed then.
 
 use std::collections::VecDeque;
 
 use crate::builder::Builder;
-use crate::kernel::{Def, Input, Kernel, Role, Slot, Value};
+use crate::kernel::{Def, Input, Kernel, Node, Output, Role, Slot, Value};
+use crate::ops::Op;
 use crate::passes::dce;
 use crate::types::{Rate, Type};
+
+/// How reals are kept on the tape.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Numbers {
+    /// As they are.
+    #[default]
+    Whole,
+    /// In two bytes, see [`Type::Bf16`].
+    Bf16,
+}
 
 /// One saved value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Saved {
     /// Its slot, the same in both kernels.
     pub slot: Slot,
-    /// A real takes 4 bytes per lane and step in `f32`, a boolean one.
+    /// A real takes 4 bytes per lane and step in `f32`, a shortened one 2, a boolean one.
     pub ty: Type,
     /// The adjoints that need it.
     pub readers: Vec<Slot>,
@@ -32,9 +47,19 @@ pub struct Saved {
 }
 
 impl Saved {
+    /// Bytes per lane and step in `f32`.
+    pub fn bytes(&self) -> usize {
+        cost(self.ty)
+    }
+
     /// Why this value is in the tape, as a phrase.
     pub fn reason(&self) -> String {
-        let bytes: usize = self.sources.iter().map(|(_, ty)| cost(*ty)).sum();
+        // The sources would be shortened, too.
+        let bytes = |ty: Type| match (self.ty, ty) {
+            (Type::Bf16, Type::Real) => cost(Type::Bf16),
+            _ => cost(ty),
+        };
+        let bytes: usize = self.sources.iter().map(|(_, ty)| bytes(*ty)).sum();
         match &self.sources[..] {
             [] => "gone after the step".to_owned(),
             sources => {
@@ -66,16 +91,17 @@ impl Plan {
 fn cost(ty: Type) -> usize {
     match ty {
         Type::Real => 4,
+        Type::Bf16 => 2,
         Type::Bool => 1,
     }
 }
 
 /// Cuts a joint kernel, as made by [`crate::autodiff::differentiate`], into forward and backward.
-pub fn plan_tape(joint: &Kernel, name: &str) -> Plan {
+pub fn plan_tape(joint: &Kernel, name: &str, numbers: Numbers) -> Plan {
     let adjoint = depends_on_adjoint(joint);
     let varying = varying(joint);
     let read = read_by_adjoint(joint, &adjoint);
-    let cut = Cut::new(joint, &adjoint, &varying, &read).minimum();
+    let cut = Cut::new(joint, &adjoint, &varying, &read, numbers).minimum();
     let mut saved = Vec::new();
     let mut values = Vec::new();
     for value in cut {
@@ -83,7 +109,7 @@ pub fn plan_tape(joint: &Kernel, name: &str) -> Plan {
         let readers = readers(joint, value, &adjoint);
         saved.push(Saved {
             slot,
-            ty: joint.ty(value),
+            ty: kept(joint.ty(value), numbers),
             readers,
             sources: sources(joint, value, &varying),
         });
@@ -95,6 +121,14 @@ pub fn plan_tape(joint: &Kernel, name: &str) -> Plan {
         forward,
         backward,
         saved,
+    }
+}
+
+/// The type of a value of type `ty` on the tape.
+fn kept(ty: Type, numbers: Numbers) -> Type {
+    match (ty, numbers) {
+        (Type::Real, Numbers::Bf16) => Type::Bf16,
+        (Type::Real | Type::Bool | Type::Bf16, _) => ty,
     }
 }
 
@@ -150,6 +184,49 @@ fn read_by_adjoint(joint: &Kernel, adjoint: &[bool]) -> Vec<bool> {
         read[output.value.index()] = true;
     }
     read
+}
+
+/// The values that must not be computed from rounded ones: what decides the spikes. A margin that is compared with 0
+/// is one of them, since rounding keeps its sign; of other comparisons and of numbers of spikes it is the result.
+fn exact(joint: &Kernel, numbers: Numbers) -> Vec<bool> {
+    let mut exact = vec![false; joint.nodes.len()];
+    if numbers == Numbers::Whole {
+        return exact;
+    }
+    let spikes = joint.outputs.iter();
+    let spikes = spikes.filter(|o| o.slot.role == Role::Spike && !o.slot.adjoint);
+    let mut waiting: Vec<Value> = spikes.map(|o| o.value).collect();
+    let mut seen = vec![false; joint.nodes.len()];
+    while let Some(value) = waiting.pop() {
+        if std::mem::replace(&mut seen[value.index()], true) {
+            continue;
+        }
+        let Def::Inst(op, args) = &joint.node(value).def else {
+            continue;
+        };
+        if matches!(op, Op::And | Op::Or | Op::Not | Op::ToReal) {
+            waiting.extend(args);
+        } else if *op == Op::Select {
+            // What a spike carries: the condition decides.
+            waiting.push(args[0]);
+        } else {
+            // `0 <= u` is what optimising makes of a spike.
+            let compared = matches!(op, Op::Le | Op::Lt) && is_zero(joint, args[0]);
+            let margin = if matches!(op, Op::Spike(_)) {
+                args.first()
+            } else if compared {
+                args.get(1)
+            } else {
+                None
+            };
+            exact[margin.unwrap_or(&value).index()] = true;
+        }
+    }
+    exact
+}
+
+fn is_zero(joint: &Kernel, value: Value) -> bool {
+    matches!(joint.node(value).def, Def::Inst(Op::Const(c), _) if c.value() == 0.0)
 }
 
 /// The adjoint outputs that depend on a value.
@@ -218,9 +295,19 @@ fn forward(joint: &Kernel, name: &str, saved: &[Saved], values: &[Value]) -> Ker
     kernel.name = format!("{name}.forward");
     kernel.outputs.retain(|o| !o.slot.adjoint);
     for (saved, &value) in saved.iter().zip(values) {
-        kernel.outputs.push(crate::kernel::Output {
+        let short = Value(kernel.nodes.len() as u32);
+        let narrowed = saved.ty != joint.ty(value);
+        if narrowed {
+            kernel.nodes.push(Node {
+                def: Def::Inst(Op::Narrow, vec![value]),
+                ty: saved.ty,
+                note: None,
+                origin: joint.node(value).origin,
+            });
+        }
+        kernel.outputs.push(Output {
             slot: saved.slot.clone(),
-            value,
+            value: if narrowed { short } else { value },
             rate: Rate::Lane,
         });
     }
@@ -234,7 +321,13 @@ fn backward(joint: &Kernel, name: &str, saved: &[Saved], values: &[Value]) -> Ke
     for (value, node) in joint.values() {
         b.set_origin(node.origin);
         let new = match (values.iter().position(|v| *v == value), &node.def) {
-            (Some(i), _) => b.input(saved[i].slot.clone(), node.ty, Rate::Lane),
+            (Some(i), _) => {
+                let kept = b.input(saved[i].slot.clone(), saved[i].ty, Rate::Lane);
+                match saved[i].ty == node.ty {
+                    true => kept,
+                    false => b.inst(Op::Widen, &[kept]),
+                }
+            }
             (None, Def::Input(_)) => b.push(node.clone()),
             (None, Def::Inst(op, args)) => {
                 let args: Vec<Value> = args.iter().map(|a: &Value| renamed[a.index()]).collect();
@@ -273,7 +366,14 @@ const SINK: usize = 1;
 const UNBOUNDED: usize = usize::MAX / 4;
 
 impl Cut {
-    fn new(joint: &Kernel, adjoint: &[bool], varying: &[bool], read: &[bool]) -> Cut {
+    fn new(
+        joint: &Kernel,
+        adjoint: &[bool],
+        varying: &[bool],
+        read: &[bool],
+        numbers: Numbers,
+    ) -> Cut {
+        let exact = exact(joint, numbers);
         let mut vertex = vec![None; joint.nodes.len()];
         let mut cut = Cut {
             out: vec![Vec::new(), Vec::new()],
@@ -288,7 +388,10 @@ impl Cut {
             cut.out.extend([Vec::new(), Vec::new()]);
             cut.values.push(value);
             vertex[value.index()] = Some(leave);
-            cut.edge(enter, leave, cost(node.ty));
+            cut.edge(enter, leave, cost(kept(node.ty, numbers)));
+            if exact[value.index()] {
+                cut.edge(SOURCE, enter, UNBOUNDED);
+            }
             match &node.def {
                 Def::Input(_) => cut.edge(SOURCE, enter, UNBOUNDED),
                 Def::Inst(_, args) => {

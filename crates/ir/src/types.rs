@@ -1,4 +1,4 @@
-//! The two types of a value and the two rates of a kernel argument.
+//! The types of a value and the two rates of a kernel argument.
 //!
 //! A kernel says nothing about precision: `real` is `f32` or `f64`, whichever the executor was
 //! made for. That is why one kernel can be run by the `f64` interpreter, which is the oracle, and
@@ -13,6 +13,9 @@ pub enum Type {
     Real,
     /// A truth value. One that comes from a `spike` carries a gradient (see [`crate::ops`]).
     Bool,
+    /// A real with eight significant bits and the range of single precision, for the tape: it is kept in two bytes
+    /// (bfloat16). It carries no gradient.
+    Bf16,
 }
 
 impl fmt::Display for Type {
@@ -20,6 +23,7 @@ impl fmt::Display for Type {
         f.write_str(match self {
             Type::Real => "real",
             Type::Bool => "bool",
+            Type::Bf16 => "bf16",
         })
     }
 }

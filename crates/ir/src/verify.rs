@@ -6,7 +6,7 @@
 //!   enough to be differentiated.
 //! - No two inputs and no two outputs share a slot; an output in place of an input has its type and rate.
 //! - The value of a uniform output depends on uniform inputs only.
-//! - Spikes and saved values are booleans or reals; all other slots are reals. Adjoints are reals.
+//! - Saved values have any type, spikes are booleans or reals; all other slots are reals. Adjoints are reals.
 
 use std::fmt;
 
@@ -97,8 +97,10 @@ fn input_rule(input: &Input, ty: Type, earlier: &[&Slot]) -> Result<(), String> 
 
 fn slot_type(slot: &Slot, ty: Type) -> Result<(), String> {
     let expected = match (slot.adjoint, slot.role) {
+        (false, Role::Saved) => return Ok(()),
         // A spike is a boolean, a number of spikes or a payload a real.
-        (false, Role::Saved | Role::Spike) => return Ok(()),
+        (false, Role::Spike) if ty == Type::Bool => return Ok(()),
+        (false, Role::Spike) => Type::Real,
         (true, _)
         | (
             false,
@@ -156,8 +158,9 @@ fn operand_rule(op: Op, types: &[Type]) -> Result<(), String> {
         Operands::Reals(_) => {
             if let Some(i) = types.iter().position(|t| *t != Type::Real) {
                 return Err(format!(
-                    "operand {i} of `{}` is real, found bool",
-                    op.name()
+                    "operand {i} of `{}` is real, found {}",
+                    op.name(),
+                    types[i]
                 ));
             }
         }

@@ -10,7 +10,7 @@ use rheobase_ir::kernel::{Def, Kernel, Role, Slot, Value};
 use rheobase_ir::ops::Op;
 use rheobase_ir::passes::{self, Pass};
 use rheobase_ir::real::Real;
-use rheobase_ir::tape::plan_tape;
+use rheobase_ir::tape::{Numbers, plan_tape};
 use rheobase_ir::text::print;
 use rheobase_ir::types::{Rate, Type};
 use rheobase_ir::verify::verify;
@@ -313,14 +313,14 @@ fn tape_is_exact() {
                 && input.slot.role == Role::Saved
             {
                 input.slot.role = match input.ty {
-                    Type::Real => Role::Port,
+                    Type::Real | Type::Bf16 => Role::Port,
                     Type::Bool => Role::Spike,
                 };
             }
         }
         let joint = differentiate(&step, &|slot| slot.role != Role::Derived);
         verify(&joint).expect("a valid gradient");
-        let plan = plan_tape(&joint, "random");
+        let plan = plan_tape(&joint, "random", Numbers::Whole);
         verify(&plan.forward).expect("a valid forward");
         verify(&plan.backward).expect("a valid backward");
         let rows = given(&joint, seed, Domain::Tame);

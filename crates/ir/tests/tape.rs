@@ -7,11 +7,12 @@ use rheobase_ir::cases::neuron;
 use rheobase_ir::kernel::{Role, Slot};
 use rheobase_ir::passes::optimise;
 use rheobase_ir::pipeline::{Stages, Wanted, build};
-use rheobase_ir::tape::plan_tape;
+use rheobase_ir::tape::{Numbers, plan_tape};
 use rheobase_ir::text::{parse, print};
 use rheobase_ir::verify::verify;
 
-/// A line `; params` in the file asks for gradients of parameters and derived values, too.
+/// A line `; params` in the file asks for gradients of parameters and derived values, too; a line `; bf16` for a tape
+/// of two bytes for each number.
 #[test]
 fn plans() {
     insta::glob!("tape/*.kir", |path| {
@@ -19,6 +20,8 @@ fn plans() {
         let step = parse(&text).expect("kernel text");
         verify(&step).expect("a valid kernel");
         let params = text.lines().any(|line| line == "; params");
+        let short = text.lines().any(|line| line == "; bf16");
+        let numbers = if short { Numbers::Bf16 } else { Numbers::Whole };
         let wrt = |slot: &Slot| match slot.role {
             Role::State | Role::Port => true,
             Role::Param | Role::Derived => params,
@@ -26,7 +29,7 @@ fn plans() {
         };
         let mut joint = differentiate(&step, &wrt);
         optimise(&mut joint);
-        let plan = plan_tape(&joint, &step.name);
+        let plan = plan_tape(&joint, &step.name, numbers);
         verify(&plan.forward).expect("a valid forward");
         verify(&plan.backward).expect("a valid backward");
         let saved: String = plan
@@ -74,7 +77,10 @@ fn learning_every_parameter_needs_two_numbers() {
 #[test]
 fn only_the_wanted_parameter_gets_a_gradient() {
     let only = |name: &str| name == "tau_mem";
-    let stages = lif(Wanted { params: &only });
+    let stages = lif(Wanted {
+        params: &only,
+        ..Wanted::ALL
+    });
     let written = |role: Role| -> Vec<&str> {
         let kernels = [&stages.backward, &stages.prologue_gradient];
         let outputs = kernels.into_iter().flat_map(|k| &k.outputs);

@@ -2,8 +2,8 @@
 //!
 //! A kernel's function is `extern "C" fn(rows: *const *mut u8, lanes: usize)`. `rows` holds one
 //! pointer for each entry of [`Kernel::signature`], in that order; a pointer leads to the first
-//! element. Elements are `f32` or `f64`, the same for the whole kernel, or bytes 0 and 1 for
-//! booleans. A lane argument is a contiguous row of at least `lanes` elements, a uniform one is a
+//! element. Elements are `f32` or `f64`, the same for the whole kernel, bytes 0 and 1 for
+//! booleans, or two bytes for numbers in bfloat16. A lane argument is a contiguous row of at least `lanes` elements, a uniform one is a
 //! single element. Rows need the alignment of their element only. No two rows overlap. The function
 //! reads and writes nothing else, and never unwinds.
 //!
@@ -53,5 +53,7 @@ pub(crate) fn row<R>(arg: &mut Arg<'_, R>) -> *mut u8 {
         Arg::RealMut(row) => row.as_mut_ptr().cast(),
         Arg::Bool(row) => row.as_ptr().cast_mut(),
         Arg::BoolMut(row) => row.as_mut_ptr(),
+        Arg::Bf16(row) => row.as_ptr().cast_mut().cast(),
+        Arg::Bf16Mut(row) => row.as_mut_ptr().cast(),
     }
 }

@@ -11,6 +11,7 @@ mod double;
 mod draws;
 mod erf;
 mod exp;
+mod halves;
 mod log;
 mod pair;
 mod power;

@@ -397,7 +397,7 @@ impl<R: Float> Run<'_, '_, R> {
                 let LayerState { rows, before, .. } = &mut state.layers[from];
                 match std::mem::replace(&mut rows[row], Row::empty()) {
                     Row::Real(values) => Some((values, *before)),
-                    Row::Bool(_) => unreachable!("adjoints are reals"),
+                    Row::Bool(_) | Row::Bf16(_) => unreachable!("adjoints are reals"),
                 }
             }
             Source::State(l, s) => Some((state.layers[l].states[s].take_adjoints()?, 0)),

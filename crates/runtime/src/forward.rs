@@ -292,6 +292,7 @@ impl<R: Float> Run<'_, '_, R> {
             match &rows[row] {
                 Row::Bool(spikes) => log.append(spikes, code.n),
                 Row::Real(numbers) => log.append_numbers(numbers, code.n),
+                Row::Bf16(_) => unreachable!("spikes are no tape"),
             }
         };
         if first_time {

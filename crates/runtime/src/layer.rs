@@ -78,6 +78,8 @@ pub(crate) enum Row<R> {
     Real(Aligned<R>),
     /// Bytes 0 and 1.
     Bool(Vec<u8>),
+    /// Numbers in bfloat16, for the tape.
+    Bf16(Vec<u16>),
 }
 
 impl<R: Float> Row<R> {
@@ -311,6 +313,7 @@ impl<R: Float> LayerCode<R> {
             let number = match row.ty {
                 Type::Real => size_of::<R>(),
                 Type::Bool => 1,
+                Type::Bf16 => 2,
             };
             number.saturating_mul(row.place.steps(room))
         };
@@ -476,13 +479,15 @@ impl<R: Float> LayerCode<R> {
             match (info.ty, &mut *row) {
                 (Type::Real, Row::Real(values)) => values.resize(size),
                 (Type::Bool, Row::Bool(values)) => values.resize(size, 0),
-                (Type::Real, Row::Bool(_)) => {
+                (Type::Bf16, Row::Bf16(values)) => values.resize(size, 0),
+                (Type::Real, Row::Bool(_) | Row::Bf16(_)) => {
                     *row = Row::empty();
                     if let Row::Real(values) = row {
                         values.resize(size);
                     }
                 }
-                (Type::Bool, Row::Real(_)) => *row = Row::Bool(vec![0; size]),
+                (Type::Bool, Row::Real(_) | Row::Bf16(_)) => *row = Row::Bool(vec![0; size]),
+                (Type::Bf16, Row::Real(_) | Row::Bool(_)) => *row = Row::Bf16(vec![0; size]),
             }
         }
     }
@@ -694,6 +699,8 @@ impl<R: Float> LayerCode<R> {
                 (Row::Real(values), false) => Arg::Real(&values[range]),
                 (Row::Bool(values), true) => Arg::BoolMut(&mut values[range]),
                 (Row::Bool(values), false) => Arg::Bool(&values[range]),
+                (Row::Bf16(values), true) => Arg::Bf16Mut(&mut values[range]),
+                (Row::Bf16(values), false) => Arg::Bf16(&values[range]),
             });
         }
         Ok(code.executor.call(lanes, &mut args)?)

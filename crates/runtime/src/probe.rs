@@ -77,7 +77,7 @@ impl<'a, R: Float> StepView<'a, R> {
             Row::Real(values) if self.layers.contains(&layer) => {
                 &values[self.simulator.at_step(self.group, layer, slot, self.t)]
             }
-            Row::Real(_) | Row::Bool(_) => &[],
+            Row::Real(_) | Row::Bool(_) | Row::Bf16(_) => &[],
         }
     }
 
@@ -85,7 +85,7 @@ impl<'a, R: Float> StepView<'a, R> {
     pub fn bools(&self, layer: usize, slot: SlotId) -> &[u8] {
         match &self.group.layers[layer].rows[slot.0] {
             Row::Bool(values) if self.layers.contains(&layer) => values,
-            Row::Bool(_) | Row::Real(_) => &[],
+            Row::Bool(_) | Row::Real(_) | Row::Bf16(_) => &[],
         }
     }
 
@@ -147,7 +147,7 @@ impl<'a, R: Float> Adjoints<'a, R> {
         let range = self.simulator.at_step(self.group, layer, slot, self.t);
         match &mut self.group.layers[layer].rows[slot.0] {
             Row::Real(values) if self.layers.contains(&layer) => &mut values[range],
-            Row::Real(_) | Row::Bool(_) => &mut [],
+            Row::Real(_) | Row::Bool(_) | Row::Bf16(_) => &mut [],
         }
     }
 }

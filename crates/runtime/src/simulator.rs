@@ -6,6 +6,7 @@ use pulp::Arch;
 use rheobase_ir::kernel::{Role, Slot};
 use rheobase_ir::pipeline::{Stages, Wanted};
 use rheobase_ir::program::{Network, Source, Synapses};
+use rheobase_ir::tape::Numbers;
 
 use crate::aligned::Aligned;
 use crate::backend::{Backend, Float};
@@ -166,13 +167,31 @@ impl<R: Float> Simulator<R> {
         backend: Backend,
         gradients: Gradients,
     ) -> Result<Simulator<R>, RuntimeError> {
+        Simulator::with_tape(network, backend, gradients, Numbers::Whole)
+    }
+
+    /// The same, with numbers kept for the backward as `tape` says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Simulator::new`].
+    pub fn with_tape(
+        network: &Network,
+        backend: Backend,
+        gradients: Gradients,
+        tape: Numbers,
+    ) -> Result<Simulator<R>, RuntimeError> {
         let mut layers = Vec::new();
         for layer in &network.layers {
             let trained = |name: &str| {
                 let parameter = layer.neuron.params.iter().find(|p| p.name == name);
                 gradients == Gradients::All || parameter.is_some_and(|p| p.learn.is_some())
             };
-            layers.push(LayerCode::new(layer, backend, Wanted { params: &trained })?);
+            let wanted = Wanted {
+                params: &trained,
+                tape,
+            };
+            layers.push(LayerCode::new(layer, backend, wanted)?);
         }
         let specs = specs(network);
         let dropouts = Dropout::all(network);

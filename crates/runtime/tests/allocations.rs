@@ -6,6 +6,7 @@ use rheobase_ir::program::{
     Bptt, Checkpoint, Connection, Delays, Density, Initial, Layer, Network, Neuron, Operation,
     Pooling, Population, Source, Synapses, Unit, Variable, Window,
 };
+use rheobase_ir::tape::Numbers;
 use rheobase_ir::text::parse;
 use rheobase_runtime::{
     Adjoints, Backend, Batch, Events, Gradients, Load, Probe, Simulator, SlotId, StepView, TimePlan,
@@ -323,6 +324,7 @@ fn bytes(network: &Network, per_step: u32, checkpoint: Checkpoint) -> [f64; 2] {
         gradient: Bptt {
             truncate: None,
             checkpoint,
+            tape: Numbers::Whole,
         },
         fixed: 0,
         limit: None,

@@ -443,6 +443,7 @@ fn the_memory_of_all_groups_is_planned() {
             threads: 1,
             fixed: 0,
             gradient: rheobase_ir::program::Bptt {
+                tape: rheobase_ir::tape::Numbers::Whole,
                 truncate: None,
                 checkpoint: rheobase_ir::program::Checkpoint::Steps(10),
             },

@@ -11,6 +11,7 @@ use ndarray::{Array2, Array3, ArrayView3, ArrayViewD, Axis};
 use rheobase_ir::cases::neuron;
 use rheobase_ir::kernel::Role;
 use rheobase_ir::program::{Bptt, Checkpoint, Initial, Network, Operation, Source};
+use rheobase_ir::tape::Numbers;
 use rheobase_runtime::record::{Recorder, TraceName};
 use rheobase_runtime::{
     Backend, Batch, Float, Gradients, InitialState, Load, Parameters, Simulator, TimePlan,
@@ -424,6 +425,7 @@ fn what_states_sent_is_planned() {
         let gradient = Bptt {
             truncate: None,
             checkpoint,
+            tape: Numbers::Whole,
         };
         let load = Load {
             steps,

@@ -102,7 +102,8 @@ impl<R: Float> Learner<R> {
         let plan = plan
             .ok_or_else(|| TrainError::Plan(format!("`{}` has no `train` block", network.name)))?;
         let samples = load(&network, &plan, base)?;
-        let mut simulator = Simulator::<R>::new(&network, backend, Gradients::Trained)?;
+        let (wanted, tape) = (Gradients::Trained, plan.gradient.tape);
+        let mut simulator = Simulator::<R>::with_tape(&network, backend, wanted, tape)?;
         let parameters = initial_parameters(&network, &simulator.parameters().specs, plan.seed);
         let optimizer = Optimizer::new(&plan, &network, &parameters);
         simulator.set_parameters(parameters)?;

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use rheobase_ir::kernel::Kernel;
 use rheobase_ir::pipeline::{Stages, Wanted, build};
 use rheobase_ir::program::Neuron;
+use rheobase_ir::tape::{Numbers, Saved};
 use rheobase_ir::text;
-use rheobase_ir::types::Type;
 use rheobase_jit::{JitError, Precision, Target};
 use rheobase_lang::{ast, model};
 
@@ -37,6 +37,18 @@ pub struct EmitArgs {
     /// Gradients of which parameters
     #[arg(long, value_enum, default_value_t = Wrt::Learned)]
     pub wrt: Wrt,
+    /// How numbers are kept for the backward
+    #[arg(long, value_enum, default_value_t = TapeArg::Whole)]
+    pub tape: TapeArg,
+}
+
+/// How numbers are kept for the backward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum TapeArg {
+    /// As they are
+    Whole,
+    /// In two bytes, with eight significant bits
+    Bf16,
 }
 
 /// A stage of the compiler, in the order of the pipeline.
@@ -127,20 +139,30 @@ fn neurons(front: &Front, args: &EmitArgs, console: &Console) -> Result<Vec<Neur
 }
 
 /// The stages of a neuron, with the gradients that were asked for.
-pub(crate) fn stages(neuron: &Neuron, wrt: Wrt) -> Result<Stages, Failure> {
+pub(crate) fn stages(neuron: &Neuron, wrt: Wrt, tape: Numbers) -> Result<Stages, Failure> {
     let learned = |name: &str| {
         let param = neuron.params.iter().find(|p| p.name == name);
         param.is_some_and(|p| p.learn.is_some())
     };
     let wanted = match wrt {
-        Wrt::Learned => Wanted { params: &learned },
-        Wrt::All => Wanted::ALL,
+        Wrt::Learned => Wanted {
+            params: &learned,
+            tape,
+        },
+        Wrt::All => Wanted {
+            tape,
+            ..Wanted::ALL
+        },
     };
     Ok(build(neuron, wanted)?)
 }
 
 fn of_neuron(neuron: &Neuron, args: &EmitArgs) -> Result<String, Failure> {
-    let stages = stages(neuron, args.wrt)?;
+    let tape_numbers = match args.tape {
+        TapeArg::Whole => Numbers::Whole,
+        TapeArg::Bf16 => Numbers::Bf16,
+    };
+    let stages = stages(neuron, args.wrt, tape_numbers)?;
     let kernels = match args.stage {
         Stage::Kernel => vec![&neuron.init, &neuron.step],
         Stage::Gradient => vec![&stages.prologue, &stages.hoisted, &stages.gradient],
@@ -175,11 +197,7 @@ fn code(
 
 /// Each saved value with its bytes, why it is saved and what reads it.
 fn tape(neuron: &Neuron, stages: &Stages) -> String {
-    let bytes = |ty| match ty {
-        Type::Real => 4,
-        Type::Bool => 1,
-    };
-    let total: usize = stages.saved.iter().map(|s| bytes(s.ty)).sum();
+    let total: usize = stages.saved.iter().map(Saved::bytes).sum();
     let mut text = format!(
         "tape {}: {} bytes per neuron and step\n",
         neuron.name, total
@@ -190,7 +208,7 @@ fn tape(neuron: &Neuron, stages: &Stages) -> String {
             "  {} : {}, {} bytes, {}; read by {}",
             saved.slot,
             saved.ty,
-            bytes(saved.ty),
+            saved.bytes(),
             saved.reason(),
             readers.join(", ")
         );

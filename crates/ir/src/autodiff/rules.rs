@@ -137,6 +137,7 @@ pub fn partials(b: &mut Builder, op: Op, args: &[Value], result: Value) -> Vec<P
             vec![Times(difference), Where(args[0]), Unless(args[0])]
         }
         Op::ToReal => vec![One],
+        Op::Narrow | Op::Widen => vec![Zero],
     }
 }
 

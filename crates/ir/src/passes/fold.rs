@@ -31,14 +31,16 @@ pub fn fold(kernel: &mut Kernel) -> bool {
             .and_then(|x| evaluate_op(*op, &x, &mut Spiking::Hard).ok())
             .filter(|x| x.is_finite());
         match folded {
-            Some(value) => {
+            Some(value) if node.ty == Type::Real => {
                 changed = true;
-                match node.ty {
-                    Type::Real => b.real(value),
-                    Type::Bool => b.truth(value != 0.0),
-                }
+                b.real(value)
             }
-            None => keep(b, node),
+            Some(value) if node.ty == Type::Bool => {
+                changed = true;
+                b.truth(value != 0.0)
+            }
+            // There are no constants of the type of the tape.
+            Some(_) | None => keep(b, node),
         }
     });
     changed

@@ -3,6 +3,7 @@
 
 use super::data::{Augment, Dataset, Encoding, Split};
 use super::objective::Objective;
+use crate::tape::Numbers;
 
 /// How parameters are updated from gradients.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,6 +99,8 @@ pub struct Bptt {
     pub truncate: Option<usize>,
     /// What is kept for it.
     pub checkpoint: Checkpoint,
+    /// How numbers are kept for it.
+    pub tape: Numbers,
 }
 
 /// The numbers that a network is trained with.

@@ -162,6 +162,7 @@ fn parse_input(text: &str) -> Result<(Def, Type), String> {
     let ty = match ty {
         "real" => Type::Real,
         "bool" => Type::Bool,
+        "bf16" => Type::Bf16,
         other => return Err(format!("`{other}` is not a type")),
     };
     let (rate, rest) = rate(rest.trim());

@@ -141,6 +141,7 @@ impl<R: Lane> Rows<R> {
             .map(|((real, bool), param)| match param.ty {
                 Type::Real => Arg::RealMut(real.values_mut()),
                 Type::Bool => Arg::BoolMut(bool.values_mut()),
+                Type::Bf16 => unreachable!("the tape is whole"),
             })
             .collect();
         let call = self.compiled.call(self.lanes, &mut args);
@@ -188,6 +189,7 @@ pub(crate) fn bytes<R: Lane>(kernel: &Kernel) -> usize {
             * match param.ty {
                 Type::Real => size_of::<R>(),
                 Type::Bool => 1,
+                Type::Bf16 => 2,
             }
     };
     signature.filter(|p| p.rate == Rate::Lane).map(one).sum()

@@ -146,6 +146,7 @@ fn cycles(op: Op, size: usize) -> usize {
 fn moved(ty: Type) -> usize {
     match ty {
         Type::Real => 1,
+        Type::Bf16 => 4,
         Type::Bool => 5,
     }
 }
@@ -176,7 +177,8 @@ fn instructions(op: Op) -> usize {
         | Op::Not
         | Op::Select
         | Op::ToReal => 1,
-        Op::Count | Op::Sign => 4,
+        Op::Count | Op::Sign | Op::Narrow => 4,
+        Op::Widen => 1,
         // Calls, one for each lane.
         Op::Expm(_) => 1000,
         // Functions, which have sizes of their own, and ops that are refused.

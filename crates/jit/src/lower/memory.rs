@@ -1,7 +1,7 @@
 //! Rows and uniform arguments: loads and stores.
 //!
 //! Booleans are bytes in memory and all-ones or all-zeros lanes in registers. A byte other than 0
-//! counts as true when read; only 0 and 1 are written.
+//! counts as true when read; only 0 and 1 are written. Numbers in bfloat16 are reals in registers.
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, Endianness, InstBuilder, MemFlagsData, types};
@@ -76,8 +76,15 @@ impl Emitter<'_> {
                 let mask = self.code.pos.ins().bmask(element, byte);
                 self.code.pos.ins().splat(self.code.shape.masks, mask)
             }
+            (Type::Bf16, Rate::Uniform) => {
+                let half = self.code.pos.ins().load(types::I16, row_access(), row, 0);
+                let half = self.code.pos.ins().uextend(types::I32, half);
+                let halves = self.code.pos.ins().splat(types::I32X4, half);
+                self.code.lengthened(halves)
+            }
             (Type::Real, Rate::Lane) => self.load_reals(row),
             (Type::Bool, Rate::Lane) => self.load_bools(row),
+            (Type::Bf16, Rate::Lane) => self.load_halves(row),
         }
     }
 
@@ -87,6 +94,7 @@ impl Emitter<'_> {
         match self.kernel.ty(node) {
             Type::Real => self.store_reals(row, value),
             Type::Bool => self.store_bools(row, value),
+            Type::Bf16 => self.store_halves(row, value),
         }
     }
 
@@ -145,6 +153,60 @@ impl Emitter<'_> {
         let stored = match self.lanes {
             Lanes::Register(_) => value,
             Lanes::Uniform => self.code.pos.ins().extractlane(value, 0),
+        };
+        let access = row_access();
+        self.code.pos.ins().store(access, stored, address, offset);
+    }
+
+    /// The address of the current group in a row of two bytes each, the distance of the current register from it, and
+    /// the type of as many as a register has.
+    fn half_place(&mut self, row: ir::Value) -> (ir::Value, i32, ir::Type) {
+        match self.lanes {
+            Lanes::Uniform => (row, 0, types::I16),
+            Lanes::Register(lane) => {
+                let start = self.code.pos.ins().ishl_imm_u(lane, 1);
+                let address = self.code.pos.ins().iadd(row, start);
+                let ty = self.code.either(types::I64, types::I32);
+                (address, self.register_offset(2), ty)
+            }
+        }
+    }
+
+    /// Upper halves to reals.
+    fn load_halves(&mut self, row: ir::Value) -> ir::Value {
+        let (address, offset, ty) = self.half_place(row);
+        let access = row_access();
+        let loaded = self.code.pos.ins().load(ty, access, address, offset);
+        let wide = match ty == types::I64 {
+            true => loaded,
+            false => self.code.pos.ins().uextend(types::I64, loaded),
+        };
+        let halves = self.code.pos.ins().scalar_to_vector(types::I64X2, wide);
+        let halves = self
+            .code
+            .pos
+            .ins()
+            .bitcast(types::I16X8, reinterpret(), halves);
+        let words = self.code.pos.ins().uwiden_low(halves);
+        self.code.lengthened(words)
+    }
+
+    /// Reals to upper halves; what is below them is zero.
+    fn store_halves(&mut self, row: ir::Value, value: ir::Value) {
+        let words = self.code.shortened(value);
+        let halves = self.code.pos.ins().snarrow(words, words);
+        let (address, offset, ty) = self.half_place(row);
+        let stored = match ty == types::I16 {
+            true => self.code.pos.ins().extractlane(halves, 0),
+            false => {
+                let all = if ty == types::I64 {
+                    types::I64X2
+                } else {
+                    types::I32X4
+                };
+                let all = self.code.pos.ins().bitcast(all, reinterpret(), halves);
+                self.code.pos.ins().extractlane(all, 0)
+            }
         };
         let access = row_access();
         self.code.pos.ins().store(access, stored, address, offset);

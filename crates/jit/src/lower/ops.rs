@@ -97,6 +97,9 @@ impl Emitter<'_> {
                 let one = self.code.real(1.0);
                 self.masked(args[0], one)
             }
+            Op::Narrow => self.apply(args, |code, a| code.narrowed(a)),
+            // It is a real in the register.
+            Op::Widen => self.value(args[0]),
         })
     }
 

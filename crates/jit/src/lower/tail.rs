@@ -117,6 +117,7 @@ impl Emitter<'_> {
     ) {
         let (ty, shift) = match self.signature[argument].ty {
             ValueType::Bool => (types::I8, 0),
+            ValueType::Bf16 => (types::I16, 1),
             ValueType::Real => self.code.either((types::I32, 2), (types::I64, 3)),
         };
         let [from, to] = [from, to].map(|(row, lane)| {

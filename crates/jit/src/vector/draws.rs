@@ -60,7 +60,7 @@ impl Code<'_> {
     }
 
     /// A word in every lane.
-    fn words(&mut self, word: u32) -> ir::Value {
+    pub(super) fn words(&mut self, word: u32) -> ir::Value {
         let word = u64::from(word);
         let bits = self.either(word, word << 32 | word);
         let bits = self.bits(bits);

@@ -9,6 +9,7 @@ use rheobase_ir::generate::{self, Domain};
 use rheobase_ir::interp::Interpreter;
 use rheobase_ir::kernel::{Kernel, Role, Slot};
 use rheobase_ir::pipeline;
+use rheobase_ir::tape::Numbers;
 use rheobase_ir::text::parse;
 use rheobase_ir::verify::verify;
 use rheobase_jit::{JitError, Lane, Precision, Target, clif, compile};
@@ -93,6 +94,11 @@ fn every_kernel_of_every_neuron_means_what_the_interpreter_says() {
         let neuron = cases::neuron(&text).expect("well formed");
         let stages =
             pipeline::build(&neuron, pipeline::Wanted::ALL).expect("the pipeline is right");
+        let short = pipeline::Wanted {
+            tape: Numbers::Bf16,
+            ..pipeline::Wanted::ALL
+        };
+        let short = pipeline::build(&neuron, short).expect("the pipeline is right");
         let kernels = [
             &stages.step,
             &stages.prologue,
@@ -100,6 +106,8 @@ fn every_kernel_of_every_neuron_means_what_the_interpreter_says() {
             &stages.forward,
             &stages.backward,
             &stages.prologue_gradient,
+            &short.forward,
+            &short.backward,
         ];
         for (seed, kernel) in kernels.into_iter().enumerate() {
             let lanes = 9 + 5 * seed;

@@ -91,10 +91,10 @@ fn kernel(op: Op, types: &[Type], rates: &[Rate]) -> Kernel {
         .zip(rates)
         .enumerate()
         .map(|(i, (&ty, &rate))| {
-            let role = if ty == Type::Bool {
-                Role::Saved
-            } else {
+            let role = if ty == Type::Real {
                 Role::Port
+            } else {
+                Role::Saved
             };
             b.input(Slot::new(role, format!("a{i}")), ty, rate)
         })

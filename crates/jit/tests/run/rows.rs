@@ -2,6 +2,7 @@
 
 use rheobase_ir::executor::{Arg, Executor};
 use rheobase_ir::kernel::{Access, Kernel};
+use rheobase_ir::real::{from_bf16, to_bf16};
 use rheobase_ir::types::{Rate, Type};
 use rheobase_jit::Lane;
 
@@ -12,6 +13,7 @@ use crate::ulps::close;
 pub(crate) enum Row<R> {
     Real(Vec<R>),
     Bool(Vec<u8>),
+    Bf16(Vec<u16>),
 }
 
 /// One row for each entry of a signature, and whether it is written.
@@ -44,6 +46,7 @@ impl<R: Lane> Rows<R> {
                 let row = match param.ty {
                     Type::Real => Row::Real((0..n).map(|j| R::from_f64(at(j))).collect()),
                     Type::Bool => Row::Bool((0..n).map(|j| u8::from(at(j) > 0.0)).collect()),
+                    Type::Bf16 => Row::Bf16((0..n).map(|j| to_bf16(at(j))).collect()),
                 };
                 (row, param.access)
             })
@@ -67,7 +70,15 @@ impl<R: Lane> Rows<R> {
                 (Row::Bool(expected), Row::Bool(found)) => {
                     assert_eq!(expected, found, "argument {i}\n{}", context());
                 }
-                (Row::Real(_), Row::Bool(_)) | (Row::Bool(_), Row::Real(_)) => unreachable!(),
+                (Row::Bf16(expected), Row::Bf16(found)) => {
+                    let numbers =
+                        |row: &[u16]| -> Vec<f64> { row.iter().map(|h| from_bf16(*h)).collect() };
+                    for (e, f) in numbers(expected).into_iter().zip(numbers(found)) {
+                        let same = e.to_bits() == f.to_bits() || (e.is_nan() && f.is_nan());
+                        assert!(same, "argument {i}: expected {e}, found {f}\n{}", context());
+                    }
+                }
+                (Row::Real(_) | Row::Bool(_) | Row::Bf16(_), _) => unreachable!(),
             }
         }
     }
@@ -83,6 +94,8 @@ pub(crate) fn run<R: Lane>(executor: &dyn Executor<R>, lanes: usize, mut rows: R
             (Row::Real(row), Access::Write | Access::Update) => Arg::RealMut(row),
             (Row::Bool(row), Access::Read) => Arg::Bool(row),
             (Row::Bool(row), Access::Write | Access::Update) => Arg::BoolMut(row),
+            (Row::Bf16(row), Access::Read) => Arg::Bf16(row),
+            (Row::Bf16(row), Access::Write | Access::Update) => Arg::Bf16Mut(row),
         })
         .collect();
     executor

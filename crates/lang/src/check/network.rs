@@ -610,6 +610,7 @@ impl Check<'_> {
             Takes::Plain
             | Takes::Whole
             | Takes::WholeOr(_)
+            | Takes::Word(_)
             | Takes::Time
             | Takes::Rate
             | Takes::Numbers

@@ -219,7 +219,7 @@ impl<'m> Writer<'m> {
                 self.origin(span);
                 spike.map(|s| match self.builder.ty(s) {
                     Type::Bool => self.builder.inst(Op::ToReal, &[s]),
-                    Type::Real => s,
+                    Type::Real | Type::Bf16 => s,
                 })
             }
             Ref::Noise(i) => Some(self.noise(i, span)),
@@ -314,7 +314,7 @@ impl<'m> Writer<'m> {
     fn choose(&mut self, cond: Value, then: Value, otherwise: Value) -> Value {
         let builder = &mut self.builder;
         match builder.ty(then) {
-            Type::Real => builder.select(cond, then, otherwise),
+            Type::Real | Type::Bf16 => builder.select(cond, then, otherwise),
             Type::Bool => {
                 let yes = builder.inst(Op::And, &[cond, then]);
                 let not = builder.inst(Op::Not, &[cond]);

@@ -398,7 +398,7 @@ impl<'m> Step<'m> {
             if let Some(ready) = self.ready {
                 value = match builder.ty(value) {
                     Type::Bool => builder.inst(Op::And, &[value, ready]),
-                    Type::Real => {
+                    Type::Real | Type::Bf16 => {
                         let zero = builder.real(0.0);
                         builder.select(ready, value, zero)
                     }
@@ -419,7 +419,7 @@ impl<'m> Step<'m> {
         let payload = self.writer.expr(&mut self.frame, payload)?;
         let builder = &mut self.writer.builder;
         Ok(match builder.ty(spike) {
-            Type::Real => builder.mul(spike, payload),
+            Type::Real | Type::Bf16 => builder.mul(spike, payload),
             Type::Bool => {
                 let zero = builder.real(0.0);
                 builder.select(spike, payload, zero)
@@ -581,7 +581,7 @@ impl<'m> Step<'m> {
         let value = self.frame.spikes.get(spike).copied().flatten()?;
         Some(match self.writer.builder.ty(value) {
             Type::Bool => value,
-            Type::Real => {
+            Type::Real | Type::Bf16 => {
                 // A comparison passes no gradient; the number does, where the block reads it.
                 let number = self.detached(value);
                 let builder = &mut self.writer.builder;

@@ -6,7 +6,7 @@
 //! | `valid`, `test` | none |
 //! | `schedule` | `constant()` |
 //! | `clip` | none |
-//! | `gradient` | `bptt(checkpoint = auto)`, not truncated |
+//! | `gradient` | `bptt(checkpoint = auto, tape = whole)`, not truncated |
 //! | `average`, `stop` | none |
 //! | `batch` | 32 |
 //! | `accumulate` | 1 |
@@ -45,6 +45,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::model::{ChoiceArg, Expr, Model, Ref, Setting, SettingValue, Train, eval};
 use crate::span::Span;
 use rheobase_ir::program;
+use rheobase_ir::tape::Numbers;
 
 type One<T> = Result<T, Box<Diagnostic>>;
 
@@ -145,11 +146,12 @@ impl Plan<'_> {
         }
     }
 
-    /// `bptt(truncate = 50, checkpoint = auto)`
+    /// `bptt(truncate = 50, checkpoint = auto, tape = bf16)`
     fn gradient(&self, network: &program::Network) -> One<program::Bptt> {
         let auto = program::Bptt {
             truncate: None,
             checkpoint: program::Checkpoint::Auto,
+            tape: Numbers::Whole,
         };
         let Some(call) = self.call("gradient")? else {
             return Ok(auto);
@@ -159,6 +161,11 @@ impl Plan<'_> {
             Some(Err("none")) => program::Checkpoint::None,
             Some(Err(_)) => return Err(self.wrong()),
             Some(Ok(steps)) => program::Checkpoint::Steps(steps),
+        };
+        let tape = match call.word("tape")? {
+            None | Some("whole") => Numbers::Whole,
+            Some("bf16") => Numbers::Bf16,
+            Some(_) => return Err(self.wrong()),
         };
         let truncate = call.number("truncate")?.map(|n| n as usize);
         let normalised = network.connections.iter().find(|c| c.normalises());
@@ -175,6 +182,7 @@ impl Plan<'_> {
         Ok(program::Bptt {
             truncate,
             checkpoint,
+            tape,
         })
     }
 

@@ -232,6 +232,8 @@ pub enum Takes {
     Time,
     /// A rate.
     Rate,
+    /// One of these words.
+    Word(&'static [&'static str]),
     /// `true` or `false`.
     Flag,
     /// A list of plain numbers.

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use rheobase_ir::kernel::{Role, Slot};
+use rheobase_ir::real::from_bf16;
 
 use super::{Kind, NonFinite, first_bad};
 use crate::backend::Float;
@@ -98,6 +99,10 @@ impl<R: Float, P: Probe<R>> Watch<'_, R, P> {
                     .get(range)?
                     .get(lane)
                     .map(|&b| R::from_f64(f64::from(b))),
+                Row::Bf16(values) => values
+                    .get(range)?
+                    .get(lane)
+                    .map(|&h| R::from_f64(from_bf16(h))),
                 Row::Real(values) => {
                     let values = values.get(range)?;
                     // The number of the step is one for all lanes.
@@ -130,7 +135,7 @@ fn row<'g, R: Float>(
     let range = simulator.at_step(group, watched.layer, watched.slot, step);
     match &group.layers[watched.layer].rows[watched.slot.0] {
         Row::Real(values) => values.get(range).unwrap_or(&[]),
-        Row::Bool(_) => &[],
+        Row::Bool(_) | Row::Bf16(_) => &[],
     }
 }
 

@@ -10,7 +10,7 @@ use rheobase_ir::pipeline::Stages;
 use rheobase_ir::program::{
     Initial, Network, Neuron, Operation, Precision, Program, Sharing, Synapses, Training,
 };
-use rheobase_ir::types::Type;
+use rheobase_ir::tape::{Numbers, Saved};
 use rheobase_lang::ast::{GateGradient, Phase};
 use rheobase_lang::model::builtin::Builtin;
 use rheobase_lang::model::{self, Expr, ExprKind, Ref, Start, Trigger, walk};
@@ -35,10 +35,12 @@ pub(super) fn explained(
     let programs = front.programs(console)?;
     for program in &programs {
         let step_ms = program.network.step_ms;
+        let plan = program.training.as_ref();
+        let tape = plan.map_or(Numbers::Whole, |plan| plan.gradient.tape);
         // Layers of one kind, as in a chain of copies, are explained once.
         let mut tables: Vec<(Vec<&str>, &str, String)> = Vec::new();
         for layer in &program.network.layers {
-            let table = neuron(front, &layer.neuron, step_ms)?;
+            let table = neuron(front, &layer.neuron, step_ms, tape)?;
             match tables.iter_mut().find(|(.., other)| *other == table) {
                 Some((names, ..)) => names.push(&layer.name),
                 None => tables.push((vec![&layer.name], &layer.neuron.name, table)),
@@ -56,7 +58,7 @@ pub(super) fn explained(
         let step_ms = front.step_ms();
         for name in front.own_neurons() {
             let lowered = front.neuron(&name, step_ms, &[], console)?;
-            let table = neuron(front, &lowered, step_ms)?;
+            let table = neuron(front, &lowered, step_ms, Numbers::Whole)?;
             text += &format!("neuron {name}, step {step_ms} ms\n{table}\n");
         }
     }
@@ -64,8 +66,8 @@ pub(super) fn explained(
     Ok(text)
 }
 
-fn neuron(front: &Front, neuron: &Neuron, step_ms: f64) -> Result<String, Failure> {
-    let stages = stages(neuron, Wrt::Learned)?;
+fn neuron(front: &Front, neuron: &Neuron, step_ms: f64, tape: Numbers) -> Result<String, Failure> {
+    let stages = stages(neuron, Wrt::Learned, tape)?;
     let model = front.model.neuron(&neuron.name);
     let model =
         model.ok_or_else(|| Failure::Internal(format!("`{}` lost its model", neuron.name)))?;
@@ -199,11 +201,7 @@ fn expressions(neuron: &model::Neuron) -> Vec<&Expr> {
 }
 
 fn saved(stages: &Stages) -> Vec<String> {
-    let bytes = |ty| match ty {
-        Type::Real => 4,
-        Type::Bool => 1,
-    };
-    let total: usize = stages.saved.iter().map(|s| bytes(s.ty)).sum();
+    let total: usize = stages.saved.iter().map(Saved::bytes).sum();
     let mut lines = vec![format!(
         "{total} bytes per neuron and step for the backward"
     )];
@@ -212,7 +210,7 @@ fn saved(stages: &Stages) -> Vec<String> {
         format!(
             "{}, {} bytes: {}",
             saved.slot.name,
-            bytes(saved.ty),
+            saved.bytes(),
             readers.join(", ")
         )
     }));
@@ -425,6 +423,7 @@ fn planned<R: Float>(
     network: &Network,
     load: &Load,
 ) -> Result<Result<MemoryPlan, MemoryPlan>, Failure> {
-    let simulator = Simulator::<R>::new(network, Backend::Interpreter, Gradients::Trained)?;
+    let (backend, tape) = (Backend::Interpreter, load.gradient.tape);
+    let simulator = Simulator::<R>::with_tape(network, backend, Gradients::Trained, tape)?;
     Ok(simulator.plan_memory(load))
 }

@@ -290,6 +290,15 @@ impl Check<'_> {
                     wrong(self, "a text in quotes")
                 }
             }
+            Takes::Word(words) => {
+                if let ast::ExprKind::Name(word) = &expr.kind
+                    && words.contains(&word.as_str())
+                {
+                    ChoiceArg::Word(word.clone())
+                } else {
+                    wrong(self, &format!("one of {}", words.join(", ")))
+                }
+            }
             Takes::Flag => {
                 if let ast::ExprKind::Bool(value) = expr.kind {
                     ChoiceArg::Flag(value)

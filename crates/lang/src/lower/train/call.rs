@@ -67,6 +67,21 @@ impl Call<'_> {
         }
     }
 
+    /// One of the words that the argument takes.
+    pub(super) fn word(&self, name: &str) -> One<Option<&str>> {
+        match self.argument(name) {
+            None => Ok(None),
+            Some(ChoiceArg::Word(word)) => Ok(Some(word)),
+            Some(
+                ChoiceArg::Number(_)
+                | ChoiceArg::List(_)
+                | ChoiceArg::Text(_)
+                | ChoiceArg::Flag(_)
+                | ChoiceArg::Invalid,
+            ) => self.wrong(),
+        }
+    }
+
     pub(super) fn text(&self, name: &str) -> One<String> {
         match self.argument(name) {
             Some(ChoiceArg::Text(text)) => Ok(text.clone()),

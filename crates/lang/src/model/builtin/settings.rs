@@ -311,6 +311,7 @@ pub const CHOICES: &[Choice] = &[
         &[
             may("truncate", Takes::Whole),
             may("checkpoint", Takes::WholeOr(&["auto", "none"])),
+            may("tape", Takes::Word(&["whole", "bf16"])),
         ],
     ),
 ];
