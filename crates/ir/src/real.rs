@@ -58,52 +58,68 @@ macro_rules! real {
             const ONE: Self = 1.0;
             const NAME: &'static str = stringify!($float);
 
+            #[inline]
             fn from_f64(value: f64) -> Self {
                 value as $float
             }
+            #[inline]
             fn to_f64(self) -> f64 {
                 f64::from(self)
             }
+            #[inline]
             fn neg(self) -> Self {
                 -self
             }
+            #[inline]
             fn add(self, other: Self) -> Self {
                 self + other
             }
+            #[inline]
             fn sub(self, other: Self) -> Self {
                 self - other
             }
+            #[inline]
             fn mul(self, other: Self) -> Self {
                 self * other
             }
+            #[inline]
             fn div(self, other: Self) -> Self {
                 self / other
             }
+            #[inline]
             fn fma(self, b: Self, c: Self) -> Self {
                 self.mul_add(b, c)
             }
+            #[inline]
             fn sqrt(self) -> Self {
                 $float::sqrt(self)
             }
+            #[inline]
             fn abs(self) -> Self {
                 $float::abs(self)
             }
+            #[inline]
             fn floor(self) -> Self {
                 $float::floor(self)
             }
+            #[inline]
             fn round(self) -> Self {
                 $float::round_ties_even(self)
             }
+            #[inline]
             fn is_finite(self) -> bool {
                 $float::is_finite(self)
             }
+            #[inline]
             fn is_nan(self) -> bool {
                 $float::is_nan(self)
             }
+            #[inline]
             fn or(self, other: Self, chosen: bool) -> Self {
                 let mask = $bits::from(chosen).wrapping_neg();
                 $float::from_bits((other.to_bits() & mask) | (self.to_bits() & !mask))
             }
+            #[inline]
             fn bits(self) -> u64 {
                 u64::from(self.to_bits())
             }
@@ -203,7 +219,7 @@ pub fn phi(k: u8, z: f64) -> f64 {
     if z > 700.0 {
         // e^z alone may be too large, and the other terms do not count.
         let root = (z / 2.0).exp();
-        return root / z.powi(i32::from(k)) * root;
+        return (0..k).fold(root, |value, _| value / z) * root;
     }
     let mut value = z.exp_m1() / z;
     let mut inverse_factorial = 1.0;

@@ -381,7 +381,12 @@ fn what_is_allocated_was_planned() {
             let [allocated, planned] = bytes(&network, per_step, checkpoint);
             let share = allocated / planned;
             let all = format!("{label}, {per_step}, {checkpoint:?}: {allocated} of {planned}");
-            assert!((0.9..1.1).contains(&share), "{all}");
+            // With a short tape the plan lies above what is taken.
+            let least = match checkpoint {
+                Checkpoint::Steps(_) => 0.7,
+                Checkpoint::None | Checkpoint::Auto => 0.9,
+            };
+            assert!((least..1.1).contains(&share), "{all}");
         }
     }
 }

@@ -6,6 +6,7 @@
 mod naive;
 #[path = "connections/operations.rs"]
 mod operations;
+#[path = "shared/small.rs"]
 mod shared;
 
 use std::collections::BTreeMap;

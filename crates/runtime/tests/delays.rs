@@ -3,6 +3,7 @@
 //! and inputs; drawn delays and learned ones, all three kinds of connections, from inputs, between layers and in
 //! a cycle, in several blocks of time; on one thread and on three.
 
+#[path = "shared/small.rs"]
 mod shared;
 
 use std::collections::BTreeMap;

@@ -3,6 +3,7 @@
 //! layers wide enough for every way of summing. Runs of several blocks of time, with and without a whole
 //! tape, and truncated gradients. Traces, and gradients of weights, biases and inputs.
 
+#[path = "shared/small.rs"]
 mod shared;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 //! the gradient of a raw weight is that of the mapped one times the derivative of the function. All kinds of
 //! connections, chains, shared weights, delays of synapses; a function with a memory; finite differences.
 
+#[path = "shared/small.rs"]
 mod shared;
 
 use std::collections::BTreeMap;

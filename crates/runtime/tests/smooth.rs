@@ -2,6 +2,7 @@
 //! the mean of all, and of convolutions and learned delays through two layers. Normalisations in groups of any size;
 //! running averages at evaluation; what is refused.
 
+#[path = "shared/small.rs"]
 mod shared;
 
 use std::collections::BTreeMap;

@@ -3,6 +3,7 @@
 //! whole tape, and truncated gradients; on 1, 2, 3 and 8 threads the same bits. Every operation from a state is in
 //! `connections.rs`, delays of synapses are in `delays.rs`.
 
+#[path = "shared/small.rs"]
 mod shared;
 
 use std::collections::BTreeMap;

@@ -159,8 +159,9 @@ fn no_op_is_forgotten() {
         }),
     ];
     for op in PLAIN.iter().chain(&with_data) {
-        // Ops without operands have no derivative.
-        if op.operands() != Operands::Fixed(&[]) {
+        // Ops without operands have no derivative, and the numbers of a short tape come after all derivatives.
+        let of_tape = matches!(op, Op::Narrow | Op::Widen);
+        if op.operands() != Operands::Fixed(&[]) && !of_tape {
             assert!(
                 tested.contains(op.name()),
                 "tests/autodiff/{}.kir is missing",

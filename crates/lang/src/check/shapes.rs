@@ -356,29 +356,31 @@ fn normalised_cycles(network: &Network) -> Vec<Diagnostic> {
         Source::Layer(i) | Source::State(i, _) => Some(i),
         Source::Input(_) | Source::Group(_) | Source::Unknown => None,
     };
-    let comes_back = |connection: &Connection| {
-        let (Some(from), Some(to)) = (starts_at(connection), connection.target) else {
-            return false;
-        };
-        let (mut reached, mut next) = (vec![to], 0);
-        while let Some(&layer) = reached.get(next) {
-            next += 1;
-            let further = network
-                .connections
-                .iter()
-                .filter(|c| starts_at(c) == Some(layer));
-            for target in further.filter_map(|c| c.target) {
-                if !reached.contains(&target) {
-                    reached.push(target);
-                }
+    let mut targets = vec![Vec::new(); network.layers.len()];
+    for connection in &network.connections {
+        if let (Some(from), Some(to)) = (starts_at(connection), connection.target) {
+            targets[from].push(to);
+        }
+    }
+    let leads_back = |from: usize, to: usize| {
+        let (mut reached, mut next) = (vec![false; targets.len()], vec![to]);
+        while let Some(layer) = next.pop() {
+            if !std::mem::replace(&mut reached[layer], true) {
+                next.extend(&targets[layer]);
             }
         }
-        reached.contains(&from)
+        reached[from]
     };
     let normalises = |op: &&Operation| matches!(op.kind, Kind::BatchNorm | Kind::TdBatchNorm);
     let mut findings = Vec::new();
-    for connection in network.connections.iter().filter(|c| comes_back(c)) {
-        if let Some(op) = connection.ops.iter().find(normalises) {
+    for connection in &network.connections {
+        let Some(op) = connection.ops.iter().find(normalises) else {
+            continue;
+        };
+        let (Some(from), Some(to)) = (starts_at(connection), connection.target) else {
+            continue;
+        };
+        if leads_back(from, to) {
             let message = "a normalisation over all steps cannot be inside of a cycle of layers";
             findings.push(
                 Diagnostic::new(Code::E0601, op.span, message)
