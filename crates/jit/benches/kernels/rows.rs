@@ -120,6 +120,7 @@ impl<R: Lane> Rows<R> {
                     let values = bool.values().iter().map(|&x| f64::from(x));
                     (param.slot.clone(), values.collect())
                 }
+                Type::Bf16 => unreachable!("the tape is whole"),
             })
     }
 
