@@ -11,7 +11,7 @@
 //! other, so that any number of states can run side by side. What the functions do in a step is the
 //! runtime's own order: layers in the order of the network; for each port the biases and events of its
 //! connections in the order of declaration; then the neurons' kernel, which is the one that `rheo run`
-//! compiles.
+//! compiles; then what later steps read of the states.
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -43,7 +43,7 @@ use cranelift_codegen::ir;
 use cranelift_module::{DataDescription, FuncId, Linkage, Module, ModuleError};
 use cranelift_object::{ObjectBuilder, ObjectModule};
 use rheobase_ir::kernel::{Kernel, Slot};
-use rheobase_ir::program::{Connection, Network, Source};
+use rheobase_ir::program::Network;
 
 use crate::abi::Precision;
 use crate::functions::{Wide, lower_function};
@@ -144,25 +144,13 @@ impl From<JitError> for ObjectError {
 ///
 /// # Errors
 ///
-/// A connection starts at a state, a kernel needs a matrix exponential in every step, or (a mistake of ours) Cranelift refuses the code.
+/// A kernel needs a matrix exponential in every step, or (a mistake of ours) Cranelift refuses the code.
 pub fn build(
     network: &Network,
     inference: &Inference,
     target: &Target,
     embed: bool,
 ) -> Result<Built, ObjectError> {
-    let from_state = |c: &&Connection| match c.from {
-        Source::Input(_) | Source::Layer(_) => false,
-        Source::State(..) => true,
-    };
-    if let Some(graded) = network.connections.iter().find(from_state) {
-        return Err(ObjectError::Unsupported {
-            what: format!(
-                "`{}` starts at a state, which an object file cannot do",
-                graded.name
-            ),
-        });
-    }
     let layout = Layout::new(network, inference);
     let isa = target.isa()?;
     let names = Box::new(libcalls::cranelift_name);

@@ -43,9 +43,10 @@ pub struct BuildArgs {
     /// Write the weights into a file of their own
     #[arg(long)]
     pub separate_weights: bool,
-    /// Seed of initial parameters that are drawn at random
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
+    /// Seed of initial parameters that are drawn at random; if not given, 0, and patterns of sparse connections
+    /// follow from the seed of the training plan
+    #[arg(long)]
+    pub seed: Option<u64>,
     /// The folder for the files
     #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
@@ -59,7 +60,10 @@ pub struct BuildArgs {
 /// (E0211), or the folder cannot be written.
 pub fn build(args: &BuildArgs, console: &Console) -> Result<(), Failure> {
     let front = compile(&args.file, console)?;
-    let job = Job::network(front, &args.network, Arrays::new(), &args.set, console)?;
+    let mut job = Job::network(front, &args.network, Arrays::new(), &args.set, console)?;
+    if let Some(seed) = args.seed {
+        job.network.seed_patterns(seed);
+    }
     let inference = inference(&job, args)?;
     let target = match &args.target {
         None => Target::host_object(),
@@ -91,7 +95,7 @@ fn inference(job: &Job, args: &BuildArgs) -> Result<Inference, Failure> {
         specs: &specs,
     };
     let given = given_parameters(&names, args.weights.as_deref(), Vec::new(), &job.last)?;
-    simulator.set_parameters(parameters(&simulator, &given, args.seed)?)?;
+    simulator.set_parameters(parameters(&simulator, &given, args.seed.unwrap_or(0))?)?;
     let numbers = |owner: Owner| {
         let position = specs.iter().position(|spec| spec.owner == owner)?;
         Some(simulator.parameters().values[position].clone())

@@ -46,6 +46,12 @@ const DRAWN: Case = Case {
     ],
 };
 
+const STATES: Case = Case {
+    name: "states",
+    channels: 7,
+    rows: &["hid.a", "hid.spikes", "hid.v", "map.v", "out.v"],
+};
+
 /// Spikes or, with `graded`, events with values.
 fn input(channels: usize, graded: bool) -> ArrayD<f64> {
     Array3::from_shape_fn((STEPS, 1, channels), |(t, _, i)| {
@@ -108,14 +114,35 @@ fn feed(command: &[&str], input: &ArrayD<f64>) -> BTreeMap<String, Vec<f64>> {
     printed(&String::from_utf8(output.stdout).expect("text"))
 }
 
-/// Compares a C program with `rheo run`: the same spikes, states within `1e-5`.
-fn assert_agrees(place: &Place, case: &Case, command: &[&str], graded: bool) {
-    let input = input(case.channels, graded);
-    place.npz("in.npz", &[("inp", input.clone())]);
+/// What `rheo run` gives for the network of a case.
+fn run(
+    place: &Place,
+    case: &Case,
+    input: ArrayD<f64>,
+    more: &[&str],
+) -> BTreeMap<String, ArrayD<f64>> {
+    place.npz("in.npz", &[("inp", input)]);
     let program = fixture(&format!("{}.snn", case.name));
     let args = ["run", &program, "--network", "Net", "--input", "in.npz"];
-    place.ok(&[&args[..], &["--out", "out.npz"]].concat());
-    let expected = place.read("out.npz");
+    place.ok(&[&args[..], &["--out", "out.npz"], more].concat());
+    place.read("out.npz")
+}
+
+/// Compares a C program with `rheo run`: the same spikes, states within `1e-5`.
+fn assert_agrees(place: &Place, case: &Case, command: &[&str], graded: bool) {
+    assert_agrees_with(place, case, command, graded, &[]);
+}
+
+/// The same with more options for `rheo run`; gives what the program printed.
+fn assert_agrees_with(
+    place: &Place,
+    case: &Case,
+    command: &[&str],
+    graded: bool,
+    more: &[&str],
+) -> BTreeMap<String, Vec<f64>> {
+    let input = input(case.channels, graded);
+    let expected = run(place, case, input.clone(), more);
     let found = feed(command, &input);
     for (name, found) in &found {
         let expected = &expected[name];
@@ -133,6 +160,7 @@ fn assert_agrees(place: &Place, case: &Case, command: &[&str], graded: bool) {
     }
     let names: Vec<&str> = found.keys().map(String::as_str).collect();
     assert_eq!(names, case.rows);
+    found
 }
 
 fn build(place: &Place, case: &Case, more: &[&str]) {
@@ -208,6 +236,10 @@ fn the_same_build_gives_the_same_bytes_and_weights_can_be_apart() {
     assert!(holds(&bytes("a/Net.o")) && !holds(&bytes("apart/Net.o")));
     let size = format!("#define RHEO_NET_WEIGHTS_BYTES {}\n", weights.len());
     assert!(place.text("apart/Net.h").contains(&size));
+    let file = place.path("apart/Net.weights");
+    let file = format!("-DWEIGHTS=\"{}\"", file.display());
+    let program = link(&place, &BUILD, "cc", "apart", &["apart/Net.o", &file]);
+    assert_agrees(&place, &BUILD, &[&program], false);
 }
 
 /// Noise, drawn initial states, spikes that carry numbers, and delays of synapses: every sample of a run has its own
@@ -226,20 +258,7 @@ fn what_is_drawn_is_what_run_draws() {
     let one = input(DRAWN.channels, false);
     // Both samples of a run have the same input.
     let both = ndarray::concatenate(Axis(1), &[one.view(), one.view()]).expect("the shapes fit");
-    place.npz("in.npz", &[("inp", both)]);
-    let file = fixture("drawn.snn");
-    let args = [
-        "run",
-        &file,
-        "--network",
-        "Net",
-        "--input",
-        "in.npz",
-        "--out",
-        "out.npz",
-    ];
-    place.ok(&args);
-    let expected = place.read("out.npz");
+    let expected = run(&place, &DRAWN, both, &[]);
     let found = ["0", "1"].map(|sample| feed(&[&program, "0", sample], &one));
     for (sample, found) in found.iter().enumerate() {
         let names: Vec<&str> = found.keys().map(String::as_str).collect();
@@ -262,28 +281,29 @@ fn what_is_drawn_is_what_run_draws() {
     assert_eq!(feed(&[&program], &one), feed(&[&program, "0", "0"], &one));
 }
 
+/// Connections from states, at once and later, by all kinds of operations; what is on its way before the first step
+/// are the initial values.
 #[test]
-fn a_connection_from_a_state_is_refused() {
+fn states_arrive_as_in_a_run() {
     let place = Place::new();
-    let graded = "neuron N {
-  input x
-  state v = 0
-  v' = -v / 20 ms
-  on receive x { v += x }
+    build(&place, &STATES, &["--out", "c"]);
+    let with = ["c/Net.o", "-nodefaultlibs", "-lc"];
+    let program = link(&place, &STATES, "cc", "c", &with);
+    assert_agrees(&place, &STATES, &[&program], false);
+    assert_agrees(&place, &STATES, &[&program], true);
 }
-network Net {
-  step 1 ms
-  input inp[2]
-  layer out : N[3]
-  connect inp -> out.x : dense(w = 1)
-  connect out.v -> out.x : one_to_one(w = 0.1) delay 1 step
-}
-";
-    place.file("graded.snn", graded);
-    let words = ["E0211", "`out.v.out.x` starts at a state"];
-    let build = ["build", "graded.snn", "--network", "Net", "--out", "c"];
-    place.fails(3, &words, &build);
-    assert!(!place.path("c").exists());
+
+/// Weights and patterns of sparse connections follow from the seed, as in a run.
+#[test]
+fn a_seed_draws_what_run_draws() {
+    let place = Place::new();
+    let found = ["5", "6"].map(|seed| {
+        build(&place, &LAYERS, &["--out", seed, "--seed", seed]);
+        let object = format!("{seed}/Net.o");
+        let program = link(&place, &LAYERS, "cc", seed, &[&object]);
+        assert_agrees_with(&place, &LAYERS, &[&program], false, &["--seed", seed])
+    });
+    assert!(found[0] != found[1], "seeds differ");
 }
 
 #[test]
@@ -326,7 +346,7 @@ fn arm_code_is_an_arm_object_and_gives_what_run_gives() {
         writeln!(terminal, "{words}").expect("a terminal");
         return;
     }
-    for case in [&BUILD, &LAYERS] {
+    for case in [&BUILD, &LAYERS, &STATES] {
         let target = ["--target", "aarch64-unknown-linux-gnu", "--out", "arm"];
         build(&place, case, &target);
         let program = link(&place, case, compiler, "arm", &["-static", "arm/Net.o"]);

@@ -144,7 +144,7 @@ fn emit_prints_every_stage() {
     assert!(emit("gradient").contains("adjoint state v"));
     assert!(
         emit("tape")
-            .contains("saved u : real, 4 bytes, in place of port x, state v (8 bytes); read by")
+            .contains("saved u : real, 4 bytes, 0.40 ns, in place of port x, state v (8 bytes, 0.80 ns) and 0.12 ns of computing; read by")
     );
     let optimised = emit("optimised");
     for kernel in ["LIF.prologue", "LIF.infer", "LIF.forward", "LIF.backward"] {

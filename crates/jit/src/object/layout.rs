@@ -62,8 +62,8 @@ pub(super) struct LayerLayout {
     pub(super) size: usize,
     /// The row of each port.
     pub(super) ports: Vec<usize>,
-    /// The name and the row of each state, the row of its initial values in the weights if they are not drawn.
-    pub(super) states: Vec<(String, usize, Option<usize>)>,
+    /// Its states, in the order of the neuron.
+    pub(super) states: Vec<StateLayout>,
     /// The first spike output: bytes, or numbers.
     pub(super) spikes: Option<Ring>,
     /// Whether the first spike output has numbers.
@@ -76,6 +76,17 @@ pub(super) struct LayerLayout {
     pub(super) arguments: Vec<Place>,
     /// Those of the kernel that draws initial states.
     pub(super) start: Vec<Place>,
+}
+
+/// A state of a layer.
+#[derive(Clone, Debug)]
+pub(super) struct StateLayout {
+    pub(super) name: String,
+    pub(super) row: usize,
+    /// Its initial values in the weights, if they are not drawn.
+    pub(super) initial: Option<usize>,
+    /// Its values after the last steps, if a connection from here has a delay.
+    pub(super) ring: Option<Ring>,
 }
 
 /// An operation of a connection: what it has in the weights.
@@ -214,9 +225,18 @@ impl Layout {
             .collect();
         let mut layers = Vec::new();
         for (l, (layer, numbers)) in network.layers.iter().zip(&inference.layers).enumerate() {
-            let longest = longest(Source::Layer(l));
             let own = (layer, numbers);
-            layers.push(layer_layout(own, longest, random, &mut weights, &mut state));
+            let longest = |state: Option<usize>| match state {
+                None => longest(Source::Layer(l)),
+                Some(s) => longest(Source::State(l, s)),
+            };
+            layers.push(layer_layout(
+                own,
+                &longest,
+                random,
+                &mut weights,
+                &mut state,
+            ));
         }
         Layout {
             inputs,
@@ -369,9 +389,10 @@ fn by_source(pattern: &Pattern, inputs: usize) -> [Vec<u32>; 2] {
     [offsets, of_source.concat()]
 }
 
+/// `longest` is the longest delay of a connection that starts at a state of the layer or at its spikes.
 fn layer_layout(
     (layer, numbers): (&Layer, &LayerNumbers),
-    longest_delay: usize,
+    longest: &dyn Fn(Option<usize>) -> usize,
     random: Option<Random>,
     weights: &mut Vec<u8>,
     state: &mut Block,
@@ -379,10 +400,15 @@ fn layer_layout(
     let (neuron, size) = (&layer.neuron, layer.size());
     let ports = neuron.ports.iter().map(|_| state.numbers(size)).collect();
     let mut states = Vec::new();
-    for variable in &neuron.states {
+    for (s, variable) in neuron.states.iter().enumerate() {
         let initial = numbers.initial.iter().find(|(n, _)| *n == variable.name);
-        let initial = initial.map(|(_, initial)| append(weights, &spread(initial, size)));
-        states.push((variable.name.clone(), state.numbers(size), initial));
+        let longest = longest(Some(s));
+        states.push(StateLayout {
+            name: variable.name.clone(),
+            row: state.numbers(size),
+            initial: initial.map(|(_, initial)| append(weights, &spread(initial, size))),
+            ring: (longest > 0).then(|| state.ring(size * size_of::<f32>(), longest)),
+        });
     }
     let graded = |name: &str| {
         let output = numbers.kernel.output(&Slot::new(Role::Spike, name));
@@ -395,7 +421,7 @@ fn layer_layout(
         size,
         ports,
         states,
-        spikes: first.map(|name| state.ring(bytes(name), longest_delay)),
+        spikes: first.map(|name| state.ring(bytes(name), longest(None))),
         graded: first.is_some_and(|name| graded(name)),
         more_spikes: more
             .map(|name| (name.clone(), state.room(bytes(name)), graded(name)))
@@ -428,8 +454,8 @@ fn arguments(
 ) -> Vec<Place> {
     let neuron = &layer.neuron;
     let state = |name: &str| {
-        let state = layout.states.iter().find(|(state, ..)| state == name);
-        Place::State(state.expect("a kernel has states of its neuron").1)
+        let state = layout.states.iter().find(|state| state.name == name);
+        Place::State(state.expect("a kernel has states of its neuron").row)
     };
     let mut place = |param: &Param| {
         let name = &param.slot.name;

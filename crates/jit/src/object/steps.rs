@@ -10,7 +10,7 @@ use super::Object;
 use super::chains::{Chain, Functions, Sent, add_bias};
 use super::draws;
 use super::header::{accessor, is_visible, spike_name};
-use super::layout::{Layout, Place, ROWS, Random, Ring, STEP, WEIGHTS, is_dense};
+use super::layout::{LayerLayout, Layout, Place, ROWS, Random, Ring, STEP, WEIGHTS, is_dense};
 use super::routines::Routines;
 use super::writer::{Writer, define as function};
 use crate::JitError;
@@ -75,10 +75,12 @@ fn reset(
         w.call(routines.clear, &[rows, bytes]);
         let weights = w.load(w.pointer, state, WEIGHTS);
         for layer in &layout.layers {
-            for (_, row, initial) in &layer.states {
-                let Some(initial) = initial else { continue };
-                let to = w.at(state, *row);
-                let from = w.at(weights, *initial);
+            for place in &layer.states {
+                let Some(initial) = place.initial else {
+                    continue;
+                };
+                let to = w.at(state, place.row);
+                let from = w.at(weights, initial);
                 let n = w.count(layer.size);
                 w.call(routines.copy, &[to, from, n]);
             }
@@ -91,8 +93,25 @@ fn reset(
                 begin_drawing(w, program, (state, weights, key), threefry, l);
             }
         }
+        for layer in &layout.layers {
+            begin_sending(w, routines, layer, state);
+        }
         None
     })
+}
+
+/// What connections from states deliver before the first step: the initial values.
+fn begin_sending(w: &mut Writer<'_>, routines: &Routines, layer: &LayerLayout, state: Value) {
+    for place in &layer.states {
+        let Some(ring) = place.ring else { continue };
+        let [to, from] = [ring.offset, place.row].map(|place| w.at(state, place));
+        let (first, end) = (w.count(0), w.count(ring.rows * ring.stride));
+        w.repeat(first, end, ring.stride as i64, |w, offset| {
+            let to = w.pos.ins().iadd(to, offset);
+            let n = w.count(layer.size);
+            w.call(routines.copy, &[to, from, n]);
+        });
+    }
 }
 
 /// Writes the keys of the neurons of a layer, and draws its initial states.
@@ -231,6 +250,12 @@ fn layer_step(w: &mut Writer<'_>, program: &Program<'_>, run: &Step<'_>, l: usiz
     });
     let n = w.count(layer.size);
     w.call(program.kernels[l].step, &[rows, n]);
+    for place in &layer.states {
+        let Some(ring) = place.ring else { continue };
+        let to = ring_row(w, run, ring, 0);
+        let from = w.at(run.state, place.row);
+        w.call(program.routines.copy, &[to, from, n]);
+    }
 }
 
 /// The array of the addresses of a kernel's arguments.
@@ -291,6 +316,10 @@ fn arrive(w: &mut Writer<'_>, program: &Program<'_>, run: &Step<'_>, c: usize, t
         w.call(gather, &[to, n, weights, source, m]);
         return;
     }
+    if let Source::State(..) = connection.from {
+        chain.deliver(w, sent, to);
+        return;
+    }
     // Before the delay is over nothing goes in, not even the zeros that a bias would make something of.
     let first = w.pos.ins().iconst(types::I64, delay as i64);
     let arrived = IntCC::UnsignedGreaterThanOrEqual;
@@ -327,7 +356,20 @@ fn sent(
                 numbers: layer.graded,
             })
         }
-        Source::State(..) => unreachable!("a build refuses it"),
+        // After this step: connections without a delay start at layers that had their turn.
+        Source::State(l, s) => {
+            let layer = &program.layout.layers[l];
+            let place = &layer.states[s];
+            let row = match place.ring {
+                Some(ring) if delay > 0 => ring_row(w, run, ring, delay),
+                Some(_) | None => w.at(run.state, place.row),
+            };
+            Some(Sent {
+                row,
+                size: layer.size,
+                numbers: true,
+            })
+        }
     }
 }
 
@@ -384,9 +426,9 @@ fn step_events(
 
 fn accessors(object: &mut Object, network: &Network, layout: &Layout) -> Result<(), JitError> {
     for (layer, places) in network.layers.iter().zip(&layout.layers) {
-        for (state, row, _) in places.states.iter().filter(|(s, ..)| is_visible(s)) {
-            let symbol = accessor(&network.name, &layer.name, state);
-            row_accessor(object, &symbol, *row)?;
+        for state in places.states.iter().filter(|s| is_visible(&s.name)) {
+            let symbol = accessor(&network.name, &layer.name, &state.name);
+            row_accessor(object, &symbol, state.row)?;
         }
         for (spike, row, _) in &places.more_spikes {
             let symbol = accessor(&network.name, &layer.name, spike);
