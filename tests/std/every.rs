@@ -2,6 +2,7 @@
 //! finite differences.
 
 use rheobase_ir::gradcheck::{Config, gradcheck, transposition};
+use rheobase_ir::kernel::{Def, Kernel, Value};
 use rheobase_ir::pipeline::{Wanted, build};
 use rheobase_lang::check::check;
 use rheobase_lang::diag::render::render_all;
@@ -51,6 +52,49 @@ fn gradients_of_every_neuron() {
         }
     }
     assert!(checked > 130, "only {checked} neurons were found");
+}
+
+/// The instructions of a kernel that give the same in every step, literals aside.
+fn constant_in_time(kernel: &Kernel) -> Vec<String> {
+    let mut constant: Vec<bool> = Vec::new();
+    for node in &kernel.nodes {
+        constant.push(match &node.def {
+            Def::Input(input) => input.slot.role.constant_in_time(),
+            Def::Inst(_, args) => args.iter().all(|a| constant[a.index()]),
+        });
+    }
+    let literal = |args: &[Value]| args.is_empty();
+    let left = kernel.values().filter_map(|(value, node)| match &node.def {
+        Def::Inst(op, args) if constant[value.index()] && !literal(args) => {
+            Some(format!("{} {}: {}", kernel.name, node.ty, op.name()))
+        }
+        Def::Inst(..) | Def::Input(_) => None,
+    });
+    left.collect()
+}
+
+/// Whatever does not change in time is computed by the prologue, also what only the backward of a step reads, with the
+/// gradient of every parameter or of none.
+#[test]
+fn steps_compute_nothing_that_is_constant() {
+    let mut left = Vec::new();
+    for (file, _) in STD {
+        let loaded = load("main.snn", &format!("import \"{file}\""), &NoFiles);
+        let program = check(&loaded.files);
+        for neuron in &program.model.neurons {
+            let name = &neuron.name.text;
+            let neuron = lower_neuron(&program.model, name, 1.0, &[]).expect("std is right");
+            for wanted in [Wanted::ALL, Wanted::NONE] {
+                let stages = build(&neuron, wanted).expect("the pipeline is right");
+                for kernel in [&stages.infer, &stages.forward, &stages.backward] {
+                    left.extend(constant_in_time(kernel));
+                }
+            }
+        }
+    }
+    left.sort();
+    left.dedup();
+    assert_eq!(left, Vec::<String>::new());
 }
 
 /// All files can be imported together: no name stands twice.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! step ─integrate─▶ ─clean─▶ ─reciprocal─▶ ─distribute─▶ ─hoist─▶ step + prologue
-//!                              step ─differentiate─▶ joint ─tell_support─▶ ─optimise─▶ ─plan_tape─▶ forward + backward
+//!                              step ─differentiate─▶ joint ─tell_support─▶ ─optimise─▶ ─hoist─▶ ─plan_tape─▶ forward + backward
 //!                          prologue ─differentiate─▶ its gradient
 //! ```
 //!
@@ -98,7 +98,6 @@ pub fn build(neuron: &Neuron, wanted: Wanted<'_>) -> Result<Stages, VerifyError>
     clean(&mut prologue);
     clean(&mut hoisted);
     clean(&mut start);
-    verify(&prologue)?;
 
     let wanted_param = |slot: &Slot| slot.role == Role::Param && (wanted.params)(&slot.name);
     let derived = wanted_derived(&prologue, &wanted_param);
@@ -117,6 +116,12 @@ pub fn build(neuron: &Neuron, wanted: Wanted<'_>) -> Result<Stages, VerifyError>
     let first = neuron.spikes.first();
     let support = first.and_then(|spike| tell_support(&mut joint, spike, &active(&hoisted, &wrt)));
     optimise(&mut joint);
+    let mut prologue_gradient = differentiate(&prologue, &wanted_param);
+    prologue_gradient.outputs.retain(|o| o.slot.adjoint);
+    clean(&mut prologue_gradient);
+    // What the rules made of constants.
+    let mut prologue = hoist(&mut joint, &prologue);
+    clean(&mut prologue);
     let plan = plan_tape(&joint, &neuron.name, wanted.tape);
     let infer = primal(&joint, &format!("{}.infer", neuron.name));
 
@@ -124,11 +129,8 @@ pub fn build(neuron: &Neuron, wanted: Wanted<'_>) -> Result<Stages, VerifyError>
     start_gradient.outputs.retain(|o| o.slot.adjoint);
     optimise(&mut start_gradient);
 
-    let mut prologue_gradient = differentiate(&prologue, &wanted_param);
-    prologue_gradient.outputs.retain(|o| o.slot.adjoint);
-    clean(&mut prologue_gradient);
     let made = [&plan.forward, &plan.backward, &infer];
-    let around = [&start, &start_gradient, &prologue_gradient];
+    let around = [&prologue, &start, &start_gradient, &prologue_gradient];
     for kernel in made.into_iter().chain(around) {
         verify(kernel)?;
     }

@@ -2,11 +2,12 @@
 //!
 //! The kernel that computes outputs and adjoints of a step together is cut in two. What the adjoint part
 //! reads from the primal part must come from somewhere: it is saved, or recomputed from saved values and
-//! from what costs no memory: what is constant in time, and random numbers, which are functions of a key. The cheapest choice is a minimum cut between
+//! from what costs no memory: what is constant in time, and the keys of random numbers. The cheapest choice is a minimum
+//! cut (`tape/cut.rs`; the idea is that of Enzyme and of PyTorch's min-cut rematerialisation) between
 //! what changes from step to step (states and inputs at the beginning of the step) and what the adjoint
-//! part reads, where cutting a value costs its bytes (the same idea as in Enzyme and in PyTorch's
-//! min-cut rematerialisation). Of several cheapest cuts the one nearest to the readers is taken: it
-//! recomputes least.
+//! part reads. Saving a value costs its bytes, written and read, computing it again the time of its op (`tape/cost.rs`):
+//! an exponential is saved where that spares it, a sum is not. Of several cheapest choices the one nearest to the
+//! readers is taken: it recomputes least.
 //!
 //! For a LIF neuron with an exponential synapse this finds one number per neuron and step, the margin.
 //!
@@ -14,7 +15,8 @@
 //! found from a saved margin is that of the forward. One that is found from a margin that is computed again from rounded
 //! numbers need not be: margins and numbers of spikes are never recomputed then.
 
-use std::collections::VecDeque;
+pub mod cost;
+mod cut;
 
 use crate::builder::Builder;
 use crate::kernel::{Def, Input, Kernel, Node, Output, Role, Slot, Value};
@@ -37,6 +39,8 @@ pub enum Numbers {
 pub struct Saved {
     /// Its slot, the same in both kernels.
     pub slot: Slot,
+    /// The value in the joint kernel.
+    pub value: Value,
     /// A real takes 4 bytes per lane and step in `f32`, a shortened one 2, a boolean one.
     pub ty: Type,
     /// The adjoints that need it.
@@ -44,30 +48,42 @@ pub struct Saved {
     /// What would have to be kept to compute it again: the states and inputs of the step that it comes from. None
     /// if it is one of them itself.
     pub sources: Vec<(Slot, Type)>,
+    /// What it would cost to compute it from them, beyond what the backward computes in any case; see [`cost`].
+    pub again: usize,
 }
 
 impl Saved {
     /// Bytes per lane and step in `f32`.
     pub fn bytes(&self) -> usize {
-        cost(self.ty)
+        cost::bytes(self.ty)
     }
 
-    /// Why this value is in the tape, as a phrase.
+    /// What it costs and why it is in the tape, as a phrase.
     pub fn reason(&self) -> String {
         // The sources would be shortened, too.
-        let bytes = |ty: Type| match (self.ty, ty) {
-            (Type::Bf16, Type::Real) => cost(Type::Bf16),
-            _ => cost(ty),
+        let kept = |ty: Type| match (self.ty, ty) {
+            (Type::Bf16, Type::Real) => Type::Bf16,
+            (_, ty) => ty,
         };
-        let bytes: usize = self.sources.iter().map(|(_, ty)| bytes(*ty)).sum();
-        match &self.sources[..] {
-            [] => "gone after the step".to_owned(),
-            sources => {
-                let names: Vec<String> = sources.iter().map(|(s, _)| s.to_string()).collect();
-                format!("in place of {} ({bytes} bytes)", names.join(", "))
-            }
-        }
+        let kept = || self.sources.iter().map(|(_, ty)| kept(*ty));
+        let bytes: usize = kept().map(cost::bytes).sum();
+        let price = nanoseconds(kept().map(cost::saved).sum());
+        let names: Vec<String> = self.sources.iter().map(|(s, _)| s.to_string()).collect();
+        let names = names.join(", ");
+        let again = format!("{} ns of computing", nanoseconds(self.again));
+        let why = match (names.is_empty(), self.again) {
+            (true, 0) => "gone after the step".to_owned(),
+            (true, _) => format!("in place of {again}"),
+            (false, 0) => format!("in place of {names} ({bytes} bytes, {price} ns)"),
+            (false, _) => format!("in place of {names} ({bytes} bytes, {price} ns) and {again}"),
+        };
+        format!("{} ns, {why}", nanoseconds(cost::saved(self.ty)))
     }
+}
+
+/// A cost as text.
+fn nanoseconds(cost: usize) -> String {
+    format!("{:.2}", cost as f64 / 1000.0)
 }
 
 /// A step cut into its two directions.
@@ -84,36 +100,40 @@ pub struct Plan {
 impl Plan {
     /// Bytes per lane and step in `f32`.
     pub fn bytes(&self) -> usize {
-        self.saved.iter().map(|s| cost(s.ty)).sum()
-    }
-}
-
-fn cost(ty: Type) -> usize {
-    match ty {
-        Type::Real => 4,
-        Type::Bf16 => 2,
-        Type::Bool => 1,
+        self.saved.iter().map(Saved::bytes).sum()
     }
 }
 
 /// Cuts a joint kernel, as made by [`crate::autodiff::differentiate`], into forward and backward.
 pub fn plan_tape(joint: &Kernel, name: &str, numbers: Numbers) -> Plan {
     let adjoint = depends_on_adjoint(joint);
-    let varying = varying(joint);
+    let (varying, free) = (varying(joint), free(joint, &adjoint));
     let read = read_by_adjoint(joint, &adjoint);
-    let cut = Cut::new(joint, &adjoint, &varying, &read, numbers).minimum();
-    let mut saved = Vec::new();
-    let mut values = Vec::new();
-    for value in cut {
-        let slot = Slot::new(Role::Saved, saved_name(joint, value, &saved));
-        let readers = readers(joint, value, &adjoint);
-        saved.push(Saved {
-            slot,
-            ty: kept(joint.ty(value), numbers),
-            readers,
-            sources: sources(joint, value, &varying),
+    let primal = computed_anyway(joint);
+    let prices = joint.nodes.iter().map(|n| cost::saved(kept(n.ty, numbers)));
+    let values = cut::cheapest(&cut::Question {
+        joint,
+        free: &free,
+        fixed: &fixed(joint, numbers),
+        primal: &primal,
+        read: &read,
+        saved: &prices.collect::<Vec<_>>(),
+    });
+    let mut saved: Vec<Saved> = Vec::new();
+    for &value in &values {
+        let needed = ancestors(joint, [value]);
+        let again = joint.values().filter(|(v, _)| {
+            let v = v.index();
+            needed[v] && primal[v] && free[v]
         });
-        values.push(value);
+        saved.push(Saved {
+            slot: Slot::new(Role::Saved, saved_name(joint, value, &saved)),
+            value,
+            ty: kept(joint.ty(value), numbers),
+            readers: readers(joint, value, &adjoint),
+            sources: sources(joint, value, &needed, &varying),
+            again: again.map(|(_, node)| cost::of(&node.def)).sum(),
+        });
     }
     let forward = forward(joint, name, &saved, &values);
     let backward = backward(joint, name, &saved, &values);
@@ -164,6 +184,22 @@ fn forward_flags(joint: &Kernel, source: impl Fn(&Input) -> bool) -> Vec<bool> {
     flags
 }
 
+/// The primal values that the backward is not given: all but constants and the keys of random numbers.
+fn free(joint: &Kernel, adjoint: &[bool]) -> Vec<bool> {
+    let changing = forward_flags(joint, |input| !input.slot.role.constant_in_time());
+    let free = |(v, node): (Value, &Node)| {
+        let key = matches!(&node.def, Def::Input(input) if input.slot.role == Role::Key);
+        changing[v.index()] && !adjoint[v.index()] && !key
+    };
+    joint.values().map(free).collect()
+}
+
+/// What the forward computes for its outputs.
+fn computed_anyway(joint: &Kernel) -> Vec<bool> {
+    let outputs = joint.outputs.iter().filter(|o| !o.slot.adjoint);
+    ancestors(joint, outputs.map(|o| o.value))
+}
+
 /// The primal values that an adjoint instruction or an adjoint output reads.
 fn read_by_adjoint(joint: &Kernel, adjoint: &[bool]) -> Vec<bool> {
     let mut read = vec![false; joint.nodes.len()];
@@ -186,12 +222,14 @@ fn read_by_adjoint(joint: &Kernel, adjoint: &[bool]) -> Vec<bool> {
     read
 }
 
-/// The values that must not be computed from rounded ones: what decides the spikes. A margin that is compared with 0
-/// is one of them, since rounding keeps its sign; of other comparisons and of numbers of spikes it is the result.
-fn exact(joint: &Kernel, numbers: Numbers) -> Vec<bool> {
-    let mut exact = vec![false; joint.nodes.len()];
+/// The values that must not be computed again: what a step begins with, and what must not be computed from rounded
+/// numbers because it decides the spikes. A margin that is compared with 0 is one of the latter, since rounding keeps its
+/// sign; of other comparisons and of numbers of spikes it is the result.
+fn fixed(joint: &Kernel, numbers: Numbers) -> Vec<bool> {
+    let inputs = joint.nodes.iter().map(|n| matches!(n.def, Def::Input(_)));
+    let mut fixed: Vec<bool> = inputs.collect();
     if numbers == Numbers::Whole {
-        return exact;
+        return fixed;
     }
     let spikes = joint.outputs.iter();
     let spikes = spikes.filter(|o| o.slot.role == Role::Spike && !o.slot.adjoint);
@@ -219,10 +257,10 @@ fn exact(joint: &Kernel, numbers: Numbers) -> Vec<bool> {
             } else {
                 None
             };
-            exact[margin.unwrap_or(&value).index()] = true;
+            fixed[margin.unwrap_or(&value).index()] = true;
         }
     }
-    exact
+    fixed
 }
 
 fn is_zero(joint: &Kernel, value: Value) -> bool {
@@ -250,12 +288,21 @@ fn readers(joint: &Kernel, value: Value, adjoint: &[bool]) -> Vec<Slot> {
 }
 
 /// The inputs that change from step to step of which a value is computed.
-fn sources(joint: &Kernel, value: Value, varying: &[bool]) -> Vec<(Slot, Type)> {
+fn sources(joint: &Kernel, value: Value, needed: &[bool], varying: &[bool]) -> Vec<(Slot, Type)> {
     if let Def::Input(_) = joint.node(value).def {
         return Vec::new();
     }
+    let inputs = joint.inputs();
+    inputs
+        .filter(|(v, _)| needed[v.index()] && varying[v.index()])
+        .map(|(v, input)| (input.slot.clone(), joint.ty(v)))
+        .collect()
+}
+
+/// Some values and all of which they are computed.
+fn ancestors(joint: &Kernel, values: impl IntoIterator<Item = Value>) -> Vec<bool> {
     let mut needed = vec![false; joint.nodes.len()];
-    needed[value.index()] = true;
+    values.into_iter().for_each(|v| needed[v.index()] = true);
     for (v, node) in joint.values().rev() {
         if let Def::Inst(_, args) = &node.def
             && needed[v.index()]
@@ -263,11 +310,7 @@ fn sources(joint: &Kernel, value: Value, varying: &[bool]) -> Vec<(Slot, Type)> 
             args.iter().for_each(|a| needed[a.index()] = true);
         }
     }
-    let inputs = joint.inputs();
-    inputs
-        .filter(|(v, _)| needed[v.index()] && varying[v.index()])
-        .map(|(v, input)| (input.slot.clone(), joint.ty(v)))
-        .collect()
+    needed
 }
 
 fn saved_name(joint: &Kernel, value: Value, earlier: &[Saved]) -> String {
@@ -349,126 +392,4 @@ fn backward(joint: &Kernel, name: &str, saved: &[Saved], values: &[Value]) -> Ke
     let mut kernel = b.finish();
     dce(&mut kernel);
     kernel
-}
-
-/// The flow network: two vertices per primal value that changes in time, joined by an edge that costs the
-/// value's bytes.
-struct Cut {
-    /// For each vertex its edges, as indices into `edges`.
-    out: Vec<Vec<usize>>,
-    /// Target and remaining capacity; edge `e ^ 1` is the reverse of `e`.
-    edges: Vec<(usize, usize)>,
-    values: Vec<Value>,
-}
-
-const SOURCE: usize = 0;
-const SINK: usize = 1;
-const UNBOUNDED: usize = usize::MAX / 4;
-
-impl Cut {
-    fn new(
-        joint: &Kernel,
-        adjoint: &[bool],
-        varying: &[bool],
-        read: &[bool],
-        numbers: Numbers,
-    ) -> Cut {
-        let exact = exact(joint, numbers);
-        let mut vertex = vec![None; joint.nodes.len()];
-        let mut cut = Cut {
-            out: vec![Vec::new(), Vec::new()],
-            edges: Vec::new(),
-            values: Vec::new(),
-        };
-        for (value, node) in joint.values() {
-            if adjoint[value.index()] || !varying[value.index()] {
-                continue;
-            }
-            let (enter, leave) = (cut.out.len(), cut.out.len() + 1);
-            cut.out.extend([Vec::new(), Vec::new()]);
-            cut.values.push(value);
-            vertex[value.index()] = Some(leave);
-            cut.edge(enter, leave, cost(kept(node.ty, numbers)));
-            if exact[value.index()] {
-                cut.edge(SOURCE, enter, UNBOUNDED);
-            }
-            match &node.def {
-                Def::Input(_) => cut.edge(SOURCE, enter, UNBOUNDED),
-                Def::Inst(_, args) => {
-                    let parents: Vec<usize> =
-                        args.iter().filter_map(|a| vertex[a.index()]).collect();
-                    parents
-                        .into_iter()
-                        .for_each(|parent| cut.edge(parent, enter, UNBOUNDED));
-                }
-            }
-            if read[value.index()] {
-                cut.edge(leave, SINK, UNBOUNDED);
-            }
-        }
-        cut
-    }
-
-    fn edge(&mut self, from: usize, to: usize, capacity: usize) {
-        self.out[from].push(self.edges.len());
-        self.edges.push((to, capacity));
-        self.out[to].push(self.edges.len());
-        self.edges.push((from, 0));
-    }
-
-    /// Augments along shortest paths (Edmonds & Karp 1972), then reads the cut on the sink's side.
-    fn minimum(mut self) -> Vec<Value> {
-        while let Some(path) = self.path() {
-            let amount = path.iter().map(|&e| self.edges[e].1).min().unwrap_or(0);
-            for e in path {
-                self.edges[e].1 -= amount;
-                self.edges[e ^ 1].1 += amount;
-            }
-        }
-        let reaches_sink = self.reaches_sink();
-        let crossing = |i: usize| !reaches_sink[2 + 2 * i] && reaches_sink[3 + 2 * i];
-        (0..self.values.len())
-            .filter(|&i| crossing(i))
-            .map(|i| self.values[i])
-            .collect()
-    }
-
-    fn path(&self) -> Option<Vec<usize>> {
-        let mut by: Vec<Option<usize>> = vec![None; self.out.len()];
-        let mut queue = VecDeque::from([SOURCE]);
-        while let Some(vertex) = queue.pop_front() {
-            for &e in &self.out[vertex] {
-                let (to, capacity) = self.edges[e];
-                if capacity > 0 && to != SOURCE && by[to].is_none() {
-                    by[to] = Some(e);
-                    queue.push_back(to);
-                }
-            }
-        }
-        let mut path = Vec::new();
-        let mut vertex = SINK;
-        while vertex != SOURCE {
-            let e = by[vertex]?;
-            path.push(e);
-            vertex = self.edges[e ^ 1].0;
-        }
-        Some(path)
-    }
-
-    fn reaches_sink(&self) -> Vec<bool> {
-        let mut reaches = vec![false; self.out.len()];
-        reaches[SINK] = true;
-        let mut queue = VecDeque::from([SINK]);
-        while let Some(vertex) = queue.pop_front() {
-            for &e in &self.out[vertex] {
-                // The reverse of `e` leads here; it is open if it has capacity left.
-                let from = self.edges[e].0;
-                if self.edges[e ^ 1].1 > 0 && !reaches[from] {
-                    reaches[from] = true;
-                    queue.push_back(from);
-                }
-            }
-        }
-        reaches
-    }
 }

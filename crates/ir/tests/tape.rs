@@ -1,5 +1,8 @@
 //! Tape plans: what is saved and why, and the two kernels.
 
+#[path = "tape/optimal.rs"]
+mod optimal;
+
 use std::fs;
 
 use rheobase_ir::autodiff::differentiate;

@@ -12,38 +12,43 @@
 //! The prologue runs once per parameter change and in double precision; the step reads its results as
 //! `derived` inputs. A parameter that the step uses as it is stays a `param` input of the step. The draw of random
 //! initial values is split in the same way: what its distributions depend on is computed by the prologue.
+//!
+//! It runs twice: on the step, so that the derivative with respect to a parameter goes through the prologue once per
+//! update and not in every step; and on the step with its adjoints, where the derivative rules have made new products
+//! of what is constant. What the second run moves is read by adjoints only and has none itself.
 
 use std::collections::BTreeSet;
 
 use crate::builder::Builder;
-use crate::kernel::{Def, Kernel, Role, Slot, Value};
+use crate::kernel::{Def, Kernel, Node, Role, Slot, Value};
 use crate::types::{Rate, Type};
 
-/// Splits a step; returns its prologue, which also computes the outputs of `init` (initial values, or the prologue of
-/// another kernel).
+/// Splits a step; returns its prologue, which also computes the outputs of `before`: initial values, or the prologue of
+/// another kernel or of this one, whose derived values the step reads.
 ///
 /// Both kernels read parameters by name. Afterwards `step` holds only what changes in time.
-pub fn hoist(step: &mut Kernel, init: &Kernel) -> Kernel {
+pub fn hoist(step: &mut Kernel, before: &Kernel) -> Kernel {
     let constant = constant_in_time(step);
     let moved = boundary(step, &constant);
     let rates = step.rates();
     let neuron = step.name.split('.').next().unwrap_or_default();
     let mut prologue = Builder::new(format!("{neuron}.prologue"));
-    let mut in_prologue = copy_constant(&mut prologue, step, &constant);
-    let taken = init.outputs.iter().filter(|o| o.slot.role == Role::Derived);
-    let mut names: BTreeSet<String> = taken.map(|o| o.slot.name.clone()).collect();
+    let in_before = append(&mut prologue, before);
+    let copies = copy_constant(&mut prologue, step, &constant, &in_before);
+    let taken = in_before
+        .iter()
+        .filter(|(slot, ..)| slot.role == Role::Derived);
+    let mut names: BTreeSet<String> = taken.map(|(slot, ..)| slot.name.clone()).collect();
     let mut derived: Vec<(Value, Slot)> = Vec::new();
     for &value in &moved {
         let slot = Slot::new(Role::Derived, name(step, value, &mut names));
-        prologue.output(
-            slot.clone(),
-            in_prologue[value.index()],
-            rates[value.index()],
-        );
+        let copy = copies[value.index()];
+        prologue.output(slot.clone(), copy, rates[value.index()]);
         derived.push((value, slot));
     }
-    in_prologue.clear();
-    append(&mut prologue, init);
+    for (slot, value, rate) in in_before {
+        prologue.output(slot, value, rate);
+    }
     *step = replace(step, &derived, &rates);
     prologue.finish()
 }
@@ -86,7 +91,13 @@ fn boundary(step: &Kernel, constant: &[bool]) -> Vec<Value> {
         .collect()
 }
 
-fn copy_constant(b: &mut Builder, step: &Kernel, constant: &[bool]) -> Vec<Value> {
+/// Copies what is constant in time; what the step reads of the kernel before is there already.
+fn copy_constant(
+    b: &mut Builder,
+    step: &Kernel,
+    constant: &[bool],
+    before: &[(Slot, Value, Rate)],
+) -> Vec<Value> {
     let mut copies = vec![Value(0); step.nodes.len()];
     for (value, node) in step.values().filter(|(v, _)| constant[v.index()]) {
         b.set_origin(node.origin);
@@ -95,7 +106,10 @@ fn copy_constant(b: &mut Builder, step: &Kernel, constant: &[bool]) -> Vec<Value
                 let args: Vec<Value> = args.iter().map(|a| copies[a.index()]).collect();
                 b.inst(*op, &args)
             }
-            Def::Input(_) => b.push(node.clone()),
+            Def::Input(input) => match before.iter().find(|(slot, ..)| *slot == input.slot) {
+                Some((_, value, _)) => *value,
+                None => shared_input(b, node),
+            },
         };
         if let Some(note) = &node.note {
             b.note(copies[value.index()], note);
@@ -104,8 +118,8 @@ fn copy_constant(b: &mut Builder, step: &Kernel, constant: &[bool]) -> Vec<Value
     copies
 }
 
-/// Appends another kernel; inputs with the same slot are shared.
-fn append(b: &mut Builder, other: &Kernel) {
+/// Appends another kernel; gives its outputs.
+fn append(b: &mut Builder, other: &Kernel) -> Vec<(Slot, Value, Rate)> {
     let mut copies: Vec<Value> = Vec::with_capacity(other.nodes.len());
     for node in &other.nodes {
         b.set_origin(node.origin);
@@ -114,20 +128,26 @@ fn append(b: &mut Builder, other: &Kernel) {
                 let args: Vec<Value> = args.iter().map(|a| copies[a.index()]).collect();
                 b.inst(*op, &args)
             }
-            Def::Input(input) => b
-                .kernel()
-                .input(&input.slot)
-                .unwrap_or_else(|| b.push(node.clone())),
+            Def::Input(_) => shared_input(b, node),
         };
+        if let Some(note) = &node.note {
+            b.note(copy, note);
+        }
         copies.push(copy);
     }
-    for output in &other.outputs {
-        b.output(
-            output.slot.clone(),
-            copies[output.value.index()],
-            output.rate,
-        );
+    let outputs = other.outputs.iter();
+    outputs
+        .map(|o| (o.slot.clone(), copies[o.value.index()], o.rate))
+        .collect()
+}
+
+/// The input of the same slot, or a new one.
+fn shared_input(b: &mut Builder, node: &Node) -> Value {
+    match &node.def {
+        Def::Input(input) => b.kernel().input(&input.slot),
+        Def::Inst(..) => None,
     }
+    .unwrap_or_else(|| b.push(node.clone()))
 }
 
 /// A short name that no other derived value has.

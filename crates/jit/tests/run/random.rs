@@ -23,7 +23,7 @@ fn count() -> u64 {
     std::env::var("RHEOBASE_KERNELS")
         .ok()
         .and_then(|n| n.parse().ok())
-        .unwrap_or(500)
+        .unwrap_or(1000)
 }
 
 fn compiled<R: Lane>(kernel: &Kernel, target: &Target) -> Compiled<R> {
