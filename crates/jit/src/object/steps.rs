@@ -254,6 +254,8 @@ fn layer_step(w: &mut Writer<'_>, program: &Program<'_>, run: &Step<'_>, l: usiz
         let Some(ring) = place.ring else { continue };
         let to = ring_row(w, run, ring, 0);
         let from = w.at(run.state, place.row);
+        // Rows of a ring have no room for more.
+        let n = w.count(layer.size);
         w.call(program.routines.copy, &[to, from, n]);
     }
 }
