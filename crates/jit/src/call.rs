@@ -14,12 +14,14 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::Mutex;
 
 use cranelift_jit::JITModule;
 use cranelift_module::FuncId;
 use rheobase_ir::executor::{Arg, CallError, Executor, check_args};
-use rheobase_ir::kernel::Param;
+use rheobase_ir::kernel::{Access, Param};
+use rheobase_ir::types::Rate;
 
 use crate::abi::{self, Entry, Lane};
 
@@ -27,6 +29,8 @@ use crate::abi::{self, Entry, Lane};
 pub struct Compiled<R> {
     signature: Vec<Param>,
     entry: Entry,
+    /// The code takes multiples of so many lanes.
+    group: usize,
     /// The owner of the code's memory; taken when this is dropped. The lock is never held during a
     /// call: it is there because a module may move between threads but not be shared by them.
     module: Mutex<Option<JITModule>>,
@@ -35,8 +39,13 @@ pub struct Compiled<R> {
 
 impl<R: Lane> Compiled<R> {
     /// Takes over a module whose function `id` was generated for `signature` in the precision of `R`
-    /// and is finalized.
-    pub(crate) fn new(signature: Vec<Param>, module: JITModule, id: FuncId) -> Compiled<R> {
+    /// and is finalized, and takes multiples of `group` lanes.
+    pub(crate) fn new(
+        signature: Vec<Param>,
+        module: JITModule,
+        id: FuncId,
+        group: usize,
+    ) -> Compiled<R> {
         let address = module.get_finalized_function(id);
         // SAFETY: `lib.rs`, the only caller, defined the function `id` from the result of
         // `lower::lower`, whose Cranelift signature is (pointer, pointer) in the C calling convention
@@ -46,6 +55,7 @@ impl<R: Lane> Compiled<R> {
         Compiled {
             signature,
             entry,
+            group,
             module: Mutex::new(Some(module)),
             real: PhantomData,
         }
@@ -68,18 +78,88 @@ impl<R: Lane> Executor<R> for Compiled<R> {
             for (row, arg) in inline.iter_mut().zip(args.iter_mut()) {
                 *row = abi::row(arg);
             }
-            inline.as_ptr()
+            &inline[..args.len()]
         } else {
             spilled = args.iter_mut().map(abi::row).collect();
-            spilled.as_ptr()
+            &spilled[..]
         };
+        let full = lanes - lanes % self.group;
+        if full < lanes {
+            self.call_rest(rows, full..lanes);
+        }
         // SAFETY: `check_args` above found one argument for each entry of the signature, of the right
-        // element type, long enough for `lanes`, and writable where the kernel writes; `rows` has a
-        // pointer to each. Rows that are written come from `&mut` slices, so they overlap no other
-        // row, and all of them outlive the call because `args` borrows them. The code was generated
-        // for this signature and this `R` (see `new`), and its memory lives as long as `self`.
-        unsafe { (self.entry)(rows, lanes) };
+        // element type, long enough for `lanes`, of which there are no fewer than `full`, a multiple of
+        // `group`, and writable where the kernel writes; `rows` has a pointer to each. Rows that are written
+        // come from `&mut` slices, so they overlap no other row, and all of them outlive the call because
+        // `args` borrows them. The code was generated for this signature and this `R` (see `new`), and its
+        // memory lives as long as `self`.
+        unsafe { (self.entry)(rows.as_ptr(), full) };
         Ok(())
+    }
+}
+
+impl<R: Lane> Compiled<R> {
+    /// Computes the lanes left over, fewer than a group: on copies that are as long as a group. What is uniform is
+    /// written to copies as well, and again by the call that follows.
+    fn call_rest(&self, rows: &[*mut u8], lanes: Range<usize>) {
+        let mut inline = [Copied::default(); INLINE_ARGS];
+        let mut spilled: Vec<Copied>;
+        let copies = if rows.len() <= INLINE_ARGS {
+            &mut inline[..rows.len()]
+        } else {
+            spilled = vec![Copied::default(); rows.len()];
+            &mut spilled[..]
+        };
+        let mut inline = [std::ptr::null_mut(); INLINE_ARGS];
+        let mut spilled: Vec<*mut u8>;
+        let pointers = if rows.len() <= INLINE_ARGS {
+            &mut inline[..rows.len()]
+        } else {
+            spilled = vec![std::ptr::null_mut(); rows.len()];
+            &mut spilled[..]
+        };
+        let part = |param: &Param| {
+            let bytes = abi::bytes::<R>(param.ty);
+            match param.rate {
+                Rate::Uniform => (0, bytes),
+                Rate::Lane => (lanes.start * bytes, lanes.len() * bytes),
+            }
+        };
+        for (i, param) in self.signature.iter().enumerate() {
+            pointers[i] = copies[i].0.as_mut_ptr();
+            let (start, bytes) = part(param);
+            // SAFETY: the caller checked that each row holds `lanes` or, uniform, one element; a copy has
+            // room for a group of the largest elements, and nothing else is at its address.
+            unsafe {
+                rows[i]
+                    .add(start)
+                    .copy_to_nonoverlapping(pointers[i], bytes)
+            };
+        }
+        // SAFETY: the copies are rows of a group for the same signature, none is at the place of another.
+        unsafe { (self.entry)(pointers.as_ptr(), self.group) };
+        for (i, param) in self.signature.iter().enumerate() {
+            if param.rate == Rate::Lane && param.access != Access::Read {
+                let (start, bytes) = part(param);
+                // SAFETY: as above; the row is written, so it came from a `&mut` slice.
+                unsafe {
+                    rows[i]
+                        .add(start)
+                        .copy_from_nonoverlapping(pointers[i], bytes)
+                };
+            }
+        }
+    }
+}
+
+/// A copy of the lanes left over: a group of the largest elements.
+#[derive(Clone, Copy)]
+#[repr(align(16))]
+struct Copied([u8; abi::GROUP * size_of::<f64>()]);
+
+impl Default for Copied {
+    fn default() -> Copied {
+        Copied([0; abi::GROUP * size_of::<f64>()])
     }
 }
 

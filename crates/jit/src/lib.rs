@@ -2,7 +2,7 @@
 //!
 //! One kernel becomes one function that advances any number of lanes by one step. Lanes fill 128-bit
 //! registers (four `f32` or two `f64`), which are the widest that Cranelift has, and one, two or four registers
-//! are a group; the lanes that are left over run through the same instructions, so that a lane's
+//! are a group; the lanes that are left over are copied to a group of their own, so that a lane's
 //! result does not depend on where it stands. What does not differ between lanes (uniform
 //! arguments and everything computed from them) is computed once, before the loop.
 //!
@@ -120,6 +120,7 @@ pub fn compile<R: Lane>(kernel: &Kernel, target: &Target) -> Result<Compiled<R>,
     library.provide(&functions, R::PRECISION, &target.isa()?, machine)?;
     let refused = |error: ModuleError| refusal(&kernel.name, &error);
     let signature = lowered.function.signature.clone();
+    let group = lowered.group_lanes;
     let id = module
         .declare_function("kernel", Linkage::Export, &signature)
         .map_err(refused)?;
@@ -127,7 +128,7 @@ pub fn compile<R: Lane>(kernel: &Kernel, target: &Target) -> Result<Compiled<R>,
     context.func = lowered.function;
     module.define_function(id, &mut context).map_err(refused)?;
     module.finalize_definitions().map_err(refused)?;
-    Ok(Compiled::new(kernel.signature(), module, id))
+    Ok(Compiled::new(kernel.signature(), module, id, group))
 }
 
 /// The Cranelift IR of a kernel, with the kernel's own line above the instructions it became.

@@ -1,22 +1,18 @@
 //! From a kernel to one Cranelift function: the loop over lanes and what is hoisted out of it.
 //!
 //! ```text
-//! setup:  load every pointer to a uniform argument; compute and store all that is uniform; constants
-//!         → rows(the caller's rows, the number of lanes in full groups)
-//! rows(pointers, count):  load every pointer to a row;  count > 0 → group(0)  else → rest
-//! group(lane):  load, compute, store for some registers of lanes;  next < count → group(next)  else → rest
-//! rest:   lanes left over: the first time, copy them to the stack (`tail.rs`) → rows(the copies, a group);
-//!         the second time, copy the results back
+//! setup:  load the pointers of all arguments; compute and store all that is uniform; constants
+//!         lanes > 0 → group(0)  else → done
+//! group(lane):  load, compute, store for some registers of lanes;  next < lanes → group(next)  else → done
 //! done:   return
 //! ```
 //!
 //! A register holds 4 lanes (f64: 2). `group.rs` says how many of them a group is and in which order they are
-//! computed.
+//! computed. The number of lanes is a multiple of a group's: who calls pads the rows, or copies the lanes left over to
+//! rows that are long enough ([`Compiled`](crate::Compiled)). So all lanes go through the same instructions, the bits
+//! of a lane's result do not depend on where it stands, and the code is half as long as with a second loop.
 //!
-//! There is one lowering of each op and it is for a whole register. The lanes left over go through the
-//! same instructions as all others, so the bits of a lane's result do not depend on how lanes are
-//! grouped, the op files know nothing of loops, and the code is half as long as with a second loop. A
-//! kernel whose outputs are all uniform is its setup only. Every block is open until the end, so that
+//! A kernel whose outputs are all uniform is its setup only. Every block is open until the end, so that
 //! constants can be added to `setup` while the loop body is being written.
 //!
 //! In: a verified kernel. Out: a function as described in `abi.rs`. Nodes that no output needs are
@@ -28,7 +24,6 @@ mod group;
 mod live;
 mod memory;
 mod ops;
-mod tail;
 
 use std::collections::BTreeMap;
 
@@ -41,8 +36,7 @@ use rheobase_ir::ops::Op;
 use rheobase_ir::types::Rate;
 
 use group::Group;
-pub(crate) use group::functions;
-use tail::Tail;
+pub(crate) use group::{MOST_REGISTERS, functions};
 
 use crate::JitError;
 use crate::abi::Precision;
@@ -91,6 +85,8 @@ pub(crate) struct Lowered {
     pub(crate) marks: Vec<(ir::Inst, Line)>,
     /// Whether it calls for matrix exponentials.
     pub(crate) matrices: bool,
+    /// The number of lanes it is called with is a multiple of this.
+    pub(crate) group_lanes: usize,
 }
 
 /// The state of the lowering: where the next instruction goes, and what can be used again.
@@ -171,40 +167,34 @@ pub(crate) fn lower(
         marks: Vec::new(),
     };
     emitter.find_outputs();
-    emitter.load_pointers(rows, Rate::Uniform);
+    emitter.load_pointers(rows);
     emitter.compute(Rate::Uniform)?;
     emitter.store_outputs(Rate::Uniform);
-    if kernel.outputs.iter().any(|o| o.rate == Rate::Lane) {
-        emitter.loops(rows, lanes)?;
+    let loops = kernel.outputs.iter().any(|o| o.rate == Rate::Lane);
+    if loops {
+        emitter.groups(lanes)?;
     }
     emitter.code.pos.ins().return_(&[]);
+    let group_lanes = if loops { emitter.group_lanes() } else { 1 };
     let matrices = !emitter.libcalls.is_empty();
     let marks = emitter.marks;
     Ok(Lowered {
         function,
         marks,
         matrices,
+        group_lanes: group_lanes as usize,
     })
 }
 
 impl Emitter<'_> {
-    /// The loop over groups, run for the full ones and once more for the lanes left over; leaves off in
-    /// the block after both.
-    fn loops(&mut self, array: ir::Value, total: ir::Value) -> Result<(), JitError> {
-        let [rows, group, rest, done] = [(); 4].map(|()| self.code.pos.func.dfg.make_block());
-        for block in [rows, group, rest] {
+    /// The loop over groups; leaves off in the block after it.
+    fn groups(&mut self, lanes: ir::Value) -> Result<(), JitError> {
+        let [group, done] = [(); 2].map(|()| self.code.pos.func.dfg.make_block());
+        for block in [group, done] {
             self.code.pos.func.layout.append_block(block);
         }
-        let pointer = self.code.pos.func.dfg.value_type(total);
-        let [pointers, count, left] =
-            [(); 3].map(|()| self.code.pos.func.dfg.append_block_param(rows, pointer));
+        let pointer = self.code.pos.func.dfg.value_type(lanes);
         let lane = self.code.pos.func.dfg.append_block_param(group, pointer);
-        self.code.pos.goto_bottom(rows);
-        self.load_pointers(pointers, Rate::Lane);
-        let zero = self.code.pos.ins().iconst(pointer, 0);
-        let first = [zero.into()];
-        self.code.pos.ins().brif(count, group, &first, rest, &[]);
-
         self.code.pos.goto_bottom(group);
         self.lanes = Lanes::Register(lane);
         self.code.hoist = true;
@@ -213,27 +203,18 @@ impl Emitter<'_> {
         let step = self.group_lanes();
         let next = self.code.pos.ins().iadd_imm_s(lane, step);
         let less = IntCC::UnsignedLessThan;
-        let more = self.code.pos.ins().icmp(less, next, count);
+        let more = self.code.pos.ins().icmp(less, next, lanes);
         self.code
             .pos
             .ins()
-            .brif(more, group, &[next.into()], rest, &[]);
+            .brif(more, group, &[next.into()], done, &[]);
 
         // Setup is complete only now: the loop added constants to it.
         self.code.pos.goto_bottom(self.setup);
-        let full = self.code.pos.ins().band_imm_s(total, -step);
-        let over = self.code.pos.ins().band_imm_s(total, step - 1);
-        let args = [array, full, over].map(Into::into);
-        self.code.pos.ins().jump(rows, &args);
-
-        self.code.pos.goto_bottom(rest);
-        let tail = Tail {
-            array,
-            full,
-            over,
-            done,
-        };
-        self.tail(&tail, rows, pointers, left);
+        let zero = self.code.pos.ins().iconst(pointer, 0);
+        let first = [zero.into()];
+        self.code.pos.ins().brif(lanes, group, &first, done, &[]);
+        self.code.pos.goto_bottom(done);
         Ok(())
     }
 

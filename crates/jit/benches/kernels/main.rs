@@ -2,9 +2,9 @@
 //! time that copying the same bytes takes (the floor), and microseconds to compile. For each the best of
 //! many repetitions on one thread.
 //!
-//! `cargo bench -p rheobase-jit` has four tables; `-- functions`, `-- std`, `-- rustc` and `-- compile` choose one: the
-//! functions with their errors and the test neurons; every neuron of `std/` (`-- std EIF AdEx`: these only); the same
-//! kernel written in Rust and compiled for AVX2; the times of compilation. It reports; nothing depends on a figure.
+//! `cargo bench -p rheobase-jit` has five tables; `-- functions`, `-- std`, `-- rustc`, `-- steps` and `-- compile` choose
+//! one: the functions with their errors and the test neurons; every neuron of `std/` (`-- std EIF AdEx`: these only); the
+//! same kernel written in Rust and compiled for AVX2; several steps in one pass; the times of compilation. It reports; nothing depends on a figure.
 
 #![expect(
     clippy::print_stdout,
@@ -15,6 +15,7 @@ mod compile_times;
 mod functions;
 mod hand;
 mod rows;
+mod several_steps;
 mod std_neurons;
 
 use rows::floor;
@@ -24,10 +25,11 @@ type Table = (&'static str, fn(f64, &[&str]));
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let tables: [Table; 4] = [
+    let tables: [Table; 5] = [
         ("functions", functions::report),
         ("std", std_neurons::report),
         ("rustc", hand::report),
+        ("steps", several_steps::report),
         ("compile", compile_times::report),
     ];
     let chosen = |name: &str| words.iter().any(|word| word == name);

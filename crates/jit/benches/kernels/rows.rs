@@ -136,6 +136,11 @@ impl<R: Lane> Rows<R> {
 
     /// Calls the kernel.
     pub(crate) fn call(&mut self) {
+        self.calls()();
+    }
+
+    /// What calls the kernel each time it is called: the arguments are put together once.
+    pub(crate) fn calls(&mut self) -> impl FnMut() + use<'_, R> {
         let rows = self.reals.iter_mut().zip(&mut self.bools);
         let mut args: Vec<Arg<'_, R>> = rows
             .zip(&self.signature)
@@ -145,15 +150,18 @@ impl<R: Lane> Rows<R> {
                 Type::Bf16 => unreachable!("the tape is whole"),
             })
             .collect();
-        let call = self.compiled.call(self.lanes, &mut args);
-        call.expect("the signature is met");
+        let (compiled, lanes) = (&self.compiled, self.lanes);
+        move || {
+            let call = compiled.call(lanes, &mut args);
+            call.expect("the signature is met");
+        }
     }
 
     /// Nanoseconds per lane of a call.
     pub(crate) fn time(&mut self) -> f64 {
         let lanes = self.lanes;
         let [repetitions, runs] = repeated(lanes);
-        best(repetitions, runs, || self.call()) * 1e9 / lanes as f64
+        best(repetitions, runs, self.calls()) * 1e9 / lanes as f64
     }
 }
 
@@ -173,10 +181,11 @@ pub(crate) fn repeated(lanes: usize) -> [usize; 2] {
 
 /// Nanoseconds for each byte that is read or written when a row is copied.
 pub(crate) fn floor() -> f64 {
-    let (from, mut to) = (vec![1.0f32; LANES], vec![0.0f32; LANES]);
+    let (from, mut to) = (Row::new(0, &[1.0f32; LANES]), Row::new(3, &[0.0f32; LANES]));
     let copy = best(300, 100, || {
-        to.copy_from_slice(std::hint::black_box(&from));
-        std::hint::black_box(&mut to);
+        to.values_mut()
+            .copy_from_slice(std::hint::black_box(from.values()));
+        std::hint::black_box(to.values_mut());
     });
     copy * 1e9 / (2 * LANES * size_of::<f32>()) as f64
 }

@@ -5,7 +5,9 @@
 //!
 //! *Abreast.* In a long chain of instructions each waits for the one before (a Runge–Kutta step of an exponential
 //! neuron: eight exponentials), and the next iteration is further away than the machine looks ahead. There each node is
-//! computed for all registers before the next node, and many functions are called for all of them at once.
+//! computed for all registers before the next node, and many functions are called for all of them at once. Two registers
+//! keep the machine busy if a body has several chains (a Hodgkin–Huxley neuron: one for each gate), four if it is one;
+//! code for four takes more than twice as long to make as code for two.
 
 use std::collections::BTreeSet;
 
@@ -28,6 +30,9 @@ pub(super) struct Group {
     /// Whether functions are called, because the kernel uses many.
     pub(super) calls: bool,
 }
+
+/// The most registers of a group.
+pub(crate) const MOST_REGISTERS: usize = 4;
 
 /// The functions that a loop has written in it are together at most about so many instructions.
 const WRITTEN: usize = 120;
@@ -110,7 +115,7 @@ impl Group {
         let longest = ready.into_iter().max().unwrap_or(0);
         if size > LOOKED_AHEAD && longest > WAITED {
             return Group {
-                registers: 4,
+                registers: if 2 * longest > 3 * size { 4 } else { 2 },
                 abreast: true,
                 calls: 4 * functions > WRITTEN,
             };

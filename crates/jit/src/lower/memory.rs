@@ -22,21 +22,14 @@ fn reinterpret() -> MemFlagsData {
 }
 
 impl Emitter<'_> {
-    /// Loads the pointer of each argument of a rate from an array of pointers.
-    pub(super) fn load_pointers(&mut self, array: ir::Value, rate: Rate) {
-        for i in 0..self.signature.len() {
-            if self.signature[i].rate == rate {
-                self.rows[i] = self.pointer(array, i);
-            }
-        }
-    }
-
-    /// The pointer of an argument in an array of pointers.
-    pub(super) fn pointer(&mut self, array: ir::Value, argument: usize) -> ir::Value {
+    /// Loads the pointer of each argument from an array of pointers.
+    pub(super) fn load_pointers(&mut self, array: ir::Value) {
         let pointer = self.code.pos.func.dfg.value_type(array);
-        let offset = argument as i32 * pointer.bytes() as i32;
-        let access = MemFlagsData::trusted();
-        self.code.pos.ins().load(pointer, access, array, offset)
+        for (i, row) in self.rows.iter_mut().enumerate() {
+            let offset = i as i32 * pointer.bytes() as i32;
+            let access = MemFlagsData::trusted();
+            *row = self.code.pos.ins().load(pointer, access, array, offset);
+        }
     }
 
     /// Finds the argument of each output.

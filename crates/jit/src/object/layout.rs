@@ -1,7 +1,7 @@
 //! The place of every row: in the weights, which never change, or in the state.
 //!
 //! Rows of numbers are `f32` in the byte order of every target (little-endian) and start at multiples of
-//! 16 bytes. The state begins with the address of the weights and the number of the step; then come, for
+//! 16 bytes. Rows of a layer's kernel are as long as it needs them: numbers that nobody reads come last. The state begins with the address of the weights and the number of the step; then come, for
 //! each input and layer, its rows. What starts a connection with a delay is kept for as many steps as
 //! the longest delay: a *ring* of rows of which a step writes the one of its number.
 
@@ -12,6 +12,7 @@ use rheobase_ir::program::{
 use rheobase_ir::types::{Rate, Type};
 
 use super::{Inference, LayerNumbers, OperationNumbers};
+use crate::abi::GROUP;
 
 /// What rows are aligned to.
 pub(super) const ALIGN: usize = 16;
@@ -166,6 +167,11 @@ impl Block {
 
     fn numbers(&mut self, n: usize) -> usize {
         self.room(n * size_of::<f32>())
+    }
+
+    /// Room for a number of each neuron.
+    fn lanes(&mut self, n: usize) -> usize {
+        self.numbers(padded(n))
     }
 
     fn ring(&mut self, row_bytes: usize, longest_delay: usize) -> Ring {
@@ -398,14 +404,14 @@ fn layer_layout(
     state: &mut Block,
 ) -> LayerLayout {
     let (neuron, size) = (&layer.neuron, layer.size());
-    let ports = neuron.ports.iter().map(|_| state.numbers(size)).collect();
+    let ports = neuron.ports.iter().map(|_| state.lanes(size)).collect();
     let mut states = Vec::new();
     for (s, variable) in neuron.states.iter().enumerate() {
         let initial = numbers.initial.iter().find(|(n, _)| *n == variable.name);
         let longest = longest(Some(s));
         states.push(StateLayout {
             name: variable.name.clone(),
-            row: state.numbers(size),
+            row: state.lanes(size),
             initial: initial.map(|(_, initial)| append(weights, &spread(initial, size))),
             ring: (longest > 0).then(|| state.ring(size * size_of::<f32>(), longest)),
         });
@@ -414,7 +420,7 @@ fn layer_layout(
         let output = numbers.kernel.output(&Slot::new(Role::Spike, name));
         output.is_some_and(|o| numbers.kernel.ty(o.value) == Type::Real)
     };
-    let bytes = |name: &str| size * if graded(name) { size_of::<f32>() } else { 1 };
+    let bytes = |name: &str| padded(size) * if graded(name) { size_of::<f32>() } else { 1 };
     let first = neuron.spikes.first();
     let more = neuron.spikes.iter().skip(1);
     let mut layout = LayerLayout {
@@ -426,9 +432,7 @@ fn layer_layout(
         more_spikes: more
             .map(|name| (name.clone(), state.room(bytes(name)), graded(name)))
             .collect(),
-        keys: numbers
-            .draws()
-            .then(|| [(); 2].map(|()| state.numbers(size))),
+        keys: numbers.draws().then(|| [(); 2].map(|()| state.lanes(size))),
         arguments: Vec::new(),
         start: Vec::new(),
     };
@@ -500,12 +504,17 @@ fn constant<'n>(numbers: &'n LayerNumbers, slot: &Slot) -> &'n [f32] {
         .1
 }
 
-/// One number for each neuron.
+/// One number for each neuron, and the last of them again until the row is as long as kernels need it.
 fn spread(values: &[f32], n: usize) -> Vec<f32> {
-    match values {
-        [one] => vec![*one; n],
-        all => all.to_vec(),
-    }
+    let last = values.last().copied().unwrap_or_default();
+    let mut row = values.to_vec();
+    row.resize(padded(n), last);
+    row
+}
+
+/// The lanes that a kernel computes for so many neurons.
+pub(super) const fn padded(n: usize) -> usize {
+    n.next_multiple_of(GROUP)
 }
 
 /// Adds a row to the weights; gives its place.

@@ -10,7 +10,9 @@ use super::Object;
 use super::chains::{Chain, Functions, Sent, add_bias};
 use super::draws;
 use super::header::{accessor, is_visible, spike_name};
-use super::layout::{LayerLayout, Layout, Place, ROWS, Random, Ring, STEP, WEIGHTS, is_dense};
+use super::layout::{
+    LayerLayout, Layout, Place, ROWS, Random, Ring, STEP, WEIGHTS, is_dense, padded,
+};
 use super::routines::Routines;
 use super::writer::{Writer, define as function};
 use crate::JitError;
@@ -143,7 +145,7 @@ fn begin_drawing(
             Place::State(place) => w.at(state, place),
             Place::Spikes => unreachable!("initial states are no spikes"),
         });
-        let n = w.count(layer.size);
+        let n = w.count(padded(layer.size));
         w.call(start, &[rows, n]);
     }
 }
@@ -248,7 +250,7 @@ fn layer_step(w: &mut Writer<'_>, program: &Program<'_>, run: &Step<'_>, l: usiz
             ring_row(w, run, ring, 0)
         }
     });
-    let n = w.count(layer.size);
+    let n = w.count(padded(layer.size));
     w.call(program.kernels[l].step, &[rows, n]);
     for place in &layer.states {
         let Some(ring) = place.ring else { continue };
