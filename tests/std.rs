@@ -33,3 +33,5 @@ mod spikingjelly_variants;
 mod stork;
 #[path = "std/surrogates.rs"]
 mod surrogates;
+#[path = "std/tape.rs"]
+mod tape;

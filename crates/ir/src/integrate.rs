@@ -27,8 +27,8 @@ use crate::rewrite;
 use affine::{Affine, affine_forms};
 use noise::{Gain, Noises};
 
-/// Up to this many equations are advanced exactly: with a drive each, the matrix exponential has twice as many rows
-/// and its derivative four times.
+/// A state is advanced exactly if its equation reads up to this many, itself and through others included: with a drive
+/// each, the matrix exponential has twice as many rows and its derivative four times.
 const MOST_EXACT: usize = 31;
 
 /// What was done for one state.
@@ -175,15 +175,19 @@ fn equations(kernel: &Kernel) -> Vec<Equation> {
 /// Decides the method of every state.
 fn choose(b: &mut Builder, equations: &[Equation]) -> Vec<Chosen> {
     let states: Vec<Value> = equations.iter().map(|e| e.x).collect();
-    let too_many = equations.len() > MOST_EXACT;
-    let mut exact: Vec<bool> = equations
+    let forms = affine_forms(b, &states, equations.iter().map(|e| e.drift));
+    // The coefficients of the equations that can be advanced exactly.
+    let linear = equations.iter().zip(forms).map(|(e, form)| {
+        let form = form.filter(|f| f.constant_coefficients(b))?;
+        matches!(e.method, Method::Auto | Method::Exact).then_some(form)
+    });
+    let linear: Vec<Option<Affine>> = linear.collect();
+    let too_many = |i: usize| block(&linear, i) > MOST_EXACT;
+    let too_many: Vec<bool> = (0..equations.len()).map(too_many).collect();
+    let mut exact: Vec<bool> = linear
         .iter()
-        .zip(affine_forms(b, &states, equations.iter().map(|e| e.drift)))
-        .map(|(e, form)| {
-            matches!(e.method, Method::Auto | Method::Exact)
-                && !too_many
-                && form.is_some_and(|f| f.constant_coefficients(b))
-        })
+        .zip(&too_many)
+        .map(|(form, too_many)| form.is_some() && !too_many)
         .collect();
     // A state that reads one which is not exact is itself only exact if that one is held, which `auto`
     // does not silently do.
@@ -207,15 +211,32 @@ fn choose(b: &mut Builder, equations: &[Equation]) -> Vec<Chosen> {
     equations
         .iter()
         .zip(exact)
-        .map(|(e, exact)| chosen(e, exact, too_many))
+        .zip(too_many)
+        .map(|((e, exact), too_many)| chosen(e, exact, too_many))
         .collect()
+}
+
+/// How many states the equation of `i` reads, itself and through other linear ones included.
+fn block(linear: &[Option<Affine>], i: usize) -> usize {
+    let mut read = vec![false; linear.len()];
+    let mut waiting = vec![i];
+    while let Some(i) = waiting.pop() {
+        if std::mem::replace(&mut read[i], true) {
+            continue;
+        }
+        if let Some(form) = &linear[i] {
+            let reads = |j: &usize| form.coefficients[*j].is_some() && linear[*j].is_some();
+            waiting.extend((0..linear.len()).filter(reads));
+        }
+    }
+    read.into_iter().filter(|r| *r).count()
 }
 
 fn chosen(e: &Equation, exact: bool, too_many: bool) -> Chosen {
     let (taken, reason) = match (e.method, exact) {
         (Method::Auto | Method::Exact, false) if too_many => (
             Method::ExpEuler,
-            "the system has too many equations for a matrix exponential",
+            "it reads too many states for a matrix exponential",
         ),
         (Method::Auto | Method::Exact, true) => {
             (Method::Exact, "linear with coefficients constant in time")

@@ -66,9 +66,10 @@
 //! 3. [`passes::hoist`] splits off the prologue: what depends on parameters only, computed in `f64` once per
 //!    parameter change. This is where matrix exponentials live.
 //! 4. [`autodiff::differentiate`] appends the adjoints to the step, and to the prologue.
-//! 5. [`passes::optimise`] removes what differentiation alone needed, folds, shares and fuses.
-//! 6. [`tape`] cuts the joint kernel into forward and backward, saving the fewest bytes from which the backward can
-//!    compute the rest. A backward reads its tape, what is constant in time and adjoints; never a state.
+//! 5. [`passes::optimise`] removes what differentiation alone needed, folds, shares and fuses; what derivatives made of
+//!    constants follows the rest into the prologue.
+//! 6. [`tape`] cuts the joint kernel into forward and backward, saving what costs less to keep than to compute again. A
+//!    backward reads its tape, what is constant in time and adjoints; never a state.
 //!
 //! # Promises
 //!
