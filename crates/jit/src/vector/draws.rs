@@ -3,6 +3,8 @@
 //! Threefry needs additions, shifts and exclusive-ors of words of 32 bits only. In single precision there is a word in
 //! each lane; in double precision the words are in the lower two of four.
 
+use std::f64::consts::FRAC_PI_4;
+
 use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::{self, Endianness, InstBuilder, MemFlagsData, types};
 use rheobase_ir::draws::{PARITY, ROTATIONS, ROUNDS};
@@ -127,9 +129,22 @@ impl Code<'_> {
         let angle = self.pos.ins().band(angle, mask);
         let angle = self.pos.ins().bor(angle, one);
         let angle = self.fraction(angle);
-        let quarter = self.real(std::f64::consts::FRAC_PI_4);
-        let angle = self.pos.ins().fmul(angle, quarter);
-        let [sine, cosine] = self.sines_of_octant(angle);
+        let quarter = self.real(FRAC_PI_4);
+        let main = self.pos.ins().fmul(angle, quarter);
+        let mut pair = self.sines_of_octant(main);
+        if self.machine.fused && self.shape.precision == Precision::F32 {
+            // What the product and the constant have lost: sin(a + b) is sin a + b cos a for a small b.
+            let minus = self.pos.ins().fneg(main);
+            let lost = self.pos.ins().fma(angle, quarter, minus);
+            let rest = self.real(FRAC_PI_4 - f64::from(FRAC_PI_4 as f32));
+            let lost = self.pos.ins().fma(angle, rest, lost);
+            let [sine, cosine] = pair;
+            pair = [
+                self.mul_add(lost, cosine, sine),
+                self.mul_sub(lost, sine, cosine),
+            ];
+        }
+        let [sine, cosine] = pair;
         let swap = self.shift_left(second, 2);
         let places = self.pos.ins().iconst(types::I32, 31);
         let swap = self.pos.ins().sshr(swap, places);
