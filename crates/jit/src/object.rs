@@ -36,7 +36,6 @@ mod windows;
 mod writer;
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use cranelift_codegen::Context;
 use cranelift_codegen::ir;
@@ -110,33 +109,6 @@ pub struct Built {
     pub weights: Vec<u8>,
 }
 
-/// Why there is no object file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the line of a variant explains its fields")]
-pub enum ObjectError {
-    /// The network needs something that object files do not have.
-    Unsupported { what: String },
-    /// A mistake of ours, or an unknown machine.
-    Jit(JitError),
-}
-
-impl fmt::Display for ObjectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ObjectError::Unsupported { what } => write!(f, "{what}"),
-            ObjectError::Jit(error) => write!(f, "{error}"),
-        }
-    }
-}
-
-impl std::error::Error for ObjectError {}
-
-impl From<JitError> for ObjectError {
-    fn from(error: JitError) -> ObjectError {
-        ObjectError::Jit(error)
-    }
-}
-
 /// Makes the object file and the header of a network for a target. With `embed` the weights are in the
 /// object file too.
 ///
@@ -144,13 +116,13 @@ impl From<JitError> for ObjectError {
 ///
 /// # Errors
 ///
-/// A kernel needs a matrix exponential in every step, or (a mistake of ours) Cranelift refuses the code.
+/// The machine is unknown, or (mistakes of ours) a kernel holds an op whose pass has not run or Cranelift refuses the code.
 pub fn build(
     network: &Network,
     inference: &Inference,
     target: &Target,
     embed: bool,
-) -> Result<Built, ObjectError> {
+) -> Result<Built, JitError> {
     let layout = Layout::new(network, inference);
     let isa = target.isa()?;
     let names = Box::new(libcalls::cranelift_name);
@@ -234,18 +206,18 @@ impl Object {
     }
 
     /// Defines the function of a kernel.
-    fn kernel(&mut self, symbol: &str, kernel: &Kernel) -> Result<FuncId, ObjectError> {
+    fn kernel(&mut self, symbol: &str, kernel: &Kernel) -> Result<FuncId, JitError> {
         self.provide(&lower::functions(kernel, Precision::F32, self.machine))?;
         let lowered = lower::lower(kernel, &mut self.module, self.machine, Precision::F32)?;
         if lowered.matrices {
-            return Err(ObjectError::Unsupported {
-                what: format!(
-                    "`{}` needs a matrix exponential at every step, which an object file cannot compute",
-                    kernel.name
-                ),
+            // Hoisting leaves none: their matrices are constant in time.
+            return Err(JitError::Op {
+                kernel: kernel.name.clone(),
+                value: "a matrix".to_owned(),
+                name: "expm",
             });
         }
-        Ok(self.define(symbol, Linkage::Local, lowered.function)?)
+        self.define(symbol, Linkage::Local, lowered.function)
     }
 
     /// Defines a function.

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use rheobase_ir::program::{Network, Operation, Synapses};
 use rheobase_jit::object::{
-    Built, ConnectionNumbers, Inference, LayerNumbers, ObjectError, OperationNumbers,
-    build as build_object, c_name,
+    Built, ConnectionNumbers, Inference, LayerNumbers, OperationNumbers, build as build_object,
+    c_name,
 };
 use rheobase_jit::{OBJECT_TARGETS, Target};
 use rheobase_runtime::{Backend, Gradients, Moment, Owner, Simulator};
@@ -56,8 +56,7 @@ pub struct BuildArgs {
 ///
 /// # Errors
 ///
-/// The program has errors, the parameters do not fit, the network has something that an object file cannot do
-/// (E0211), or the folder cannot be written.
+/// The program has errors, the parameters do not fit, the target is unknown, or the folder cannot be written.
 pub fn build(args: &BuildArgs, console: &Console) -> Result<(), Failure> {
     let front = compile(&args.file, console)?;
     let mut job = Job::network(front, &args.network, Arrays::new(), &args.set, console)?;
@@ -70,16 +69,8 @@ pub fn build(args: &BuildArgs, console: &Console) -> Result<(), Failure> {
         Some(triple) => Target::object(triple).map_err(|e| Failure::Run(e.to_string()))?,
     };
     let embed = !args.separate_weights;
-    let built = match build_object(&job.network, &inference, &target, embed) {
-        Ok(built) => built,
-        Err(ObjectError::Unsupported { what }) => {
-            return Err(Failure::Coded {
-                code: "E0211",
-                message: what,
-            });
-        }
-        Err(ObjectError::Jit(error)) => return Err(Failure::Internal(error.to_string())),
-    };
+    let built = build_object(&job.network, &inference, &target, embed);
+    let built = built.map_err(|error| Failure::Internal(error.to_string()))?;
     write(args, &job.network, &built)
 }
 
