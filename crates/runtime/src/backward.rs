@@ -15,7 +15,7 @@ use crate::aligned::Aligned;
 use crate::backend::Float;
 use crate::connection::chain::{Given, Stretch, add_bias_gradient};
 use crate::connection::choice::{self, Back, Gradient};
-use crate::connection::dense::{gather_rows, scatter};
+use crate::connection::dense::{Begin, gather_rows, scatter};
 use crate::connection::masked::add_masked_product;
 use crate::connection::matmul::{Matrix, add_product};
 use crate::connection::rows::Block;
@@ -292,6 +292,7 @@ impl<R: Float> Run<'_, '_, R> {
                 }
                 Gradient::Gather => {
                     by_source.fill(n_pre, rows, sent);
+                    let dw = (Begin::Given, &mut *dw);
                     gather_rows(self.arch, delta, n, panel, |i| by_source.of(i), dw);
                 }
                 Gradient::Scatter => {

@@ -13,8 +13,8 @@ use crate::backend::Float;
 use crate::connection::by_source::Arrivals;
 use crate::connection::chain::add_bias;
 use crate::connection::choice::{self, Forward};
-use crate::connection::dense::{gather, gather_rows};
-use crate::connection::matmul::{Matrix, add_product};
+use crate::connection::dense::{Begin, gather, gather_from_panels, gather_rows};
+use crate::connection::matmul::{Matrix, add_product, write_product};
 use crate::connection::step_product::add_step_product;
 use crate::error::RuntimeError;
 use crate::events::SpikeLog;
@@ -29,6 +29,24 @@ const WRITTEN_BYTES: usize = 1 << 22;
 /// The rows of a source of `n` neurons that are written out at once.
 pub(crate) fn product_rows<R>(n: usize) -> usize {
     (WRITTEN_BYTES / (n * size_of::<R>()).max(1)).max(1)
+}
+
+/// Writes a row of events out as numbers.
+fn write_events<R: Float>(events: &[u32], values: Option<&[f32]>, row: &mut [R]) {
+    let number = |value: f32| R::from_f64(f64::from(value));
+    let every = events.len() == row.len() && (0..).zip(events).all(|(i, &e)| e == i);
+    if let (true, Some(values)) = (every, values) {
+        row.iter_mut()
+            .zip(values)
+            .for_each(|(x, &v)| *x = number(v));
+        return;
+    }
+    row.fill(R::ZERO);
+    for (k, &e) in events.iter().enumerate() {
+        let value = values.map_or(R::ONE, |v| number(v[k]));
+        // A channel may have several events in a step.
+        row[e as usize] = row[e as usize].add(value);
+    }
 }
 
 impl<R: Float> Run<'_, '_, R> {
@@ -78,13 +96,17 @@ impl<R: Float> Run<'_, '_, R> {
             }
             ahead.arrived[c] = true;
             let sums = &mut ahead.sums[connection.port];
-            if sums.is_empty() {
+            let first = self.first_arrival(state, connection, &sent) * state.samples * n;
+            let begin = match sums.is_empty() {
+                true => Begin::New,
+                false => Begin::Given,
+            };
+            if begin == Begin::New {
                 sums.resize(state.frame.len() * state.samples * n);
-                sums.fill(R::ZERO);
+                sums[..first].fill(R::ZERO);
             }
-            let first = self.first_arrival(state, connection, &sent);
-            let sums = &mut sums[first * state.samples * n..];
-            self.sum_rows(state, connection, choice, (weights, n), rows, sums);
+            let sums = &mut sums[first..];
+            self.sum_rows(state, connection, choice, (weights, n), rows, (begin, sums));
         }
         state.layers[l].ahead = ahead;
     }
@@ -102,6 +124,7 @@ impl<R: Float> Run<'_, '_, R> {
         let weights = &self.simulator.numbers(connection)[weight];
         let choice = self.forward_way(state, connection, &sent, [weights.len() / n, n]);
         let rows = sent.start * state.samples..sent.end * state.samples;
+        let sums = (Begin::Given, sums);
         self.sum_rows(state, connection, choice, (weights, n), rows, sums);
     }
 
@@ -119,7 +142,7 @@ impl<R: Float> Run<'_, '_, R> {
         choice::forward(count, sent.len() * state.samples, shape, size_of::<R>())
     }
 
-    /// Adds what some rows of a source become by dense weights to rows of `n`.
+    /// Adds what some rows of a source become by dense weights to rows of `n`, or to zero.
     fn sum_rows(
         &self,
         state: &mut GroupState<R>,
@@ -127,7 +150,7 @@ impl<R: Float> Run<'_, '_, R> {
         choice: Forward,
         (weights, n): (&[R], usize),
         rows: Range<usize>,
-        sums: &mut [R],
+        (begin, sums): (Begin, &mut [R]),
     ) {
         let mut scratch = std::mem::take(&mut state.scratch);
         let sent = |row: usize| self.sent(state, connection, rows.start + row);
@@ -140,18 +163,36 @@ impl<R: Float> Run<'_, '_, R> {
                 for (first, sums) in rows.step_by(most).zip(sums.chunks_mut(most * n)) {
                     let rows = first..first + sums.len() / n;
                     let sent = self.dense(state, connection, rows, n_pre, &mut scratch.dense);
-                    add_product(sums, Matrix::of_rows(sent, n_pre), weights);
+                    let sent = Matrix::of_rows(sent, n_pre);
+                    match begin {
+                        Begin::New => write_product(sums, sent, weights),
+                        Begin::Given => add_product(sums, sent, weights),
+                    }
                 }
             }
-            Forward::Panels => gather_rows(self.arch, weights, n, &mut scratch.panel, sent, sums),
+            Forward::Panels => match self.panels(connection) {
+                Some(copied) => gather_from_panels(self.arch, copied, n, sent, (begin, sums)),
+                None => {
+                    let panel = &mut scratch.panel;
+                    gather_rows(self.arch, weights, n, panel, sent, (begin, sums));
+                }
+            },
             Forward::Gather => {
                 for (row, out) in sums.chunks_exact_mut(n).enumerate().take(rows.len()) {
                     let (events, values) = sent(row);
+                    begin.clear(out);
                     gather(self.arch, weights, events, values, out);
                 }
             }
         }
         state.scratch = scratch;
+    }
+
+    /// The weights of a connection in panels of columns, if they were copied.
+    fn panels(&self, connection: &ConnectionCode) -> Option<&[R]> {
+        let weights = connection.dense.filter(|_| connection.tap.is_none())?;
+        let copied = &self.simulator.panels[weights][..];
+        (!copied.is_empty()).then_some(copied)
     }
 
     /// The steps at which a source sent what arrives in the block; those of a state are counted from the longest delay
@@ -235,14 +276,9 @@ impl<R: Float> Run<'_, '_, R> {
             return numbers;
         }
         out.resize(rows.len() * n);
-        out.fill(R::ZERO);
         for (r, row) in rows.zip(out.chunks_exact_mut(n)) {
             let (events, values) = self.sent(state, connection, r);
-            for (k, &e) in events.iter().enumerate() {
-                let value = values.map_or(R::ONE, |v| R::from_f64(f64::from(v[k])));
-                // A channel may have several events in a step.
-                row[e as usize] = row[e as usize].add(value);
-            }
+            write_events(events, values, row);
         }
         out
     }
@@ -355,5 +391,23 @@ impl<R: Float> Run<'_, '_, R> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_written_out_whether_all_channels_have_one_or_not() {
+        let mut row = [7.0f64; 3];
+        write_events(&[0, 1, 2], Some(&[1.5, 0.0, -2.0]), &mut row);
+        assert_eq!(row, [1.5, 0.0, -2.0]);
+        write_events(&[0, 1, 2], None, &mut row);
+        assert_eq!(row, [1.0, 1.0, 1.0]);
+        write_events(&[2, 0, 2], Some(&[1.5, 0.5, -2.0]), &mut row);
+        assert_eq!(row, [0.5, 0.0, -0.5]);
+        write_events(&[], None, &mut row);
+        assert_eq!(row, [0.0; 3]);
     }
 }

@@ -6,7 +6,7 @@ use rheobase_ir::program::Window;
 
 use crate::aligned::Aligned;
 use crate::connection::by_source::BySource;
-use crate::connection::dense::gather_rows;
+use crate::connection::dense::{Begin, gather_rows};
 use crate::connection::masked::{Memory, add_masked_product};
 use crate::connection::matmul::{Matrix, add_product, transpose};
 use crate::connection::rows::Entries;
@@ -100,7 +100,7 @@ impl Dense {
             n,
             panel,
             arrivals,
-            &mut self.received,
+            (Begin::Given, &mut self.received),
         );
     }
 
@@ -124,7 +124,7 @@ impl Dense {
             n,
             panel,
             arrivals,
-            &mut self.weights,
+            (Begin::Given, &mut self.weights),
         );
     }
 

@@ -105,7 +105,12 @@ impl<R: Float> Simulator<R> {
             let samples = time.samples(load.batch).min(load.batch);
             let groups = load.batch.div_ceil(samples.max(1));
             let numbers: usize = self.parameters().values.iter().map(Vec::len).sum();
-            let copies = groups.min(MOST_SUMS) + COPIES;
+            // One thread adds each sum to the total before it begins the next (`parallel::map_and_fold`).
+            let sums = match (self.norms.is_empty(), threads) {
+                (true, 1) => 2,
+                (true, _) | (false, _) => MOST_SUMS,
+            };
+            let copies = groups.min(sums) + COPIES;
             MemoryPlan {
                 time,
                 threads,

@@ -26,6 +26,67 @@ pub(crate) fn map<T: Send>(
     results.collect()
 }
 
+/// The same for work that gives a result and a part of a total, with the total. Parts are added in the order of the items
+/// by `add(thread, total, part)`: each as soon as those before it are there, so no more of them are in memory than threads that
+/// are at work and parts that came too early.
+pub(crate) fn map_and_fold<T: Send, P: Send>(
+    items: usize,
+    threads: usize,
+    work: impl Fn(usize, usize) -> Result<(T, P), RuntimeError> + Sync,
+    add: impl Fn(usize, &mut P, P) + Sync,
+) -> Result<(Vec<T>, Option<P>), RuntimeError> {
+    let early: Mutex<Early<P>> = Mutex::new(Early {
+        added: 0,
+        total: None,
+        parts: Vec::new(),
+    });
+    let locked = || early.lock().unwrap_or_else(PoisonError::into_inner);
+    let results = map(items, threads, |thread, i| {
+        let (result, part) = work(thread, i)?;
+        locked().parts.push((i, part));
+        // One thread adds, and the others go on.
+        let mut next = locked().take();
+        while let Some((mut total, part)) = next {
+            if let Some(part) = part {
+                add(thread, &mut total, part);
+            }
+            let mut early = locked();
+            early.total = Some(total);
+            early.added += 1;
+            next = early.take();
+        }
+        Ok(result)
+    })?;
+    Ok((
+        results,
+        early
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .total,
+    ))
+}
+
+/// A total, and parts that wait for those before them.
+struct Early<P> {
+    /// The parts that the total has.
+    added: usize,
+    /// `None` before the first one, and while a thread adds to it.
+    total: Option<P>,
+    parts: Vec<(usize, P)>,
+}
+
+impl<P> Early<P> {
+    /// The total and the part that is to be added next, if it is there and no thread is adding; the first part is a total by itself.
+    fn take(&mut self) -> Option<(P, Option<P>)> {
+        let next = self.parts.iter().position(|(i, _)| *i == self.added)?;
+        if self.added == 0 {
+            return Some((self.parts.swap_remove(next).1, None));
+        }
+        let total = self.total.take()?;
+        Some((total, Some(self.parts.swap_remove(next).1)))
+    }
+}
+
 /// The results of work on every item, on at most `threads` threads.
 pub(crate) fn each<T: Send, U: Send>(
     items: &mut [T],
@@ -136,9 +197,51 @@ impl<T> Pool<T> {
         Some(item)
     }
 
+    /// Whether nothing is kept.
+    pub(crate) fn is_empty(&self) -> bool {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.is_empty()
+    }
+
     /// Keeps it for a place.
     pub(crate) fn give(&self, place: usize, item: T) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.push((place, item));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn parts_are_added_in_the_order_of_the_items_also_those_that_come_early() {
+        for threads in [1, 2, 3, 8] {
+            let done = AtomicUsize::new(0);
+            let work = |_: usize, i: usize| {
+                // The first item is not ready before others are.
+                while i == 0 && threads > 1 && done.load(Ordering::SeqCst) < 5 {
+                    std::thread::yield_now();
+                }
+                done.fetch_add(1, Ordering::SeqCst);
+                Ok((10 * i, vec![i]))
+            };
+            let add = |_: usize, total: &mut Vec<usize>, part: Vec<usize>| total.extend(part);
+            let (results, total) = map_and_fold(12, threads, work, add).expect("no item fails");
+            assert_eq!(results, (0..12).map(|i| 10 * i).collect::<Vec<_>>());
+            assert_eq!(total, Some((0..12).collect::<Vec<_>>()));
+        }
+    }
+
+    #[test]
+    fn an_error_is_that_of_the_first_item_that_has_one() {
+        let work = |_: usize, i: usize| match i {
+            0 | 1 => Ok(((), i)),
+            _ => Err(RuntimeError::Input(format!("item {i}"))),
+        };
+        let found = map_and_fold(5, 2, work, |_, total, part| *total += part);
+        assert!(matches!(found, Err(RuntimeError::Input(text)) if text == "item 2"));
     }
 }

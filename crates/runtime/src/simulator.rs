@@ -14,6 +14,7 @@ use crate::blocks::TimePlan;
 use crate::connection::chain::Chain;
 use crate::connection::choice;
 use crate::connection::delayed::{Delayed, Taps};
+use crate::connection::dense::copy_panels;
 use crate::connection::dropout::Dropout;
 use crate::connection::matmul::transpose;
 use crate::connection::norm::{Centre, Norm};
@@ -125,6 +126,9 @@ pub struct Simulator<R> {
     /// For each parameter that is weights which are gathered from step by step a copy that starts at a
     /// cache line; else empty.
     pub(crate) aligned: Vec<Aligned<R>>,
+    /// For each parameter that is weights which are gathered from for all steps at once a copy in panels of columns; else
+    /// empty. All groups read the same.
+    pub(crate) panels: Vec<Aligned<R>>,
     /// The longest delay of the connections that start at each layer and input.
     pub(crate) longest_delays: LongestDelays,
     /// For each layer and each state of its neuron what connections carry of it.
@@ -141,6 +145,8 @@ pub struct Simulator<R> {
     pub(crate) pool: parallel::Pool<GroupState<R>>,
     /// Sums of gradients that are kept from batch to batch.
     sums: parallel::Pool<GradientSum<R>>,
+    /// Gradients that were given back.
+    used: parallel::Pool<Vec<Vec<R>>>,
 }
 
 /// What a batch gave: one probe for each group in order, and the gradient if a backward ran.
@@ -261,6 +267,7 @@ impl<R: Float> Simulator<R> {
             parts,
             transposed: specs.iter().map(|_| Aligned::new()).collect(),
             aligned: specs.iter().map(|_| Aligned::new()).collect(),
+            panels: specs.iter().map(|_| Aligned::new()).collect(),
             longest_delays: LongestDelays::new(network),
             sent_states: SentState::all(network, &layers),
             time: TimePlan::default(),
@@ -271,6 +278,7 @@ impl<R: Float> Simulator<R> {
             arch: Arch::new(),
             pool: parallel::Pool::default(),
             sums: parallel::Pool::default(),
+            used: parallel::Pool::default(),
         })
     }
 
@@ -419,7 +427,7 @@ impl<R: Float> Simulator<R> {
         }
     }
 
-    /// Copies the weights that are read at every step: for the forward to a cache line, for the backward
+    /// Copies the weights that are read at every step: for the forward to a cache line or in panels, for the backward
     /// transposed.
     fn copy_weights(&mut self) {
         for part in &self.parts {
@@ -435,6 +443,8 @@ impl<R: Float> Simulator<R> {
                     }
                     if connection.inside(part) || choice::cached(weights.len() * size_of::<R>()) {
                         self.aligned[index].copy_from(weights);
+                    } else if !matches!(connection.from, Source::State(..)) {
+                        copy_panels(weights, n, &mut self.panels[index]);
                     }
                 }
             }
@@ -533,7 +543,7 @@ impl<R: Float> Simulator<R> {
                 .pool
                 .take(thread)
                 .unwrap_or_else(|| GroupState::new(self));
-            let mut sum = self.cleared_sum(s, pass);
+            let mut sum = self.cleared_sum(thread, pass);
             let mut probes = Vec::new();
             for range in groups.iter().skip(s).step_by(sums) {
                 let mut probe = probe(range.clone());
@@ -543,41 +553,47 @@ impl<R: Float> Simulator<R> {
             self.pool.give(thread, state);
             Ok((probes, sum))
         };
-        let (results, running) = match pass {
+        let (dealt, total, running) = match pass {
             Pass::Forward if !self.norms.is_empty() => {
                 if self.time.truncate.is_some() {
                     return Err(RuntimeError::Input(
                         "a gradient that is cut in time cannot go through a normalisation, whose means are over all steps".into(),
                     ));
                 }
-                self.run_in_phases(batch, &groups, (sums, threads), probe, mode)?
+                let (results, running) =
+                    self.run_in_phases(batch, &groups, (sums, threads), probe, mode)?;
+                let (dealt, mut parts): (Vec<_>, Vec<_>) = results.into_iter().unzip();
+                let (first, others) = parts.split_at_mut(1);
+                first[0].add(others, threads);
+                let mut parts = parts.into_iter();
+                let total = parts.next();
+                parts
+                    .enumerate()
+                    .for_each(|(s, sum)| self.keep_sum(1 + s, sum, pass));
+                (dealt, total, running)
             }
             Pass::Infer | Pass::Forward | Pass::Backward => {
-                (parallel::map(sums, threads, work)?, Vec::new())
+                let fold = |thread: usize, total: &mut GradientSum<R>, sum: GradientSum<R>| {
+                    total.add(std::slice::from_ref(&sum), 1);
+                    self.keep_sum(thread, sum, pass);
+                };
+                let (dealt, total) = parallel::map_and_fold(sums, threads, work, fold)?;
+                (dealt, total, Vec::new())
             }
         };
-        let (mut dealt, mut parts) = (Vec::new(), Vec::new());
-        for (probes, sum) in results {
-            dealt.push(probes.into_iter());
-            parts.push(sum);
-        }
+        let mut dealt: Vec<_> = dealt.into_iter().map(Vec::into_iter).collect();
         let mut probes = Vec::with_capacity(groups.len());
         for g in 0..groups.len() {
             probes.extend(dealt[g % sums].next());
         }
-        let (first, others) = parts.split_at_mut(1);
-        let total = &mut first[0];
-        total.add(others, threads);
+        let total = total.unwrap_or_else(|| self.empty_sum(pass));
         let spikes = total.spikes.clone();
         let gradients = if pass == Pass::Forward {
-            self.gradients(total)?
+            self.gradients(&total)?
         } else {
             Vec::new()
         };
-        if pass == Pass::Forward {
-            let parts = parts.into_iter().enumerate();
-            parts.for_each(|(s, sum)| self.sums.give(s, sum));
-        }
+        self.keep_sum(0, total, pass);
         Ok(Outcome {
             probes,
             gradients,
@@ -586,10 +602,26 @@ impl<R: Float> Simulator<R> {
         })
     }
 
-    /// Sum `s`, which begins at zero; for a backward that of a batch before, if there was one. Memory that is asked for
-    /// anew is touched page by page, which takes longer than adding to it.
-    pub(crate) fn cleared_sum(&self, s: usize, pass: Pass) -> GradientSum<R> {
-        let kept = (pass == Pass::Forward).then(|| self.sums.take(s)).flatten();
+    /// Takes gradients that are not needed any more: the next ones are written into their memory.
+    pub fn reuse(&self, gradients: Vec<Vec<R>>) {
+        if self.used.is_empty() {
+            self.used.give(0, gradients);
+        }
+    }
+
+    /// Keeps the memory of a sum of a backward for the next one.
+    fn keep_sum(&self, place: usize, sum: GradientSum<R>, pass: Pass) {
+        if pass == Pass::Forward {
+            self.sums.give(place, sum);
+        }
+    }
+
+    /// A sum that begins at zero; for a backward one that was kept, if there is any, best one of the same place. Memory
+    /// that is asked for anew is touched page by page, which takes longer than adding to it.
+    pub(crate) fn cleared_sum(&self, place: usize, pass: Pass) -> GradientSum<R> {
+        let kept = (pass == Pass::Forward)
+            .then(|| self.sums.take(place))
+            .flatten();
         match kept {
             Some(mut sum) => {
                 sum.clear();
@@ -680,7 +712,8 @@ impl<R: Float> Simulator<R> {
 
     /// Sums to gradients: what was collected goes through the prologues.
     fn gradients(&self, total: &GradientSum<R>) -> Result<Vec<Vec<R>>, RuntimeError> {
-        let mut gradients = total.connections.clone();
+        let mut gradients = self.used.take(0).unwrap_or_default();
+        gradients.clone_from(&total.connections);
         for (index, (_, delayed)) in self.delayed.iter().enumerate() {
             let mut taps = self.incoming.iter().flatten();
             let of_connection = |c: &&ConnectionCode| c.tap == Some((index, 0)) && c.trained;

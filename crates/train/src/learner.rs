@@ -297,6 +297,7 @@ impl<R: Float> Learner<R> {
         } else {
             self.update(&gradients, norm, factor)?;
         }
+        self.simulator.reuse(gradients);
         let timing = timing(start, before_update, forward, backward);
         let learning_rate = self.optimizer.learning_rate() * factor;
         Ok(StepReport {

@@ -12,11 +12,20 @@ use crate::connection::crossover::{
 };
 use crate::connection::planes::LANES;
 
-/// Bytes of a table from which on a gather goes through it by panels of columns: a second-level cache.
+/// Bytes of a table from which on what arrives is summed for all steps at once: a second-level cache.
 const CACHED_BYTES: usize = 1 << 20;
 
-/// The number of columns of a panel, if as many fit into the cache.
-const PANEL: usize = 128;
+/// Up to this size a gather takes a table as it is: a small second-level cache.
+const WHOLE_BYTES: usize = 1 << 19;
+
+/// Of a larger one it takes panels of columns that leave half of that cache to what else is read.
+const PANEL_BYTES: usize = 1 << 18;
+
+/// The number of columns of a panel, if as many fit.
+const PANEL: usize = 64;
+
+/// The number of columns that a block of rows of a weight gradient is sized for.
+const BLOCK_COLUMNS: usize = 128;
 
 /// From this number of outputs on, weight gradients are gathered from sorted events.
 const SORT_FROM: usize = 64;
@@ -148,14 +157,15 @@ pub(crate) fn masked(back: Back, active: usize, entries: usize, weights: [usize;
 /// Rows of `delta` of length `n` that a weight gradient takes at once, so that a panel of them stays in the
 /// cache and time is linear in the number of steps.
 pub(crate) fn block(n: usize, element: usize) -> usize {
-    (CACHED_BYTES / (PANEL.min(n) * element)).max(1)
+    (CACHED_BYTES / (BLOCK_COLUMNS.min(n) * element)).max(1)
 }
 
-/// The columns that a gather from a table of `rows` rows of `n` elements takes at once.
+/// The columns that a gather from a table of `rows` rows of `n` elements takes at once, see [`PANEL_BYTES`]. No bit
+/// depends on them.
 pub(crate) fn panel(rows: usize, n: usize, element: usize) -> usize {
-    if cached(rows * n * element) {
+    if rows * n * element <= WHOLE_BYTES {
         n
-    } else if cached(rows * PANEL * element) {
+    } else if rows * PANEL * element <= PANEL_BYTES {
         PANEL.min(n)
     } else {
         (PANEL / 2).min(n)

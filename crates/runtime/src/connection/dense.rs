@@ -42,6 +42,25 @@ pub(crate) fn gather_runs<R: Real, V: Real>(
     }
 }
 
+/// What sums begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// With what is there.
+    Given,
+    /// With zero, whatever is there.
+    New,
+}
+
+impl Begin {
+    /// Makes what is there what sums begin with.
+    pub(crate) fn clear<R: Real>(self, out: &mut [R]) {
+        match self {
+            Begin::Given => {}
+            Begin::New => out.fill(R::ZERO),
+        }
+    }
+}
+
 /// `out[i, j] += Σ_e value_e · table[e, j]` over what `arrivals(i)` lists, for all rows of `out` of length
 /// `n`. A table that is larger than the cache is copied and gone through by panels of columns.
 pub(crate) fn gather_rows<'e, R: Real>(
@@ -50,21 +69,65 @@ pub(crate) fn gather_rows<'e, R: Real>(
     n: usize,
     panel: &mut Aligned<R>,
     arrivals: impl Fn(usize) -> Arrivals<'e>,
-    out: &mut [R],
+    (begin, out): (Begin, &mut [R]),
 ) {
-    let width = choice::panel(table.len() / n, n, size_of::<R>());
-    for column in (0..n).step_by(width) {
-        let columns = column..(column + width).min(n);
-        let table = if width == n {
+    for columns in panels(table.len() / n, n, size_of::<R>()) {
+        let table = if columns.len() == n {
             table
         } else {
             copy_columns(table, n, columns.clone(), panel);
             &panel[..]
         };
-        for (i, row) in out.chunks_exact_mut(n).enumerate() {
-            let (events, values) = arrivals(i);
-            gather(arch, table, events, values, &mut row[columns.clone()]);
-        }
+        gather_columns(arch, table, n, columns, &arrivals, (begin, &mut *out));
+    }
+}
+
+/// The same for a table that [`copy_panels`] has copied.
+pub(crate) fn gather_from_panels<'e, R: Real>(
+    arch: Arch,
+    copied: &[R],
+    n: usize,
+    arrivals: impl Fn(usize) -> Arrivals<'e>,
+    (begin, out): (Begin, &mut [R]),
+) {
+    let rows = copied.len() / n;
+    for columns in panels(rows, n, size_of::<R>()) {
+        let panel = &copied[columns.start * rows..columns.end * rows];
+        gather_columns(arch, panel, n, columns, &arrivals, (begin, &mut *out));
+    }
+}
+
+/// The panels of columns of a table, one after the other.
+pub(crate) fn copy_panels<R: Real>(table: &[R], n: usize, copied: &mut Aligned<R>) {
+    let rows = table.len() / n;
+    copied.resize(table.len());
+    for columns in panels(rows, n, size_of::<R>()) {
+        let panel = &mut copied[columns.start * rows..columns.end * rows];
+        write_columns(table, n, columns, panel);
+    }
+}
+
+/// The columns of each panel of a table of `rows` rows of length `n`.
+fn panels(rows: usize, n: usize, element: usize) -> impl Iterator<Item = Range<usize>> {
+    let width = choice::panel(rows, n, element);
+    let starts = (0..n).step_by(width);
+    starts.map(move |start| start..(start + width).min(n))
+}
+
+/// [`gather_rows`] for some columns, which are all that `table` has.
+fn gather_columns<'e, R: Real>(
+    arch: Arch,
+    table: &[R],
+    n: usize,
+    columns: Range<usize>,
+    arrivals: impl Fn(usize) -> Arrivals<'e>,
+    (begin, out): (Begin, &mut [R]),
+) {
+    for (i, row) in out.chunks_exact_mut(n).enumerate() {
+        let (events, values) = arrivals(i);
+        let row = &mut row[columns.clone()];
+        begin.clear(row);
+        gather(arch, table, events, values, row);
     }
 }
 
@@ -76,6 +139,10 @@ pub(crate) fn copy_columns<R: Real>(
     panel: &mut Aligned<R>,
 ) {
     panel.resize(table.len() / n * columns.len());
+    write_columns(table, n, columns, panel);
+}
+
+fn write_columns<R: Real>(table: &[R], n: usize, columns: Range<usize>, panel: &mut [R]) {
     let rows = table.chunks_exact(n);
     for (copy, row) in panel.chunks_exact_mut(columns.len()).zip(rows) {
         copy.copy_from_slice(&row[columns.clone()]);
@@ -128,6 +195,18 @@ impl<R: Real, V: Real> WithSimd for Gather<'_, R, V> {
                 block,
             );
             column += BLOCK;
+        }
+        let (halves, rest) = rest.as_chunks_mut::<{ BLOCK / 2 }>();
+        for block in halves {
+            gather_block(
+                self.weights,
+                stride,
+                column,
+                self.events,
+                self.values,
+                block,
+            );
+            column += BLOCK / 2;
         }
         let (quarters, rest) = rest.as_chunks_mut::<{ BLOCK / 4 }>();
         for block in quarters {
@@ -299,7 +378,7 @@ mod tests {
 
     #[test]
     fn every_instruction_set_gives_the_same_bits() {
-        let n = 3 * 128 + 64 + 16 + 4 + 3;
+        let n = 3 * 128 + 64 + 32 + 16 + 4 + 3;
         let weights: Vec<f32> = (0..50 * n).map(|i| weight(i) / 3.0).collect();
         let events: Vec<u32> = (0..40).map(|i| i * 7 % 50).collect();
         let values: Vec<f32> = (0..40).map(|i| 1.0 / (i + 1) as f32).collect();
@@ -330,9 +409,21 @@ mod tests {
                     0 => (&[][..], None),
                     _ => (&events[..], graded),
                 };
-                gather_rows(Arch::new(), &weights, n, &mut panel, arrivals, &mut rows);
+                let given = (Begin::Given, &mut rows[..]);
+                gather_rows(Arch::new(), &weights, n, &mut panel, arrivals, given);
                 assert!(rows[..n].iter().all(|x| *x == 0.25));
                 assert_eq!(rows[n..], out);
+                let mut again = vec![0.25f32; 2 * n];
+                copy_panels(&weights, n, &mut panel);
+                gather_from_panels(Arch::new(), &panel, n, arrivals, (Begin::Given, &mut again));
+                assert_eq!(again, rows);
+                gather_from_panels(Arch::new(), &panel, n, arrivals, (Begin::New, &mut again));
+                assert!(
+                    again
+                        .iter()
+                        .zip(&rows)
+                        .all(|(a, b)| (a + 0.25 - b).abs() < 1e-5)
+                );
                 let delta: Vec<f32> = (0..n).map(|j| weight(j + 5)).collect();
                 let mut dw = vec![0.0f32; 50 * n];
                 scatter(Arch::new(), &mut dw, &events, graded, &delta);

@@ -211,7 +211,7 @@ fn add_listed<S: Simd, R: Registers>(
     // Sixteen partial sums of each product in single precision, eight in double, whatever a register holds.
     match S::F32_LANES {
         16.. => add_by::<S, R, 1, 8>(simd, fixed, table, listed, sums),
-        8.. => add_by::<S, R, 2, 4>(simd, fixed, table, listed, sums),
+        8.. => add_by::<S, R, 2, 6>(simd, fixed, table, listed, sums),
         4.. => add_by::<S, R, 4, 4>(simd, fixed, table, listed, sums),
         _ => add_by::<S, R, 16, 1>(simd, fixed, table, listed, sums),
     }
@@ -226,29 +226,37 @@ fn add_by<S: Simd, R: Registers, const P: usize, const N: usize>(
     listed: &[u32],
     sums: &mut [R],
 ) {
-    let (listed, sums) = add_chunks::<S, R, P, N>(simd, fixed, table, listed, sums);
-    let (listed, sums) = add_chunks::<S, R, P, 2>(simd, fixed, table, listed, sums);
-    add_chunks::<S, R, P, 1>(simd, fixed, table, listed, sums);
-}
-
-/// All whole chunks of `N`; returns what is left.
-#[inline(always)]
-fn add_chunks<'l, 's, S: Simd, R: Registers, const P: usize, const N: usize>(
-    simd: S,
-    fixed: &[R],
-    table: &[R],
-    listed: &'l [u32],
-    sums: &'s mut [R],
-) -> (&'l [u32], &'s mut [R]) {
-    let (listed, listed_rest) = listed.as_chunks::<N>();
-    let (sums, sums_rest) = sums.as_chunks_mut::<N>();
-    for (&listed, sums) in listed.iter().zip(sums) {
+    let (chunks, listed) = listed.as_chunks::<N>();
+    let (sums_of_chunks, sums) = sums.as_chunks_mut::<N>();
+    for (&listed, sums) in chunks.iter().zip(sums_of_chunks) {
         let products = inner_products::<S, R, P, N>(simd, fixed, table, listed);
         for (sum, product) in sums.iter_mut().zip(products) {
             *sum = sum.add(product);
         }
     }
-    (listed_rest, sums_rest)
+    match listed.len() {
+        0 => {}
+        1 | 2 => add_rest::<S, R, P, 2>(simd, fixed, table, listed, sums),
+        3 | 4 => add_rest::<S, R, P, 4>(simd, fixed, table, listed, sums),
+        _ => add_rest::<S, R, P, N>(simd, fixed, table, listed, sums),
+    }
+}
+
+/// At most `N` products, in the time of `N`: one of them is computed several times.
+#[inline(always)]
+fn add_rest<S: Simd, R: Registers, const P: usize, const N: usize>(
+    simd: S,
+    fixed: &[R],
+    table: &[R],
+    rest: &[u32],
+    sums: &mut [R],
+) {
+    let mut listed = [rest[0]; N];
+    listed[..rest.len()].copy_from_slice(rest);
+    let products = inner_products::<S, R, P, N>(simd, fixed, table, listed);
+    for (sum, product) in sums.iter_mut().zip(products) {
+        *sum = sum.add(product);
+    }
 }
 
 /// The inner products of `fixed` with `N` rows of a table.

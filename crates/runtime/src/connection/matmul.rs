@@ -48,6 +48,23 @@ impl<'a, R> Matrix<'a, R> {
 ///
 /// The sizes do not fit.
 pub(crate) fn add_product<R: Real>(out: &mut [R], a: Matrix<'_, R>, b: Matrix<'_, R>) {
+    product(out, a, b, true);
+}
+
+/// `out = a · b`, row-major.
+///
+/// # Panics
+///
+/// The sizes do not fit.
+pub(crate) fn write_product<R: Real>(out: &mut [R], a: Matrix<'_, R>, b: Matrix<'_, R>) {
+    if a.columns == 0 {
+        out.fill(R::ZERO);
+    }
+    product(out, a, b, false);
+}
+
+/// The product, added to what is there or in place of it; nothing is done if it is a sum of no terms.
+fn product<R: Real>(out: &mut [R], a: Matrix<'_, R>, b: Matrix<'_, R>, add: bool) {
     assert!(a.columns == b.rows && out.len() == a.rows * b.columns);
     assert!(a.values.len() >= a.rows * a.columns && b.values.len() >= b.rows * b.columns);
     if out.is_empty() || a.columns == 0 {
@@ -65,7 +82,7 @@ pub(crate) fn add_product<R: Real>(out: &mut [R], a: Matrix<'_, R>, b: Matrix<'_
             out.as_mut_ptr(),
             1,
             b.columns as isize,
-            true,
+            add,
             a.values.as_ptr(),
             a.column_stride as isize,
             a.row_stride as isize,
@@ -119,6 +136,14 @@ mod tests {
                     assert!((out[i * n + j] - 1.0 - sum).abs() < 1e-12);
                 }
             }
+            let added = out.clone();
+            out.fill(f64::NAN);
+            write_product(&mut out, left, right);
+            assert!(
+                out.iter()
+                    .zip(&added)
+                    .all(|(x, y)| (x + 1.0 - y).abs() < 1e-12)
+            );
         }
     }
 }
