@@ -9,7 +9,7 @@
 //! What is counted: all rows of the groups, the states at the beginning of blocks, lists of spikes if one
 //! neuron in [`SPIKING`] spikes in a step, memory for products, parameters with their gradients and moments, and what
 //! the caller says that it keeps beside (samples, traces). What is not: files that a reader of data keeps open or whole,
-//! the program and its code. `tests/memory.rs` compares the plan with what is allocated.
+//! the program and its code. `tests/allocations.rs` compares the plan with what is allocated.
 
 use rheobase_ir::program::{Bptt, Checkpoint};
 

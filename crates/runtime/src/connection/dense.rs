@@ -163,113 +163,62 @@ impl<R: Real, V: Real> WithSimd for Gather<'_, R, V> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let (n, stride) = (self.out.len(), self.stride);
-        let mut column = 0;
+    fn with_simd<S: Simd>(mut self, _: S) {
+        let out = std::mem::take(&mut self.out);
         // Where registers hold 16 numbers and there are 32 of them, twice as many columns fit.
-        let wide = if S::F32_LANES >= 16 {
-            n - n % (2 * BLOCK)
-        } else {
-            0
+        let wide = match S::F32_LANES {
+            16.. => out.len() - out.len() % (2 * BLOCK),
+            _ => 0,
         };
-        let (wide, rest) = self.out.split_at_mut(wide);
-        for block in wide.as_chunks_mut::<{ 2 * BLOCK }>().0 {
-            gather_block(
-                self.weights,
-                stride,
-                column,
-                self.events,
-                self.values,
-                block,
-            );
-            column += 2 * BLOCK;
-        }
-        let (blocks, rest) = rest.as_chunks_mut::<BLOCK>();
-        for block in blocks {
-            gather_block(
-                self.weights,
-                stride,
-                column,
-                self.events,
-                self.values,
-                block,
-            );
-            column += BLOCK;
-        }
-        let (halves, rest) = rest.as_chunks_mut::<{ BLOCK / 2 }>();
-        for block in halves {
-            gather_block(
-                self.weights,
-                stride,
-                column,
-                self.events,
-                self.values,
-                block,
-            );
-            column += BLOCK / 2;
-        }
-        let (quarters, rest) = rest.as_chunks_mut::<{ BLOCK / 4 }>();
-        for block in quarters {
-            gather_block(
-                self.weights,
-                stride,
-                column,
-                self.events,
-                self.values,
-                block,
-            );
-            column += BLOCK / 4;
-        }
-        let (small, rest) = rest.as_chunks_mut::<{ BLOCK / 16 }>();
-        for block in small {
-            gather_block(
-                self.weights,
-                stride,
-                column,
-                self.events,
-                self.values,
-                block,
-            );
-            column += BLOCK / 16;
-        }
-        for one in rest.as_chunks_mut::<1>().0 {
-            gather_block(self.weights, stride, column, self.events, self.values, one);
-            column += 1;
-        }
+        let (wide, rest) = out.split_at_mut(wide);
+        let mut column = 0;
+        self.blocks::<{ 2 * BLOCK }>(wide, &mut column);
+        let rest = self.blocks::<BLOCK>(rest, &mut column);
+        let rest = self.blocks::<{ BLOCK / 2 }>(rest, &mut column);
+        let rest = self.blocks::<{ BLOCK / 4 }>(rest, &mut column);
+        let rest = self.blocks::<{ BLOCK / 16 }>(rest, &mut column);
+        self.blocks::<1>(rest, &mut column);
     }
 }
 
-/// [`gather_runs`] for the `N` columns from `column` on.
-#[inline(always)]
-fn gather_block<R: Real, V: Real, const N: usize>(
-    weights: &[R],
-    stride: usize,
-    column: usize,
-    events: &[u32],
-    values: Option<&[V]>,
-    block: &mut [R; N],
-) {
-    let mut sums = *block;
-    match values {
-        None => {
-            for &e in events {
-                let row = &weights[e as usize * stride + column..][..N];
-                for (sum, &w) in sums.iter_mut().zip(row) {
-                    *sum = sum.add(w);
-                }
-            }
+impl<R: Real, V: Real> Gather<'_, R, V> {
+    /// All whole blocks of `N` columns, from `column` on; returns what is left.
+    #[inline(always)]
+    fn blocks<'o, const N: usize>(&self, out: &'o mut [R], column: &mut usize) -> &'o mut [R] {
+        let (blocks, rest) = out.as_chunks_mut::<N>();
+        for block in blocks {
+            self.block(*column, block);
+            *column += N;
         }
-        Some(values) => {
-            for (&e, &value) in events.iter().zip(values) {
-                let value = R::from_f64(value.to_f64());
-                let row = &weights[e as usize * stride + column..][..N];
-                for (sum, &w) in sums.iter_mut().zip(row) {
-                    *sum = sum.add(w.mul(value));
-                }
-            }
-        }
+        rest
     }
-    *block = sums;
+
+    /// The `N` columns from `column` on, summed in registers.
+    #[inline(always)]
+    fn block<const N: usize>(&self, column: usize, block: &mut [R; N]) {
+        let (weights, stride) = (self.weights, self.stride);
+        let mut sums = *block;
+        match self.values {
+            None => {
+                for &e in self.events {
+                    let row = &weights[e as usize * stride + column..][..N];
+                    for (sum, &w) in sums.iter_mut().zip(row) {
+                        *sum = sum.add(w);
+                    }
+                }
+            }
+            Some(values) => {
+                for (&e, &value) in self.events.iter().zip(values) {
+                    let value = R::from_f64(value.to_f64());
+                    let row = &weights[e as usize * stride + column..][..N];
+                    for (sum, &w) in sums.iter_mut().zip(row) {
+                        *sum = sum.add(w.mul(value));
+                    }
+                }
+            }
+        }
+        *block = sums;
+    }
 }
 
 /// `dw[e, j] += value_e · delta[j]` for every event `e`.
