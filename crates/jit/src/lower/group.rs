@@ -115,7 +115,7 @@ impl Group {
         let longest = ready.into_iter().max().unwrap_or(0);
         if size > LOOKED_AHEAD && longest > WAITED {
             return Group {
-                registers: if 2 * longest > 3 * size { 4 } else { 2 },
+                registers: if longest > size { 4 } else { 2 },
                 abreast: true,
                 calls: 4 * functions > WRITTEN,
             };
