@@ -88,11 +88,11 @@ pub(crate) fn refused(least: &MemoryPlan, limit: u64) -> Failure {
     Failure::Coded {
         code: "W0608",
         message: format!(
-            "training needs at least {}, more than `--memory` allows ({}): {} for a group of {} samples, {} for parameters, {} for encoded samples and traces of the loss",
+            "training needs at least {}, more than `--memory` allows ({}): {} for a group of {}, {} for parameters, {} for encoded samples and traces of the loss",
             size_text(least.total()),
             size_text(limit as usize),
             size_text(least.group.total()),
-            least.samples,
+            counted(least.samples, "sample"),
             size_text(least.parameters),
             size_text(least.fixed)
         ),
@@ -103,12 +103,12 @@ pub(crate) fn refused(least: &MemoryPlan, limit: u64) -> Failure {
 pub(crate) fn in_words(plan: &MemoryPlan) -> Vec<String> {
     let group = &plan.group;
     let mut lines = vec![format!(
-        "tape {}, rows of a block {}, what layers send {}: {} for a group of {} samples",
+        "tape {}, rows of a block {}, what layers send {}: {} for a group of {}",
         size_text(group.tape),
         size_text(group.block),
         size_text(group.sent),
         size_text(group.total()),
-        plan.samples
+        counted(plan.samples, "sample")
     )];
     if group.again > 0 {
         lines.push(format!(
@@ -128,12 +128,17 @@ pub(crate) fn in_words(plan: &MemoryPlan) -> Vec<String> {
         ));
     }
     lines.push(format!(
-        "in all {}, with {} group{} at once",
+        "in all {}, with {} at once",
         size_text(plan.total()),
-        plan.groups,
-        if plan.groups == 1 { "" } else { "s" }
+        counted(plan.groups, "group")
     ));
     lines
+}
+
+/// `1 sample`, `2 samples`
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
 }
 
 /// `1.5 kB`

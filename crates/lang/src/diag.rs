@@ -15,7 +15,7 @@ pub mod render;
 mod suggest;
 
 pub use codes::{Code, explain};
-pub use suggest::{did_you_mean, with_prefix};
+pub use suggest::{did_you_mean, keyword_meant, with_prefix};
 
 use crate::span::Span;
 

@@ -1,5 +1,6 @@
 //! From which density on a matrix product is faster than what is driven by events, for every way that a connection can
-//! be computed: `cargo bench -p rheobase-runtime`.
+//! be computed: `cargo bench --bench crossover`. It is for who changes a kernel: its result is compiled into the runtime. What
+//! each way costs by itself is in `events.rs`.
 //!
 //! Both ways run in turn, and the fastest of many runs of each counts: what else the machine does can only make a run
 //! slower. Events are uniform and random. Writing events into a matrix and sorting them are part of the time of the
@@ -9,19 +10,13 @@
 
 use std::time::{Duration, Instant};
 
-use rheobase_runtime::kernels::{Convolution, Dense};
+use rheobase_runtime::kernels::{BLOCK, Convolution, Dense, STEP};
 
 /// The densities that are measured.
 const DENSITIES: [f64; 9] = [0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.9];
 
 /// The time for one density, at least.
 const TIME: Duration = Duration::from_millis(150);
-
-/// The rows of a block: 50 steps of 16 samples.
-const ROWS: usize = 800;
-
-/// The rows of a step of a group.
-const STEP: usize = 16;
 
 /// Senders and receivers.
 const SIZES: [[usize; 2]; 6] = [
@@ -113,9 +108,9 @@ fn main() {
         Convolution::gradient_by_product,
     ];
     let tables = [
-        ("FORWARD", dense("forward", ROWS, forward)),
-        ("WEIGHTS", dense("weights", ROWS, weights)),
-        ("MASKED", dense("masked", ROWS, block)),
+        ("FORWARD", dense("forward", BLOCK, forward)),
+        ("WEIGHTS", dense("weights", BLOCK, weights)),
+        ("MASKED", dense("masked", BLOCK, block)),
         ("MASKED_STEP", dense("masked step", STEP, step)),
         ("CONVOLUTION", convolution("convolution", outputs)),
         (

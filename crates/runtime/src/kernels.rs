@@ -1,17 +1,23 @@
-//! The ways to compute a connection, each by itself, for the benchmark that measures from which density on which one is
-//! faster. Not part of the interface.
+//! The ways to compute a connection, each by itself, for the benchmarks that measure what each costs and from which density
+//! on which one is faster. Not part of the interface.
 
 use pulp::Arch;
 use rheobase_ir::program::Window;
 
 use crate::aligned::Aligned;
 use crate::connection::by_source::BySource;
-use crate::connection::dense::{Begin, gather_rows};
+use crate::connection::dense::{Begin, gather_rows, scatter};
 use crate::connection::masked::{Memory, add_masked_product};
 use crate::connection::matmul::{Matrix, add_product, transpose};
 use crate::connection::rows::Entries;
 use crate::connection::step_product::add_step_product;
 use crate::connection::{columns, convolution};
+
+/// The rows of a block: 50 steps of 16 samples.
+pub const BLOCK: usize = 50 * STEP;
+
+/// The rows of a step of a group of samples.
+pub const STEP: usize = 16;
 
 /// Numbers below 1 that are the same in every run (a linear congruential generator).
 struct Draws(u64);
@@ -77,6 +83,11 @@ impl Dense {
         }
     }
 
+    /// The multiplications by weights that events need: every event times every output.
+    pub fn operations(&self) -> usize {
+        self.events.iter().map(Vec::len).sum::<usize>() * self.sizes[1]
+    }
+
     fn write_events(&mut self) {
         let inputs = self.sizes[0];
         self.written.resize(self.events.len() * inputs);
@@ -126,6 +137,14 @@ impl Dense {
             arrivals,
             (Begin::Given, &mut self.weights),
         );
+    }
+
+    /// The gradient of weights by events in the order of rows.
+    pub fn gradient_by_scatter(&mut self) {
+        let rows = self.received.chunks_exact(self.sizes[1]);
+        for (events, delta) in self.events.iter().zip(rows) {
+            scatter::<f32, f32>(self.arch, &mut self.weights, events, None, delta);
+        }
     }
 
     /// The gradient of weights by a matrix product.
@@ -211,6 +230,19 @@ impl Convolution {
         }
     }
 
+    /// The multiplications by weights that events need: every event times the outputs whose windows it is in.
+    pub fn operations(&self) -> usize {
+        let window = &self.window;
+        let [side, places] = [window.input[0], window.output[0]];
+        let windows =
+            |at: usize| at.min(places - 1) + 1 - (at + 1).saturating_sub(window.kernel[0]);
+        let of_event = |&event: &u32| {
+            let place = event as usize % (side * side);
+            windows(place / side) * windows(place % side)
+        };
+        self.events.iter().map(of_event).sum::<usize>() * window.channels[1]
+    }
+
     fn entries(&self) -> Entries<'_, f32> {
         Entries {
             indices: &self.events,
@@ -249,5 +281,68 @@ impl Convolution {
     pub fn gradient_by_product(&mut self) {
         let (window, row, out) = (&self.window, &self.row, &self.out);
         columns::weight_gradient(window, row, out, &mut self.columns, &mut self.weights);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn near(a: &[f32], b: &[f32]) -> bool {
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4)
+    }
+
+    #[test]
+    fn all_ways_of_a_dense_connection_agree() {
+        let make = || Dense::new([70, 24], 40, 0.2);
+        let run = |way: fn(&mut Dense)| {
+            let mut dense = make();
+            way(&mut dense);
+            dense
+        };
+        let product = run(Dense::forward_by_product).received;
+        assert!(!near(&product, &make().received));
+        assert!(near(&run(Dense::forward_by_events).received, &product));
+
+        let product = run(Dense::gradient_by_product).weights;
+        assert!(!near(&product, &make().weights));
+        assert!(near(&run(Dense::gradient_by_events).weights, &product));
+        assert!(near(&run(Dense::gradient_by_scatter).weights, &product));
+
+        let (given, product) = (make(), run(Dense::back_by_product).sent);
+        assert!(near(&run(Dense::back_by_step).sent, &product));
+        let mut expected = given.sent.to_vec();
+        for (row, events) in given.events.iter().enumerate() {
+            for &e in events {
+                expected[row * 70 + e as usize] = product[row * 70 + e as usize];
+            }
+        }
+        assert!(!near(&expected, &given.sent));
+        assert!(near(&run(Dense::back_masked).sent, &expected));
+    }
+
+    #[test]
+    fn both_ways_of_a_convolution_agree() {
+        let make = || Convolution::new([2, 3], 9, 4, 0.3);
+        let run = |way: fn(&mut Convolution)| {
+            let mut convolution = make();
+            way(&mut convolution);
+            convolution
+        };
+        let product = run(Convolution::forward_by_product).out;
+        assert!(!near(&product, &make().out));
+        assert!(near(&run(Convolution::forward_by_events).out, &product));
+
+        let product = run(Convolution::gradient_by_product).weights;
+        assert!(!near(&product, &make().weights));
+        let events = run(Convolution::gradient_by_events).weights;
+        assert!(near(&events, &product));
+    }
+
+    #[test]
+    fn operations_are_those_of_all_windows() {
+        let all = Convolution::new([2, 3], 9, 4, 1.0);
+        assert_eq!(all.operations(), 2 * 3 * (4 * 4) * (6 * 6));
+        assert_eq!(Dense::new([7, 5], 3, 1.0).operations(), 3 * 7 * 5);
     }
 }

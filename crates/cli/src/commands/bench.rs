@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::memory::{keep_to, parse_memory};
+use crate::memory::{counted, keep_to, parse_memory};
 use crate::settings::{Setting, parse_setting};
 use crate::training::{plan, threads};
 
@@ -110,12 +110,12 @@ pub fn bench(args: &BenchArgs, console: &Console) -> Result<(), Failure> {
         return console.print(&format!("{document:#}\n"));
     }
     let mut text = format!(
-        "{} steps of {} samples on {threads} thread{}\n\
+        "{} of {} on {}\n\
          step      median {:.3} ms, least {:.3} ms\n\
          forward   {:.3} ms\nbackward  {:.3} ms\nupdate    {:.3} ms\ncompile   {compile:.3} ms\n",
-        timed.len(),
-        trainer.batch_size(),
-        if threads == 1 { "" } else { "s" },
+        counted(timed.len(), "step"),
+        counted(trainer.batch_size(), "sample"),
+        counted(threads, "thread"),
         total.median,
         total.min,
         forward.median,

@@ -54,17 +54,29 @@ fn the_plan_is_told_before_anything_runs() {
         short.contains("the first 384 steps run forward twice"),
         "{short}"
     );
+    assert!(short.contains(" for a group of 16 samples\n"), "{short}");
+    assert!(short.contains(" with 1 group at once\n"), "{short}");
     let told = place.ok(&[
         "bench", &file, "--train", "whole", "--steps", "1", "--memory", "1.35M",
     ]);
     assert!(told.err.contains("run forward twice"), "{}", told.err);
+    assert!(
+        told.out.starts_with("1 step of 20 samples on "),
+        "{}",
+        told.out
+    );
 }
 
 #[test]
 fn what_cannot_fit_is_refused() {
     let place = Place::new();
     let file = fixture("long.snn");
-    let words = ["W0608", "at least", "`--memory` allows (20.0 kB)"];
+    let words = [
+        "W0608",
+        "at least",
+        "`--memory` allows (20.0 kB)",
+        " for a group of 1 sample, ",
+    ];
     for command in [
         &["train", &file, "--train", "whole", "--out", "run"][..],
         &["bench", &file, "--train", "whole"][..],

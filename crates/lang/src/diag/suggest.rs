@@ -41,6 +41,22 @@ pub fn did_you_mean<'a>(
     best.map(|(_, candidate)| candidate)
 }
 
+/// The keyword that a word was probably meant to be: the only one that begins with it, or else the nearest one. A word
+/// that several begin with says nothing. An `unfinished` one, at the end of a text, will not become shorter.
+pub fn keyword_meant<'a>(word: &str, keywords: &[&'a str], unfinished: bool) -> Option<&'a str> {
+    let begun = |keyword: &&&str| word.chars().nth(1).is_some() && keyword.starts_with(word);
+    let mut longer = keywords.iter().filter(begun);
+    match (longer.next(), longer.next()) {
+        (Some(only), None) => Some(only),
+        (Some(_), Some(_)) => None,
+        (None, _) => {
+            let shortest = if unfinished { word.len() } else { 0 };
+            let fits = |keyword: &&str| keyword.len() >= shortest;
+            did_you_mean(word, keywords.iter().copied().filter(fits))
+        }
+    }
+}
+
 /// The candidates that are `name` behind a prefix, without regard to case, at
 /// most four: what libraries call `atan` is here `snntorch_atan`, and their `Leaky` is `SnntorchLeaky`.
 pub fn with_prefix<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
@@ -95,5 +111,19 @@ mod tests {
         assert_eq!(did_you_mean("w", names), None);
         assert_eq!(did_you_mean("threshold", names), None);
         assert_eq!(did_you_mean("", names), None);
+    }
+    #[test]
+    fn a_keyword_is_completed_where_only_one_can_be() {
+        let meant = |word| keyword_meant(word, &["input", "in", "step", "state"], false);
+        assert_eq!(meant("inp"), Some("input"));
+        assert_eq!(meant("ste"), Some("step"));
+        assert_eq!(meant("st"), None);
+        assert_eq!(meant("s"), None);
+        assert_eq!(meant("sate"), Some("state"));
+        assert_eq!(meant("inn"), Some("in"));
+        let cut = |word| keyword_meant(word, &["in", "learn"], true);
+        assert_eq!(cut("inp"), None);
+        assert_eq!(cut("lea"), Some("learn"));
+        assert_eq!(cut("laern"), Some("learn"));
     }
 }

@@ -16,7 +16,7 @@ use super::slips::{Mistake, PieceKind, report};
 use super::split::{Body, Piece, Tokens, items, statements};
 use super::{MAX_BRACKETS, MAX_DIAGNOSTICS, MAX_FILE_BYTES, MAX_PARTS, MAX_TOKENS, slip};
 use crate::ast;
-use crate::diag::{Diagnostic, did_you_mean};
+use crate::diag::{Diagnostic, keyword_meant};
 use crate::lex::TokenKind;
 use crate::span::{FileId, Span};
 
@@ -530,9 +530,10 @@ impl FileParser<'_> {
             "network",
             "train",
         ];
+        let cut_off = range.start + 1 == self.tokens.list.len();
         let report = if first == "}" {
             slip(span, "this `}` closes nothing").help_edit("remove it", span, "")
-        } else if let Some(near) = did_you_mean(first, ITEMS) {
+        } else if let Some(near) = keyword_meant(first, &ITEMS, cut_off) {
             slip(span, format!("`{first}` does not begin an item")).help_edit(
                 format!("did you mean `{near}`?"),
                 span,

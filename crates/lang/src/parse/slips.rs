@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::expected::{EXPRESSION, Expected, NAME};
 use super::split::{Body, Tokens};
 use super::{is_reserved, slip};
-use crate::diag::{Code, Diagnostic, did_you_mean};
+use crate::diag::{Code, Diagnostic, keyword_meant};
 use crate::lex::TokenKind;
 use crate::span::{FileId, Span};
 
@@ -126,15 +126,23 @@ impl Mistake<'_> {
         })
     }
 
-    /// A statement whose first word is none of those that can begin one.
+    /// A statement whose first word is none of those that can begin one. It is the first of the piece, or one that
+    /// begins a line and does not belong to the statement before it.
     fn misspelt_statement(&self) -> Option<Diagnostic> {
         let PieceKind::Statement(body) = self.kind else {
             return None;
         };
-        let first = self.text(self.piece.start);
-        let word = self.tokens.kind(self.piece.start) == Some(TokenKind::Word);
+        let begin = if self.at <= self.piece.start + 1 {
+            self.piece.start
+        } else {
+            self.at
+        };
+        let separate = begin == self.piece.start
+            || !self.at_end() && self.expected.end() && self.tokens.first_on_line(begin);
+        let first = self.text(begin);
+        let word = self.tokens.kind(begin) == Some(TokenKind::Word);
         let starters = body.starters();
-        if !word || self.at > self.piece.start + 1 || starters.contains(&first) {
+        if !word || !separate || starters.contains(&first) {
             return None;
         }
         let foreign = FOREIGN.iter().find(|(word, here)| {
@@ -143,8 +151,8 @@ impl Mistake<'_> {
         });
         let near = foreign
             .map(|&(_, here)| here)
-            .or_else(|| did_you_mean(first, starters.iter().copied()));
-        let span = self.span(self.piece.start..self.piece.start + 1);
+            .or_else(|| keyword_meant(first, &starters, self.ends_text(begin)));
+        let span = self.span(begin..begin + 1);
         if let Some(near) = near {
             let message = format!("`{first}` does not begin a statement");
             let help = format!("did you mean `{near}`?");
@@ -158,6 +166,11 @@ impl Mistake<'_> {
             );
         }
         None
+    }
+
+    /// Whether nothing follows: then the token may be cut off.
+    fn ends_text(&self, i: usize) -> bool {
+        i + 1 == self.tokens.list.len()
     }
 
     /// The brackets that are open at the mistake, as token indices.
@@ -374,10 +387,11 @@ impl Mistake<'_> {
             return None;
         }
         let phrases = self.expected.phrases();
-        let words = phrases
+        let words: Vec<&str> = phrases
             .iter()
-            .filter_map(|phrase| phrase.strip_prefix('`')?.strip_suffix('`'));
-        did_you_mean(self.text(self.at), words).map(str::to_owned)
+            .filter_map(|phrase| phrase.strip_prefix('`')?.strip_suffix('`'))
+            .collect();
+        keyword_meant(self.text(self.at), &words, self.ends_text(self.at)).map(str::to_owned)
     }
 
     /// What was expected, and what stood there.
