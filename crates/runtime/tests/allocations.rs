@@ -2,15 +2,18 @@
 //! of the simulator has grown to its size. Only the matrix products of a block do, a few for each. And what is allocated
 //! is what was planned, up to a tenth.
 
+#[path = "shared/small.rs"]
+mod shared;
+
 use rheobase_ir::program::{
-    Bptt, Checkpoint, Connection, Delays, Density, Initial, Layer, Network, Neuron, Operation,
-    Pooling, Population, Source, Synapses, Unit, Variable, Window,
+    Bptt, Checkpoint, Connection, Delays, Density, Initial, Network, Operation, Pooling, Source,
+    Synapses, Window,
 };
 use rheobase_ir::tape::Numbers;
-use rheobase_ir::text::parse;
 use rheobase_runtime::{
     Adjoints, Backend, Batch, Events, Gradients, Load, Probe, Simulator, SlotId, StepView, TimePlan,
 };
+use shared::{connection, layer, plain_lif};
 
 /// Adds up a state and seeds its adjoint.
 struct Summing {
@@ -33,69 +36,21 @@ impl Probe<f32> for Summing {
 
 /// 40 → 80 (recurrent) → 6, which takes the paths of gather, scatter and sorted events.
 fn network() -> Network {
-    let step = "kernel LIF.step {
-  v0 = in real state v
-  v1 = in real port x
-  v2 = const 0.875
-  v3 = mul v2, v0
-  v4 = add v3, v1
-  v5 = const 1.0
-  v6 = sub v4, v5
-  v7 = abs v6
-  v8 = add v5, v7
-  v9 = div v5, v8
-  v10 = spike.ge v6, v9
-  v11 = select v10, v6, v4
-  out state v = v11
-  out spike s = v10
-}";
-    let variable = |name: &str| Variable {
-        name: name.into(),
-        unit: Unit::one(),
-    };
-    let layer = |name: &str, n: usize| Layer {
-        name: name.into(),
-        shape: vec![n],
-        neuron: Neuron {
-            name: "LIF".into(),
-            params: vec![],
-            states: vec![variable("v")],
-            ports: vec![variable("x")],
-            spikes: vec!["s".into()],
-            init: parse("kernel LIF.init {\n v0 = const 0.0\n out uniform init v = v0\n}")
-                .expect("a kernel"),
-            step: parse(step).expect("a kernel"),
-        },
-    };
-    let dense = |name: &str, from: Source, to: usize, delay: u32, sizes: [usize; 2]| Connection {
-        name: name.into(),
-        from,
-        to,
-        port: 0,
-        operations: vec![Operation {
+    let neuron = plain_lif();
+    let dense = |name: &str, from: Source, to: usize, delay: u32, sizes: [usize; 2]| {
+        let operation = Operation {
             bias: Some(Initial::Constant(0.0)),
             ..Operation::dense(sizes[0], sizes[1], Initial::Constant(0.0))
-        }],
-        delay,
-        frozen: false,
-        tied: None,
-        delays: None,
+        };
+        connection(name, from, to, delay, vec![operation])
     };
-    Network {
-        name: "Net".into(),
-        step_ms: 1.0,
-        inputs: vec![Population {
-            name: "in".into(),
-            shape: vec![40],
-        }],
-        layers: vec![layer("hid", 80), layer("out", 6)],
-        connections: vec![
-            dense("a", Source::Input(0), 0, 0, [40, 80]),
-            dense("b", Source::Layer(0), 0, 1, [80, 80]),
-            dense("c", Source::Layer(0), 1, 0, [80, 6]),
-        ],
-        order: vec![0, 1],
-    }
+    let connections = vec![
+        dense("a", Source::Input(0), 0, 0, [40, 80]),
+        dense("b", Source::Layer(0), 0, 1, [80, 80]),
+        dense("c", Source::Layer(0), 1, 0, [80, 6]),
+    ];
+    let layers = vec![layer("hid", 80, &neuron), layer("out", 6, &neuron)];
+    shared::network(40, layers, connections)
 }
 
 fn operation(synapses: Synapses, inputs: usize, outputs: usize) -> Operation {

@@ -14,10 +14,8 @@ use rheobase_ir::program::{
     Connection, Delays, Density, Initial, Network, Operation, Source, Synapses,
 };
 use rheobase_runtime::record::{Recorder, TraceName};
-use rheobase_runtime::{
-    Backend, Batch, Events, Float, Gradients, Layout, Parameters, Simulator, TimePlan,
-};
-use shared::{layer, plain_lif, values};
+use rheobase_runtime::{Backend, Float, Gradients, Layout, Parameters, Simulator, TimePlan};
+use shared::{Trains, layer, plain_lif, values};
 
 const INPUTS: usize = 6;
 const SIZE: usize = 5;
@@ -174,30 +172,8 @@ fn simulator<R: Float>(network: &Network, given: &Results, backend: Backend) -> 
 
 /// Traces and gradients; without gradients what an evaluation gives.
 fn run<R: Float>(simulator: &Simulator<R>, learn: bool, threads: usize) -> Results {
-    let mut trains = Vec::new();
-    for b in 0..SAMPLES {
-        let (mut offsets, mut indices) = (vec![0u32], Vec::new());
-        let draws = values(60 + b, STEPS * INPUTS);
-        for step in draws.chunks_exact(INPUTS) {
-            let events = step.iter().enumerate().filter(|(_, x)| **x > 0.4);
-            indices.extend(events.map(|(channel, _)| channel as u32));
-            offsets.push(indices.len() as u32);
-        }
-        trains.push((offsets, indices));
-    }
-    let events = trains.iter().map(|(offsets, indices)| Events {
-        offsets,
-        indices,
-        values: None,
-    });
-    let batch = Batch {
-        steps: STEPS,
-        samples: SAMPLES,
-        inputs: vec![events.collect()],
-        injections: Vec::new(),
-        initial: Vec::new(),
-        keys: Vec::new(),
-    };
+    let trains = Trains::above(0.4, 60, (STEPS, SAMPLES, INPUTS));
+    let batch = trains.batch();
     let cotangents = [0, 1].map(|layer| {
         let name = TraceName {
             layer,

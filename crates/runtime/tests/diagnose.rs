@@ -1,22 +1,29 @@
 //! The place of the first number that is not finite: in a forward with the masks of training, in the seeds of the loss,
 //! and in the backward of a step.
 
+#[path = "shared/small.rs"]
+mod shared;
+
+use ndarray::Array3;
+use rheobase_ir::cases::neuron;
 use rheobase_ir::kernel::Role;
-use rheobase_ir::program::{
-    Connection, Initial, Layer, Network, Neuron, Operation, Population, Source, Synapses, Unit,
-    Variable,
-};
-use rheobase_ir::text::parse;
+use rheobase_ir::program::{Initial, Network, Operation, Source, Synapses};
 use rheobase_runtime::{
-    Adjoints, Backend, Batch, Events, Gradients, NonFiniteKind, Probe, RuntimeError, Silent,
-    Simulator, SlotId, StepView,
+    Adjoints, Backend, Gradients, NonFiniteKind, Probe, RuntimeError, Silent, Simulator, SlotId,
+    StepView,
 };
+use shared::{Trains, connection, layer};
 
 const STEPS: usize = 5;
 const SAMPLES: usize = 20;
 
 /// The slope of the root is infinite where nothing arrives.
-const STEP: &str = "kernel Root.step {
+const NEURON: &str = "
+kernel Root.init {
+  v0 = const 0.0
+  out uniform init v = v0
+}
+kernel Root.step {
   v0 = in real state v
   v1 = in real port x
   v2 = const 0.5
@@ -27,44 +34,9 @@ const STEP: &str = "kernel Root.step {
 }";
 
 fn network(operations: Vec<Operation>) -> Network {
-    let variable = |name: &str| Variable {
-        name: name.into(),
-        unit: Unit::one(),
-    };
-    Network {
-        name: "Net".into(),
-        step_ms: 1.0,
-        inputs: vec![Population {
-            name: "in".into(),
-            shape: vec![2],
-        }],
-        layers: vec![Layer {
-            name: "root".into(),
-            shape: vec![2],
-            neuron: Neuron {
-                name: "Root".into(),
-                params: vec![],
-                states: vec![variable("v")],
-                ports: vec![variable("x")],
-                spikes: vec![],
-                init: parse("kernel Root.init {\n v0 = const 0.0\n out uniform init v = v0\n}")
-                    .expect("a kernel"),
-                step: parse(STEP).expect("a kernel"),
-            },
-        }],
-        connections: vec![Connection {
-            name: "c".into(),
-            from: Source::Input(0),
-            to: 0,
-            port: 0,
-            operations,
-            delay: 0,
-            delays: None,
-            frozen: false,
-            tied: None,
-        }],
-        order: vec![0],
-    }
+    let neuron = neuron(NEURON).expect("a neuron");
+    let connection = connection("c", Source::Input(0), 0, 0, operations);
+    shared::network(2, vec![layer("root", 2, &neuron)], vec![connection])
 }
 
 fn one_to_one(synapses: Synapses, weight: Option<Initial>) -> Operation {
@@ -75,38 +47,11 @@ fn one_to_one(synapses: Synapses, weight: Option<Initial>) -> Operation {
     }
 }
 
-/// Events of 1 on both channels at every step; those of channel 1 at step 3 of sample 18 have another value.
-struct Trains(Vec<(Vec<u32>, Vec<u32>, Vec<f32>)>);
-
-impl Trains {
-    fn new(other: f32) -> Trains {
-        let train = |b: usize| {
-            let offsets = (0..=STEPS as u32).map(|t| 2 * t).collect();
-            let indices = (0..STEPS).flat_map(|_| [0, 1]).collect();
-            let value = |t: usize| match (b, t) {
-                (18, 3) => [1.0, other],
-                _ => [1.0, 1.0],
-            };
-            (offsets, indices, (0..STEPS).flat_map(value).collect())
-        };
-        Trains((0..SAMPLES).map(train).collect())
-    }
-
-    fn batch(&self) -> Batch<'_, f32> {
-        let events = self.0.iter().map(|(offsets, indices, values)| Events {
-            offsets,
-            indices,
-            values: Some(values),
-        });
-        Batch {
-            steps: STEPS,
-            samples: SAMPLES,
-            inputs: vec![events.collect()],
-            injections: Vec::new(),
-            initial: Vec::new(),
-            keys: Vec::new(),
-        }
-    }
+/// Events of 1 on both channels at every step; that of channel 1 at step 3 of sample 18 has another value, or is not there (0).
+fn trains_with(other: f64) -> Trains {
+    let mut numbers = Array3::ones((STEPS, SAMPLES, 2));
+    numbers[[3, 18, 1]] = other;
+    Trains::of(&numbers, true)
 }
 
 /// Seeds every state with 1, and one of them with something else.
@@ -152,7 +97,7 @@ fn a_slope_that_is_infinite_is_located_with_its_op() {
         let slot = simulator
             .adjoint_slot(0, Role::State, "v")
             .expect("there is one");
-        let trains = Trains::new(0.0);
+        let trains = trains_with(0.0);
         let batch = trains.batch();
         let forward = simulator
             .locate_non_finite_in_training(&batch)
@@ -189,7 +134,7 @@ fn a_loss_that_gives_an_infinite_gradient_is_told_apart() {
     let slot = simulator
         .adjoint_slot(0, Role::State, "v")
         .expect("there is one");
-    let trains = Trains::new(1.0);
+    let trains = trains_with(1.0);
     let batch = trains.batch();
     let located = |other| {
         let seeds = |range: std::ops::Range<usize>| Seeds {
@@ -224,7 +169,7 @@ fn a_state_is_located_with_the_masks_of_training() {
     let mut operations = vec![one_to_one(dropout, None)];
     operations.extend(weights());
     let simulator = simulator(operations, Backend::Interpreter);
-    let trains = Trains::new(f32::MAX);
+    let trains = trains_with(f64::from(f32::MAX));
     let batch = trains.batch();
     assert_eq!(simulator.locate_non_finite(&batch).expect("runs"), None);
     let found = simulator
@@ -248,7 +193,7 @@ fn a_state_is_located_with_the_masks_of_training() {
 fn states_are_looked_at_if_asked_for() {
     for backend in [Backend::Interpreter, Backend::Jit] {
         let mut simulator = simulator(weights(), backend);
-        let trains = Trains::new(-1.0);
+        let trains = trains_with(-1.0);
         let batch = trains.batch();
         simulator
             .infer(&batch, 2, |_| Silent)
@@ -269,7 +214,7 @@ fn states_are_looked_at_if_asked_for() {
         // The op is found by another run, which is not ended by the look.
         let place = simulator.locate_non_finite(&batch).expect("runs");
         assert!(place.expect("there is one").op.is_some());
-        let whole = Trains::new(1.0);
+        let whole = trains_with(1.0);
         simulator
             .infer(&whole.batch(), 2, |_| Silent)
             .expect("all is finite");

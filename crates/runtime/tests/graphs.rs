@@ -13,7 +13,7 @@ use rheobase_ir::cases::neuron;
 use rheobase_ir::kernel::Role;
 use rheobase_ir::program::{Initial, Network, Operation, Source};
 use rheobase_runtime::record::{Recorder, TraceName};
-use rheobase_runtime::{Backend, Batch, Float, Gradients, Parameters, Simulator, TimePlan};
+use rheobase_runtime::{Backend, Float, Gradients, Parameters, Simulator, TimePlan};
 use shared::{DECAY, Trains, connection, layer, lif, network, values};
 
 /// A leaky neuron as [`lif`] with a triangle as derivative that is 0 for most margins: max(0, 1 − 8·|u|).
@@ -265,14 +265,7 @@ impl Case {
         }
         simulator.set_parameters(parameters).expect("prologues run");
         let trains = Trains::of(&self.input(), self.graded);
-        let batch = Batch {
-            steps: self.steps,
-            samples: self.samples,
-            inputs: vec![trains.events()],
-            injections: Vec::new(),
-            initial: Vec::new(),
-            keys: Vec::new(),
-        };
+        let batch = trains.batch();
         let mut cotangents = BTreeMap::new();
         for layer in 0..self.sizes.len() {
             let roles = [(Role::Spike, "s"), (Role::State, "v")];

@@ -16,8 +16,8 @@ use rheobase_ir::program::{
 };
 use rheobase_ir::text::parse;
 use rheobase_runtime::record::{Recorder, TraceName};
-use rheobase_runtime::{Backend, Batch, Events, Float, Gradients, Parameters, Simulator};
-use shared::{layer, plain_lif, values};
+use rheobase_runtime::{Backend, Float, Gradients, Parameters, Simulator};
+use shared::{Trains, layer, plain_lif, values};
 
 const STEPS: usize = 7;
 const SAMPLES: usize = 5;
@@ -155,29 +155,8 @@ fn simulator<R: Float>(network: &Network, backend: Backend, given: &Results) -> 
 fn run<R: Float>(simulator: &Simulator<R>, threads: usize) -> Results {
     let network = simulator.network();
     let inputs = network.inputs[0].shape[0];
-    let mut trains = Vec::new();
-    for b in 0..SAMPLES {
-        let (mut offsets, mut indices) = (vec![0u32], Vec::new());
-        for step in values(60 + b, STEPS * inputs).chunks_exact(inputs) {
-            let events = step.iter().enumerate().filter(|(_, x)| **x > 0.6);
-            indices.extend(events.map(|(channel, _)| channel as u32));
-            offsets.push(indices.len() as u32);
-        }
-        trains.push((offsets, indices));
-    }
-    let events = trains.iter().map(|(offsets, indices)| Events {
-        offsets,
-        indices,
-        values: None,
-    });
-    let batch = Batch {
-        steps: STEPS,
-        samples: SAMPLES,
-        inputs: vec![events.collect()],
-        injections: Vec::new(),
-        initial: Vec::new(),
-        keys: Vec::new(),
-    };
+    let trains = Trains::above(0.6, 60, (STEPS, SAMPLES, inputs));
+    let batch = trains.batch();
     let cotangents: Vec<(TraceName, Array3<R>)> = (0..network.layers.len())
         .map(|layer| {
             let numbers = values(90 + layer, STEPS * SAMPLES * SIZE);

@@ -5,15 +5,18 @@
 mod by_hand;
 #[path = "network/fixture.rs"]
 mod fixture;
+#[path = "shared/small.rs"]
+mod shared;
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array3, ArrayView3};
+use ndarray::{Array3, ArrayView3, Axis};
 use rheobase_ir::kernel::Role;
 use rheobase_runtime::record::{Recorder, TraceName};
 use rheobase_runtime::{Backend, Batch, Events, Float, Gradients, Parameters, Simulator};
 
-use fixture::{Case, close, values};
+use fixture::{Case, close};
+use shared::Trains;
 
 /// Runs the case on the runtime and returns the outputs of the recorder, batch by batch, and the gradients.
 fn run<R: Float>(
@@ -31,20 +34,8 @@ fn run<R: Float>(
         parameters.import(index, &array).expect("shape fits");
     }
     simulator.set_parameters(parameters).expect("prologues run");
-    let trains = case.trains();
-    let events = trains.iter().map(|(offsets, indices, values)| Events {
-        offsets,
-        indices,
-        values: Some(values),
-    });
-    let batch = Batch {
-        steps: case.steps,
-        samples: case.samples,
-        inputs: vec![events.collect()],
-        injections: Vec::new(),
-        initial: Vec::new(),
-        keys: Vec::new(),
-    };
+    let trains = Trains::of(&case.input, true);
+    let batch = trains.batch();
     let narrow = |a: &Array3<f64>| a.mapv(R::from_f64);
     let cotangents: Vec<(TraceName, Array3<R>)> = [
         (
@@ -81,7 +72,7 @@ fn run<R: Float>(
             std::collections::btree_map::Entry::Occupied(mut entry) => {
                 entry
                     .get_mut()
-                    .append(ndarray::Axis(1), wide.view())
+                    .append(Axis(1), wide.view())
                     .expect("same shape");
             }
         }
@@ -195,24 +186,12 @@ fn a_number_that_is_not_finite_is_located() {
         parameters.import(index, &array).expect("shape fits");
     }
     simulator.set_parameters(parameters).expect("prologues run");
-    let mut trains = case.trains();
     // A value that no f32 holds, in sample 17 at step 4, reaches every neuron of the hidden layer.
-    let (offsets, indices, values): &mut (Vec<u32>, Vec<u32>, Vec<f32>) = &mut trains[17];
-    *offsets = (0..=case.steps as u32).map(|t| u32::from(t > 4)).collect();
-    (*indices, *values) = (vec![2], vec![f32::INFINITY]);
-    let events = trains.iter().map(|(offsets, indices, values)| Events {
-        offsets,
-        indices,
-        values: Some(values),
-    });
-    let batch = Batch {
-        steps: case.steps,
-        samples: case.samples,
-        inputs: vec![events.collect()],
-        injections: Vec::new(),
-        initial: Vec::new(),
-        keys: Vec::new(),
-    };
+    let mut input = case.input.clone();
+    input.index_axis_mut(Axis(1), 17).fill(0.0);
+    input[[4, 17, 2]] = f64::INFINITY;
+    let trains = Trains::of(&input, true);
+    let batch = trains.batch();
     let place = simulator
         .locate_non_finite(&batch)
         .expect("runs")
@@ -248,5 +227,4 @@ fn inputs_that_do_not_fit_are_refused() {
         .err()
         .expect("refused");
     assert!(error.to_string().contains("channel 99"), "{error}");
-    assert_eq!(values(0, 3).len(), 3);
 }

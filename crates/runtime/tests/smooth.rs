@@ -15,10 +15,9 @@ use rheobase_ir::program::{
 };
 use rheobase_runtime::record::{Recorder, TraceName};
 use rheobase_runtime::{
-    Backend, Batch, Events, Gradients, Load, Moment, Outcome, Owner, RuntimeError, Silent,
-    Simulator, TimePlan,
+    Backend, Gradients, Load, Moment, Outcome, Owner, RuntimeError, Silent, Simulator, TimePlan,
 };
-use shared::layer;
+use shared::{Trains, layer};
 
 const STEPS: usize = 6;
 const INPUTS: usize = 5;
@@ -112,43 +111,16 @@ fn simulator(network: &Network) -> Simulator<f64> {
     simulator
 }
 
-/// Graded events, so that no two samples are alike.
-struct Trains(Vec<(Vec<u32>, Vec<u32>, Vec<f32>)>);
+/// Graded events, so that no two samples are alike; `f32` holds their numbers.
+fn input(samples: usize) -> Array3<f64> {
+    Array3::from_shape_fn((STEPS, samples, INPUTS), |(t, b, channel)| {
+        let value = number(7919 + (b * STEPS + t) * INPUTS + channel);
+        if value > -0.5 { value } else { 0.0 }
+    })
+}
 
-impl Trains {
-    fn new(samples: usize) -> Trains {
-        let train = |b: usize| {
-            let (mut offsets, mut indices, mut values) = (vec![0], Vec::new(), Vec::new());
-            for t in 0..STEPS {
-                for channel in 0..INPUTS {
-                    let value = number(7919 + (b * STEPS + t) * INPUTS + channel);
-                    if value > -0.5 {
-                        indices.push(channel as u32);
-                        values.push(value as f32);
-                    }
-                }
-                offsets.push(indices.len() as u32);
-            }
-            (offsets, indices, values)
-        };
-        Trains((0..samples).map(train).collect())
-    }
-
-    fn batch(&self) -> Batch<'_, f64> {
-        let events = self.0.iter().map(|(offsets, indices, values)| Events {
-            offsets,
-            indices,
-            values: Some(values),
-        });
-        Batch {
-            steps: STEPS,
-            samples: self.0.len(),
-            inputs: vec![events.collect()],
-            injections: Vec::new(),
-            initial: Vec::new(),
-            keys: Vec::new(),
-        }
-    }
+fn trains(samples: usize) -> Trains {
+    Trains::of(&input(samples), true)
 }
 
 fn trace(simulator: &Simulator<f64>) -> (TraceName, usize) {
@@ -191,7 +163,7 @@ fn step<'a>(
 
 /// Every parameter against central differences with this step, up to this tolerance.
 fn compare(mut simulator: Simulator<f64>, samples: usize, h: f64, tolerance: f64) {
-    let trains = Trains::new(samples);
+    let trains = trains(samples);
     let (name, n) = trace(&simulator);
     let seeds = cotangents(samples, n);
     let views = BTreeMap::from([(name, seeds.view())]);
@@ -238,7 +210,7 @@ fn shared_normalisations_have_means_of_their_own() {
     };
     let both = network(&[6], vec![first.clone(), second.clone()]);
     compare(simulator(&both), 19, 1e-5, 1e-6);
-    let trains = Trains::new(19);
+    let trains = trains(19);
     let moved = |network: &Network, before: Option<&[(usize, Vec<f64>)]>| {
         let mut simulator = simulator(network);
         for (index, values) in before.into_iter().flatten() {
@@ -315,7 +287,7 @@ fn gradients_through_convolutions_and_learned_delays_are_differences_of_the_loss
 #[test]
 fn groups_of_any_size_agree_but_for_rounding() {
     let network = chain();
-    let trains = Trains::new(37);
+    let trains = trains(37);
     let run = |group: usize| {
         let mut simulator = simulator(&network);
         simulator.set_time(TimePlan {
@@ -356,7 +328,7 @@ fn evaluation_uses_running_averages() {
     let evaluate = |simulator: &Simulator<f64>, samples: usize| {
         let nothing = BTreeMap::new();
         let make = |range| Recorder::new(simulator, range, STEPS, &nothing);
-        let trains = Trains::new(samples);
+        let trains = trains(samples);
         let outcome = simulator.infer(&trains.batch(), 1, make).expect("runs");
         assert!(outcome.running.is_empty());
         outcome.probes[0].recorded[&name].clone()
@@ -377,17 +349,17 @@ fn evaluation_uses_running_averages() {
         .expect("prologues run");
     let found = evaluate(&simulator, 3);
     // By hand.
-    let trains = Trains::new(3);
+    let (input, trains) = (input(3), trains(3));
     let p = simulator.parameters().clone();
+    let arrives = |t: usize, b: usize, i: usize| {
+        let weighted = |c: usize| input[[t, b, c]] * p.values[weight][c * n + i];
+        (0..INPUTS).map(weighted).sum::<f64>()
+    };
     for b in 0..3 {
         let mut v = vec![0.0; n];
-        let (offsets, indices, values) = &trains.0[b];
         for t in 0..STEPS {
             for (i, v) in v.iter_mut().enumerate() {
-                let events = offsets[t] as usize..offsets[t + 1] as usize;
-                let x: f64 = events
-                    .map(|e| f64::from(values[e]) * p.values[weight][indices[e] as usize * n + i])
-                    .sum();
+                let x = arrives(t, b, i);
                 let c = i / 2;
                 let root = (p.values[variance][c] + 1e-2).sqrt();
                 let y = p.values[gain][c] * (x - p.values[mean][c]) / root + p.values[bias][c];
@@ -408,13 +380,9 @@ fn evaluation_uses_running_averages() {
     let running = step(&simulator, &trains, &views).1.running;
     let sums = |c: usize| {
         let mut all = Vec::new();
-        for (offsets, indices, values) in &trains.0 {
+        for b in 0..3 {
             for t in 0..STEPS {
-                for i in 2 * c..2 * c + 2 {
-                    let events = offsets[t] as usize..offsets[t + 1] as usize;
-                    let w = |e: usize| p.values[weight][indices[e] as usize * n + i];
-                    all.push(events.map(|e| f64::from(values[e]) * w(e)).sum::<f64>());
-                }
+                all.extend((2 * c..2 * c + 2).map(|i| arrives(t, b, i)));
             }
         }
         let count = all.len() as f64;
@@ -485,7 +453,7 @@ fn cycles_and_truncated_gradients_are_refused() {
         truncate: Some(2),
         ..TimePlan::default()
     });
-    let trains = Trains::new(2);
+    let trains = trains(2);
     let found = simulator.differentiate(&trains.batch(), 1, |_| Silent);
     let Err(RuntimeError::Input(message)) = found.map(|_| ()) else {
         panic!("it is refused");

@@ -279,16 +279,12 @@ impl Case {
         let trains = Trains::of(&self.numbers(7, INPUTS), true);
         let given = self.given().mapv(R::from_f64);
         let batch = Batch {
-            steps: self.steps,
-            samples: self.samples,
-            inputs: vec![trains.events()],
-            injections: Vec::new(),
             initial: vec![InitialState {
                 layer: 1,
                 state: "w".into(),
                 values: given.view(),
             }],
-            keys: Vec::new(),
+            ..trains.batch()
         };
         let mut cotangents = BTreeMap::new();
         for (l, &n) in self.sizes.iter().enumerate() {

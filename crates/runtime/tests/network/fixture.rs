@@ -3,18 +3,24 @@
 use std::collections::BTreeMap;
 
 use ndarray::{Array3, ArrayD, IxDyn};
-use rheobase_ir::program::{
-    Connection, Initial, Layer, Network, Neuron, Operation, Parameter, Population, Sharing, Source,
-    Synapses, Unit, Variable,
-};
-use rheobase_ir::text::parse;
+use rheobase_ir::cases::neuron;
+use rheobase_ir::program::{Initial, Network, Operation, Source, Synapses};
+
+use crate::shared::{self, connection, layer, values};
 
 pub(crate) const INPUTS: usize = 5;
 pub(crate) const HIDDEN: usize = 7;
 pub(crate) const OUTPUTS: usize = 3;
 
 /// Leaky neuron with a delta synapse and soft reset that is differentiated; its threshold is per neuron.
-const HIDDEN_STEP: &str = "kernel LIF.step {
+const HIDDEN_NEURON: &str = "
+; param decay = 0.875
+; param threshold = 1.0
+kernel LIF.init {
+  v0 = const 0.0
+  out uniform init v = v0
+}
+kernel LIF.step {
   v0 = in real uniform param decay
   v1 = in real param threshold
   v2 = in real state v
@@ -35,7 +41,14 @@ const HIDDEN_STEP: &str = "kernel LIF.step {
 }";
 
 /// Leaky readout whose state starts at a parameter.
-const OUT_STEP: &str = "kernel LI.step {
+const OUT_NEURON: &str = "
+; param decay = 0.75
+; param start = 0.125
+kernel LI.init {
+  v0 = in real uniform param start
+  out uniform init v = v0
+}
+kernel LI.step {
   v0 = in real uniform param decay
   v1 = in real state v
   v2 = in real port x
@@ -44,108 +57,29 @@ const OUT_STEP: &str = "kernel LI.step {
   out state v = v4
 }";
 
-fn parameter(name: &str, sharing: Sharing) -> Parameter {
-    Parameter {
-        name: name.into(),
-        initial: Initial::Constant(0.0),
-        sharing,
-        bounds: None,
-        learn: None,
-        unit: Unit::one(),
-    }
-}
-
-fn neuron(name: &str, step: &str, init: &str, params: Vec<Parameter>, spikes: &[&str]) -> Neuron {
-    let variable = |name: &str| Variable {
-        name: name.into(),
-        unit: Unit::one(),
-    };
-    Neuron {
-        name: name.into(),
-        params,
-        states: vec![variable("v")],
-        ports: vec![variable("x")],
-        spikes: spikes.iter().map(|s| s.to_string()).collect(),
-        init: parse(init).expect("a kernel"),
-        step: parse(step).expect("a kernel"),
-    }
-}
-
 /// in → hid, hid → hid after 2 steps without self-connections, hid → out at once and after 1 step.
 pub(crate) fn network() -> Network {
-    let zero = "kernel LIF.init {\n v0 = const 0.0\n out uniform init v = v0\n}";
-    let start = "kernel LI.init {\n v0 = in real uniform param start\n out uniform init v = v0\n}";
-    let hidden = vec![
-        parameter("decay", Sharing::Shared),
-        parameter("threshold", Sharing::PerNeuron),
-    ];
-    let out = vec![
-        parameter("decay", Sharing::Shared),
-        parameter("start", Sharing::Shared),
-    ];
-    let layer = |name: &str, n: usize, neuron: Neuron| Layer {
-        name: name.into(),
-        shape: vec![n],
-        neuron,
-    };
     let dense = |name: &str, from: Source, to: usize, delay: u32, self_connections: bool| {
         let inputs = match from {
             Source::Input(_) => INPUTS,
             Source::Layer(_) | Source::State(..) => HIDDEN,
         };
-        let outputs = [HIDDEN, OUTPUTS][to];
-        Connection {
-            name: name.into(),
-            from,
-            to,
-            port: 0,
-            operations: vec![Operation {
-                synapses: Synapses::Dense { self_connections },
-                bias: (name == "in.hid.x").then_some(Initial::Constant(0.0)),
-                ..Operation::dense(inputs, outputs, Initial::Constant(0.0))
-            }],
-            delay,
-            frozen: false,
-            tied: None,
-            delays: None,
-        }
+        let operation = Operation {
+            synapses: Synapses::Dense { self_connections },
+            bias: (name == "in.hid.x").then_some(Initial::Constant(0.0)),
+            ..Operation::dense(inputs, [HIDDEN, OUTPUTS][to], Initial::Constant(0.0))
+        };
+        connection(name, from, to, delay, vec![operation])
     };
-    Network {
-        name: "Net".into(),
-        step_ms: 1.0,
-        inputs: vec![Population {
-            name: "in".into(),
-            shape: vec![INPUTS],
-        }],
-        layers: vec![
-            layer(
-                "hid",
-                HIDDEN,
-                neuron("LIF", HIDDEN_STEP, zero, hidden, &["s"]),
-            ),
-            layer("out", OUTPUTS, neuron("LI", OUT_STEP, start, out, &[])),
-        ],
-        connections: vec![
-            dense("in.hid.x", Source::Input(0), 0, 0, true),
-            dense("hid.hid.x", Source::Layer(0), 0, 2, false),
-            dense("hid.out.x", Source::Layer(0), 1, 0, true),
-            dense("hid.out.x.1", Source::Layer(0), 1, 1, true),
-        ],
-        order: vec![0, 1],
-    }
-}
-
-/// Numbers in −1..1 that look random and are the same everywhere.
-pub(crate) fn values(seed: u64, n: usize) -> Vec<f64> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x1234_5678_9ABC_DEF1;
-    (0..n)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
-        })
-        .collect()
+    let connections = vec![
+        dense("in.hid.x", Source::Input(0), 0, 0, true),
+        dense("hid.hid.x", Source::Layer(0), 0, 2, false),
+        dense("hid.out.x", Source::Layer(0), 1, 0, true),
+        dense("hid.out.x.1", Source::Layer(0), 1, 1, true),
+    ];
+    let layers = [("hid", HIDDEN, HIDDEN_NEURON), ("out", OUTPUTS, OUT_NEURON)];
+    let layers = layers.map(|(name, n, text)| layer(name, n, &neuron(text).expect("a neuron")));
+    shared::network(INPUTS, layers.into(), connections)
 }
 
 /// Numbers for the network.
@@ -156,12 +90,12 @@ pub(crate) struct Case {
     pub(crate) input: Array3<f64>,
     pub(crate) spike_cotangent: Array3<f64>,
     pub(crate) out_cotangent: Array3<f64>,
-    seed: u64,
+    seed: usize,
 }
 
 impl Case {
-    pub(crate) fn new(samples: usize, steps: usize, seed: u64) -> Case {
-        let array = |seed: u64, n: usize| {
+    pub(crate) fn new(samples: usize, steps: usize, seed: usize) -> Case {
+        let array = |seed: usize, n: usize| {
             Array3::from_shape_vec((steps, samples, n), values(seed, steps * samples * n))
                 .expect("as many as it holds")
         };
@@ -185,7 +119,7 @@ impl Case {
 
     /// Parameters by name in their outside shapes; rounded so that f32 holds them.
     pub(crate) fn parameters(&self) -> BTreeMap<String, ArrayD<f64>> {
-        let array = |seed: u64, shape: &[usize], scale: f64, offset: f64| {
+        let array = |seed: usize, shape: &[usize], scale: f64, offset: f64| {
             let n = shape.iter().product();
             let rounded = values(self.seed + seed, n)
                 .iter()
@@ -215,25 +149,6 @@ impl Case {
             ("out.decay".into(), array(0, &[], 0.0, 0.75)),
             ("out.start".into(), array(0, &[], 0.0, 0.125)),
         ])
-    }
-
-    /// The input as events of each sample: offsets, channels, values.
-    pub(crate) fn trains(&self) -> Vec<(Vec<u32>, Vec<u32>, Vec<f32>)> {
-        let train = |b: usize| {
-            let (mut offsets, mut indices, mut values) = (vec![0], Vec::new(), Vec::new());
-            for t in 0..self.steps {
-                for channel in 0..INPUTS {
-                    let value = self.input[[t, b, channel]];
-                    if value != 0.0 {
-                        indices.push(channel as u32);
-                        values.push(value as f32);
-                    }
-                }
-                offsets.push(indices.len() as u32);
-            }
-            (offsets, indices, values)
-        };
-        (0..self.samples).map(train).collect()
     }
 }
 

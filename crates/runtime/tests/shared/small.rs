@@ -4,7 +4,7 @@
 use ndarray::Array3;
 use rheobase_ir::cases::neuron;
 use rheobase_ir::program::{Connection, Layer, Network, Neuron, Operation, Population, Source};
-use rheobase_runtime::Events;
+use rheobase_runtime::{Batch, Events};
 
 /// Numbers in −1..1 that look random and are the same everywhere; multiples of 1/1024, so that `f32` holds them.
 pub(crate) fn values(seed: usize, n: usize) -> Vec<f64> {
@@ -132,7 +132,30 @@ impl Trains {
         }
     }
 
-    pub(crate) fn events(&self) -> Vec<Events<'_>> {
+    /// Events of 1 where a number is above a bound; each sample has numbers of its own, from this seed on.
+    pub(crate) fn above(bound: f64, seed: usize, dim: (usize, usize, usize)) -> Trains {
+        let (steps, samples, channels) = dim;
+        let draws = (seed..seed + samples).map(|seed| values(seed, steps * channels));
+        let draws: Vec<Vec<f64>> = draws.collect();
+        let event = |(t, b, channel): (usize, usize, usize)| {
+            f64::from(draws[b][t * channels + channel] > bound)
+        };
+        Trains::of(&Array3::from_shape_fn(dim, event), false)
+    }
+
+    /// A batch with these events and nothing else.
+    pub(crate) fn batch<R>(&self) -> Batch<'_, R> {
+        Batch {
+            steps: self.samples[0].0.len() - 1,
+            samples: self.samples.len(),
+            inputs: vec![self.events()],
+            injections: Vec::new(),
+            initial: Vec::new(),
+            keys: Vec::new(),
+        }
+    }
+
+    fn events(&self) -> Vec<Events<'_>> {
         let samples = self.samples.iter();
         let events = samples.map(|(offsets, indices, values)| Events {
             offsets,
