@@ -409,6 +409,7 @@ impl<R: Float> GroupState<R> {
         first: usize,
     ) -> Result<(), RuntimeError> {
         let samples = first..first + self.samples;
+        simulator.check_events(batch, samples.clone())?;
         for (l, (layer, code)) in self.layers.iter_mut().zip(&simulator.layers).enumerate() {
             let keys = samples.clone().map(|b| batch.key(b));
             code.write_keys(&mut layer.rows, l, keys);

@@ -3,7 +3,12 @@
 //! Work is cut into items before it comes here, and results come back in the order of the items, so no
 //! result depends on the number of threads.
 
-use std::sync::{Mutex, PoisonError};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rayon::{ThreadPool, Yield};
 
 use crate::error::RuntimeError;
 
@@ -109,8 +114,8 @@ pub(crate) fn each<T: Send, U: Send>(
 /// thread less. Each thread begins with items of its own, the same ones at every call, and then takes what the
 /// others have left.
 fn share<T: Send>(items: Vec<T>, threads: usize, work: impl Fn(usize, T) + Sync) {
-    let threads = threads.min(items.len());
-    if threads <= 1 {
+    let used = threads.min(items.len());
+    if used <= 1 {
         return items.into_iter().for_each(|item| work(0, item));
     }
     let items: Vec<_> = items
@@ -118,7 +123,7 @@ fn share<T: Send>(items: Vec<T>, threads: usize, work: impl Fn(usize, T) + Sync)
         .map(|item| Mutex::new(Some(item)))
         .collect();
     let worker = |thread: usize| {
-        let own = (thread..items.len()).step_by(threads);
+        let own = (thread..items.len()).step_by(used);
         for i in own.chain(0..items.len()) {
             // The lock is held while the item is taken, not while it is worked on.
             let item = items[i]
@@ -130,12 +135,63 @@ fn share<T: Send>(items: Vec<T>, threads: usize, work: impl Fn(usize, T) + Sync)
             }
         }
     };
-    let worker = &worker;
+    let (worker, spin) = (&worker, threads <= *CORES);
+    let (done, others) = (&AtomicUsize::new(0), used - 1);
     pool(threads - 1).in_place_scope(|scope| {
-        for thread in 1..threads {
-            scope.spawn(move |_| worker(thread));
+        for thread in 1..used {
+            scope.spawn(move |_| {
+                worker(thread);
+                if spin {
+                    stay_awake();
+                }
+                done.fetch_add(1, Ordering::Release);
+            });
         }
         worker(0);
+        if spin {
+            wait(|| done.load(Ordering::Acquire) == others);
+        }
+    });
+}
+
+/// The threads that the machine runs at the same time.
+static CORES: LazyLock<usize> =
+    LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
+
+/// How long a thread without work looks for some before it sleeps. To wake one takes 0.1 to 0.2 ms on a virtual machine,
+/// and a training step of a small network a few, with work for all threads twice in it.
+const AWAKE: Duration = Duration::from_micros(500);
+
+/// Waits until something is so, but not longer than [`AWAKE`].
+fn wait(mut ready: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !ready() && begin.elapsed() < AWAKE {
+        std::hint::spin_loop();
+    }
+}
+
+/// After its job, a thread of a pool looks for the next one for a while before it goes to sleep.
+fn stay_awake() {
+    thread_local! {
+        /// Whether this thread does so already: the job that it has just done was found by looking.
+        static LOOKING: Cell<bool> = const { Cell::new(false) };
+    }
+    if LOOKING.get() {
+        return;
+    }
+    rayon::spawn(|| {
+        // It may be another thread that has taken this job.
+        if LOOKING.replace(true) {
+            return;
+        }
+        let mut found = true;
+        while std::mem::take(&mut found) {
+            wait(|| {
+                found = rayon::yield_now() == Some(Yield::Executed);
+                found
+            });
+        }
+        LOOKING.set(false);
     });
 }
 
@@ -161,14 +217,14 @@ pub(crate) fn chunks<R: Send>(
 }
 
 /// A pool of so many threads, kept for the next call that asks for the same.
-fn pool(threads: usize) -> std::sync::Arc<rayon::ThreadPool> {
-    static POOLS: Mutex<Vec<(usize, std::sync::Arc<rayon::ThreadPool>)>> = Mutex::new(Vec::new());
+fn pool(threads: usize) -> Arc<ThreadPool> {
+    static POOLS: Mutex<Vec<(usize, Arc<ThreadPool>)>> = Mutex::new(Vec::new());
     let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, pool)) = pools.iter().find(|(n, _)| *n == threads) {
         return pool.clone();
     }
     let built = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    let pool = std::sync::Arc::new(
+    let pool = Arc::new(
         built
             .or_else(|_| rayon::ThreadPoolBuilder::new().build())
             .expect("threads can be started"),
@@ -212,7 +268,6 @@ impl<T> Pool<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 

@@ -22,6 +22,7 @@ use crate::error::RuntimeError;
 use crate::group::{Batch, GradientSum, GroupState};
 use crate::layer::{LayerCode, Mode, Pass, SlotId};
 use crate::mapped::Mapped;
+use crate::pages;
 use crate::parallel;
 use crate::parameters::{Owner, ParameterSpec, Parameters, specs};
 use crate::parts::parts;
@@ -631,12 +632,26 @@ impl<R: Float> Simulator<R> {
         }
     }
 
-    fn check(&self, batch: &Batch<'_, R>) -> Result<(), RuntimeError> {
-        for (population, samples) in self.network.inputs.iter().zip(&batch.inputs) {
+    /// Whether the events of some samples are on channels that there are. Every group looks at its own: they are many, and
+    /// in the cache afterwards.
+    pub(crate) fn check_events(
+        &self,
+        batch: &Batch<'_, R>,
+        samples: Range<usize>,
+    ) -> Result<(), RuntimeError> {
+        for (population, inputs) in self.network.inputs.iter().zip(&batch.inputs) {
             let channels: usize = population.shape.iter().product();
-            for (b, events) in samples.iter().enumerate() {
-                // The largest one, because a search that ends early takes one at a time.
-                let largest = events.indices.iter().copied().max();
+            for b in samples.clone() {
+                let indices = inputs.get(b).map_or(&[][..], |events| events.indices);
+                // The highest bit tells, of all of them at once: a search that ends early takes one at a time.
+                let last = (channels as u32).wrapping_sub(1);
+                let beyond = indices
+                    .iter()
+                    .fold(0, |all, &c| all | c | last.wrapping_sub(c));
+                if channels > 0 && beyond >> 31 == 0 {
+                    continue;
+                }
+                let largest = indices.iter().copied().max();
                 if let Some(channel) = largest.filter(|c| *c as usize >= channels) {
                     let name = &population.name;
                     return Err(RuntimeError::Input(format!(
@@ -645,6 +660,10 @@ impl<R: Float> Simulator<R> {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn check(&self, batch: &Batch<'_, R>) -> Result<(), RuntimeError> {
         for injection in &batch.injections {
             let expected = [batch.steps, batch.samples, self.layers[injection.layer].n];
             if injection.values.shape() != expected {
@@ -677,10 +696,10 @@ impl<R: Float> Simulator<R> {
                     Some(_) => &mut tables,
                 };
                 for index in connection.chain.parameters() {
-                    sums[index] = vec![R::ZERO; numbers[index].len()];
+                    sums[index] = pages::zeros(numbers[index].len());
                 }
                 if let Some(bias) = connection.bias {
-                    connections[bias] = vec![R::ZERO; self.parameters.values[bias].len()];
+                    connections[bias] = pages::zeros(self.parameters.values[bias].len());
                 }
             }
         }

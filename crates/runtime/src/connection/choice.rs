@@ -18,8 +18,8 @@ const CACHED_BYTES: usize = 1 << 20;
 /// Up to this size a gather takes a table as it is: a small second-level cache.
 const WHOLE_BYTES: usize = 1 << 19;
 
-/// Of a larger one it takes panels of columns that leave half of that cache to what else is read.
-const PANEL_BYTES: usize = 1 << 18;
+/// Of a larger one it takes panels of columns that fill a quarter of that cache: by themselves, wider ones were up to a sixth slower.
+const PANEL_BYTES: usize = 1 << 17;
 
 /// The number of columns of a panel, if as many fit.
 const PANEL: usize = 64;
@@ -157,7 +157,7 @@ pub(crate) fn masked(back: Back, active: usize, entries: usize, weights: [usize;
 /// Rows of `delta` of length `n` that a weight gradient takes at once, so that a panel of them stays in the
 /// cache and time is linear in the number of steps.
 pub(crate) fn block(n: usize, element: usize) -> usize {
-    (CACHED_BYTES / (BLOCK_COLUMNS.min(n) * element)).max(1)
+    (WHOLE_BYTES / (BLOCK_COLUMNS.min(n) * element)).max(1)
 }
 
 /// The columns that a gather from a table of `rows` rows of `n` elements takes at once, see [`PANEL_BYTES`]. No bit

@@ -1,6 +1,6 @@
 //! The densities at which a matrix product becomes as fast as what is driven by events: measurements, not constants.
 //!
-//! `cargo bench -p rheobase-runtime` times both ways over density and prints the tables of this file; `benches/crossover.rs`
+//! `cargo bench --bench crossover` times both ways over density and prints the tables of this file; `benches/crossover.rs`
 //! says how. They are of one machine, an AMD EPYC of the fifth generation (Zen 5, AVX-512, 1 MiB of second-level
 //! cache), where three runs differed by no more than 0.02 for most sizes and by 0.05 for one, and stay the same on every other one, so that a choice depends on the data
 //! alone. A size that is not in a table has the density of the nearest one.

@@ -14,13 +14,13 @@ use crate::connection::dense::copy_columns;
 use crate::connection::registers::Registers;
 
 /// Rows of a tile: with the columns of a panel they fill most of a first-level cache.
-const TILE: usize = 64;
+const TILE: usize = 32;
 
 /// Weights up to this size stay in the cache beside the rows that they are multiplied with.
 const SMALL_BYTES: usize = 1 << 18;
 
 /// Columns that are gone through at once.
-const PANEL: usize = 128;
+const PANEL: usize = 256;
 
 /// Memory for the time of a product.
 #[derive(Debug, Default)]
