@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rheobase_ir::real::Real;
 
-use crate::pages::{self, LARGE};
+use crate::pages;
 
 /// The size of a cache line in bytes.
 const LINE: usize = 64;
@@ -51,20 +51,15 @@ impl<R: Real> Aligned<R> {
                 (LINE, 0)
             } else {
                 let row = ROWS.fetch_add(1, Ordering::Relaxed);
-                let unit = if bytes < LARGE { PAGE } else { LARGE };
-                (unit, row * STAGGER % (PAGE / LINE))
+                (PAGE, row * STAGGER % (PAGE / LINE))
             };
-            let first = lines * LINE;
-            // The last large page is one as a whole, if the row takes most of it.
-            let end = match (first + bytes) % LARGE {
-                last if bytes >= LARGE && last >= LARGE / 2 => LARGE - last,
-                _ => 0,
-            };
-            let slack = (unit + first) / size_of::<R>();
-            self.storage = pages::zeros(len + slack + end / size_of::<R>());
+            let slack = (unit + lines * LINE) / size_of::<R>();
+            self.storage = pages::zeros(len + slack);
             // Where the offset cannot be told, no alignment is correct, too.
             let aligned = self.storage.as_ptr().align_offset(unit);
-            self.start = aligned.saturating_add(first / size_of::<R>()).min(slack);
+            self.start = aligned
+                .saturating_add(lines * LINE / size_of::<R>())
+                .min(slack);
         }
         self.len = len;
     }

@@ -23,6 +23,18 @@ impl<'a> Events<'a> {
         self.offsets.len().saturating_sub(1)
     }
 
+    /// The largest channel, if it is not one of so many.
+    pub(crate) fn beyond(&self, channels: usize) -> Option<u32> {
+        // The highest bit tells, of all of them at once: a search that ends early takes one at a time.
+        let last = (channels as u32).wrapping_sub(1);
+        let beyond = |all, &c: &u32| all | c | last.wrapping_sub(c);
+        if channels > 0 && self.indices.iter().fold(0, beyond) >> 31 == 0 {
+            return None;
+        }
+        let largest = self.indices.iter().copied().max();
+        largest.filter(|c| *c as usize >= channels)
+    }
+
     /// The number of events of some steps; none after the last one.
     pub(crate) fn count(&self, steps: Range<usize>) -> usize {
         let until = |step: usize| {
@@ -172,6 +184,24 @@ fn bits(bytes: &[u8; 64]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_channel_that_there_is_not_is_found() {
+        let of = |indices: &[u32], channels| {
+            let events = Events {
+                offsets: &[0, indices.len() as u32],
+                indices,
+                values: None,
+            };
+            events.beyond(channels)
+        };
+        assert_eq!(of(&[0, 699, 3], 700), None);
+        assert_eq!(of(&[0, 700, 3], 700), Some(700));
+        assert_eq!(of(&[u32::MAX, 1], 700), Some(u32::MAX));
+        assert_eq!(of(&[1 << 31], 700), Some(1 << 31));
+        assert_eq!(of(&[], 0), None);
+        assert_eq!(of(&[0], 0), Some(0));
+    }
 
     #[test]
     fn a_log_gives_back_what_was_appended() {

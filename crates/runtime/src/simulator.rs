@@ -642,17 +642,7 @@ impl<R: Float> Simulator<R> {
         for (population, inputs) in self.network.inputs.iter().zip(&batch.inputs) {
             let channels: usize = population.shape.iter().product();
             for b in samples.clone() {
-                let indices = inputs.get(b).map_or(&[][..], |events| events.indices);
-                // The highest bit tells, of all of them at once: a search that ends early takes one at a time.
-                let last = (channels as u32).wrapping_sub(1);
-                let beyond = indices
-                    .iter()
-                    .fold(0, |all, &c| all | c | last.wrapping_sub(c));
-                if channels > 0 && beyond >> 31 == 0 {
-                    continue;
-                }
-                let largest = indices.iter().copied().max();
-                if let Some(channel) = largest.filter(|c| *c as usize >= channels) {
+                if let Some(channel) = inputs.get(b).and_then(|events| events.beyond(channels)) {
                     let name = &population.name;
                     return Err(RuntimeError::Input(format!(
                         "sample {b} has an event on channel {channel}, but `{name}` has {channels} channels"

@@ -13,7 +13,8 @@ use crate::aligned::Aligned;
 use crate::connection::dense::copy_columns;
 use crate::connection::registers::Registers;
 
-/// Rows of a tile: with the columns of a panel they fill most of a first-level cache.
+/// Rows of a tile: with the columns of a panel they fill a first-level cache. Half of the columns and twice the rows took a
+/// twelfth more, because the parts of a product are added up once for each panel.
 const TILE: usize = 32;
 
 /// Weights up to this size stay in the cache beside the rows that they are multiplied with.
