@@ -1,4 +1,4 @@
-//! Owning and calling compiled code. `unsafe` is here, in the call of the matrix product and in advice about memory alone.
+//! Owning and calling compiled code. `unsafe` is here and in the call of the matrix product alone.
 //!
 //! Three things can go wrong with generated code, and each is ruled out in one place. The code could
 //! be freed while it is called: [`Compiled`] owns the memory, gives it back when it is dropped, and

@@ -11,8 +11,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rheobase_ir::real::Real;
 
-use crate::pages;
-
 /// The size of a cache line in bytes.
 const LINE: usize = 64;
 
@@ -54,7 +52,7 @@ impl<R: Real> Aligned<R> {
                 (PAGE, row * STAGGER % (PAGE / LINE))
             };
             let slack = (unit + lines * LINE) / size_of::<R>();
-            self.storage = pages::zeros(len + slack);
+            self.storage = vec![R::ZERO; len + slack];
             // Where the offset cannot be told, no alignment is correct, too.
             let aligned = self.storage.as_ptr().align_offset(unit);
             self.start = aligned

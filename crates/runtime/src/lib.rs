@@ -13,7 +13,7 @@
 //! |---|---|
 //! | `parameters.rs` | names, shapes and values of everything that can be trained |
 //! | `mapped.rs` | weights that are a function of what is trained |
-//! | `aligned.rs`, `pages.rs` | rows that start at a cache line; long ones in large pages |
+//! | `aligned.rs` | rows that start at a cache line |
 //! | `backend.rs` | interpreter or machine code |
 //! | `layer.rs` | the kernels of a layer and the rows they work on |
 //! | `events.rs` | spikes as lists of indices |
@@ -44,7 +44,6 @@ pub mod kernels;
 mod layer;
 mod mapped;
 mod memory;
-pub mod pages;
 pub mod parallel;
 mod parameters;
 mod parts;

@@ -268,8 +268,37 @@ impl<T> Pool<T> {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
+
+    #[test]
+    fn threads_find_work_whether_they_look_for_it_or_sleep() {
+        for round in 0..40 {
+            // Longer than a thread stays awake, now and then.
+            if round % 8 == 7 {
+                std::thread::sleep(2 * AWAKE);
+            }
+            let mut numbers: Vec<usize> = (0..5).collect();
+            for_each(numbers.iter_mut().collect(), 2, |n| *n += round);
+            assert_eq!(numbers, (round..round + 5).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_panic_of_another_thread_comes_to_the_caller_and_the_next_work_is_done() {
+        let caller = std::thread::current().id();
+        let strange = |_: usize| {
+            // The caller leaves work for the other one.
+            assert!(std::thread::current().id() == caller, "another thread");
+            std::thread::sleep(AWAKE);
+        };
+        let failed = std::panic::catch_unwind(|| for_each((0..8).collect(), 2, strange));
+        assert!(failed.is_err());
+        let done = AtomicUsize::new(0);
+        for_each((0..8).collect::<Vec<usize>>(), 2, |_| {
+            done.fetch_add(1, Ordering::SeqCst);
+        });
+        assert_eq!(done.into_inner(), 8);
+    }
 
     #[test]
     fn parts_are_added_in_the_order_of_the_items_also_those_that_come_early() {

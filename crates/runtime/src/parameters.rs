@@ -14,7 +14,6 @@ use rheobase_ir::real::Real;
 
 use crate::connection::pairs::Pairs;
 use crate::error::RuntimeError;
-use crate::pages;
 
 /// What a parameter belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -281,7 +280,7 @@ pub struct Parameters<R> {
 impl<R: Real> Parameters<R> {
     /// All zero.
     pub fn zeros(specs: Vec<ParameterSpec>) -> Parameters<R> {
-        let values = specs.iter().map(|s| pages::zeros(s.len())).collect();
+        let values = specs.iter().map(|s| vec![R::ZERO; s.len()]).collect();
         Parameters { specs, values }
     }
 

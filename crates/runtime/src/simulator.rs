@@ -22,7 +22,6 @@ use crate::error::RuntimeError;
 use crate::group::{Batch, GradientSum, GroupState};
 use crate::layer::{LayerCode, Mode, Pass, SlotId};
 use crate::mapped::Mapped;
-use crate::pages;
 use crate::parallel;
 use crate::parameters::{Owner, ParameterSpec, Parameters, specs};
 use crate::parts::parts;
@@ -686,10 +685,10 @@ impl<R: Float> Simulator<R> {
                     Some(_) => &mut tables,
                 };
                 for index in connection.chain.parameters() {
-                    sums[index] = pages::zeros(numbers[index].len());
+                    sums[index] = vec![R::ZERO; numbers[index].len()];
                 }
                 if let Some(bias) = connection.bias {
-                    connections[bias] = pages::zeros(self.parameters.values[bias].len());
+                    connections[bias] = vec![R::ZERO; self.parameters.values[bias].len()];
                 }
             }
         }

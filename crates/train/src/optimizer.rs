@@ -2,7 +2,6 @@
 
 use rheobase_ir::program::{Constraint, Network, Optimizer as Method, Rule, Training};
 use rheobase_ir::real::Real;
-use rheobase_runtime::pages;
 use rheobase_runtime::parallel::{CHUNK, for_each};
 use rheobase_runtime::{Owner, ParameterSpec, Parameters};
 
@@ -286,7 +285,7 @@ fn remember<R: Real>(method: &Method, values: &[R], range: Range) -> Memory<R> {
         Rule::RmaxProp { .. } => (false, true),
         Rule::Adam { .. } | Rule::Adamax { .. } | Rule::RmsProp { .. } => (true, true),
     };
-    let zeros = |needed: bool| pages::zeros(if needed { values.len() } else { 0 });
+    let zeros = |needed: bool| vec![R::ZERO; if needed { values.len() } else { 0 }];
     let raw = |v: &R| R::from_f64(range.raw(v.to_f64()));
     Memory {
         raw: values.iter().map(raw).collect(),

@@ -112,6 +112,7 @@ mod tests {
         assert_eq!(did_you_mean("threshold", names), None);
         assert_eq!(did_you_mean("", names), None);
     }
+
     #[test]
     fn a_keyword_is_completed_where_only_one_can_be() {
         let meant = |word| keyword_meant(word, &["input", "in", "step", "state"], false);

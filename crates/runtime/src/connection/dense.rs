@@ -196,31 +196,13 @@ impl<R: Real, V: Real> Gather<'_, R, V> {
     /// The `N` columns from `column` on, summed in registers.
     #[inline(always)]
     fn block<const N: usize>(&self, column: usize, block: &mut [R; N]) {
-        if self.stride.is_multiple_of(N) && column.is_multiple_of(N) {
-            let rows = Pieces {
-                pieces: self.weights.as_chunks::<N>().0,
-                stride: self.stride / N,
-                first: column / N,
-            };
-            self.sum(&rows, block);
-        } else {
-            let rows = Numbers {
-                numbers: self.weights,
-                stride: self.stride,
-                first: column,
-            };
-            self.sum(&rows, block);
-        }
-    }
-
-    /// Adds the columns of all events to a block.
-    #[inline(always)]
-    fn sum<const N: usize>(&self, rows: &impl Columns<R, N>, block: &mut [R; N]) {
+        let (weights, stride) = (self.weights, self.stride);
         let mut sums = *block;
         match self.values {
             None => {
                 for &e in self.events {
-                    for (sum, &w) in sums.iter_mut().zip(rows.of(e)) {
+                    let row = &weights[e as usize * stride + column..][..N];
+                    for (sum, &w) in sums.iter_mut().zip(row) {
                         *sum = sum.add(w);
                     }
                 }
@@ -228,50 +210,14 @@ impl<R: Real, V: Real> Gather<'_, R, V> {
             Some(values) => {
                 for (&e, &value) in self.events.iter().zip(values) {
                     let value = R::from_f64(value.to_f64());
-                    for (sum, &w) in sums.iter_mut().zip(rows.of(e)) {
+                    let row = &weights[e as usize * stride + column..][..N];
+                    for (sum, &w) in sums.iter_mut().zip(row) {
                         *sum = sum.add(w.mul(value));
                     }
                 }
             }
         }
         *block = sums;
-    }
-}
-
-/// `N` columns of a table.
-trait Columns<R, const N: usize> {
-    /// Those of a row.
-    fn of(&self, row: u32) -> &[R; N];
-}
-
-/// Rows that begin at a multiple of `N`, as the block does: one comparison tells that a piece is there, and what is left
-/// of a loop are loads and additions. With 32 columns in the second-level cache a gather by itself took a twelfth less; in
-/// whole steps the difference was below the noise.
-struct Pieces<'a, R, const N: usize> {
-    pieces: &'a [[R; N]],
-    stride: usize,
-    first: usize,
-}
-
-impl<R, const N: usize> Columns<R, N> for Pieces<'_, R, N> {
-    #[inline(always)]
-    fn of(&self, row: u32) -> &[R; N] {
-        &self.pieces[row as usize * self.stride + self.first]
-    }
-}
-
-/// Any others.
-struct Numbers<'a, R> {
-    numbers: &'a [R],
-    stride: usize,
-    first: usize,
-}
-
-impl<R, const N: usize> Columns<R, N> for Numbers<'_, R> {
-    #[inline(always)]
-    fn of(&self, row: u32) -> &[R; N] {
-        let row = &self.numbers[row as usize * self.stride + self.first..];
-        row.first_chunk().expect("a row is as long as the sums")
     }
 }
 
